@@ -1,0 +1,51 @@
+# `make demo` and `make test` are all a newcomer needs: each installs what it uses.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test lint format bench clean chromium assets
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml instrumentation/pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "FaaSight needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ./instrumentation --editable '.[dev]'
+	@touch $@
+
+install: $(STAMP)  ## make .venv with everything in it
+
+demo: $(STAMP) assets  ## run the platform with live example functions; then open http://127.0.0.1:8050
+	$(BIN)/faasight demo
+
+up: $(STAMP) assets  ## run the platform alone, on an embedded ClickHouse
+	$(BIN)/faasight up
+
+test: $(STAMP) chromium assets  ## run all tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## ruff, mypy strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## measure, with the peers beside us
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+chromium:  # what the browser tests need; an apt install where that is possible
+	@sh tests/chromium.sh
+
+assets:  # the small Plotly bundle, where there is npm; without it the full one serves
+	@sh dashboards/assets.sh
+
+clean:  ## remove .venv, caches and the demo's data
+	rm -rf $(VENV) faasight-data build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Rules over the store, their state, and the messages they send."""

@@ -1,0 +1,1 @@
+"""The `faasight` command: the composition root."""

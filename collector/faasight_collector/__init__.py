@@ -1,0 +1,1 @@
+"""Receives telemetry, keeps it safe in a journal and ships it to ClickHouse."""

@@ -1,0 +1,1 @@
+"""The Dash app: pages, figures and components over the store."""

@@ -1,0 +1,1 @@
+"""Runs serverless applications on this machine as the cloud does."""

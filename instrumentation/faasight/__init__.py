@@ -1,0 +1,1 @@
+"""The wrapper that serverless functions carry: spans, logs and metrics of each invocation."""

@@ -1,0 +1,23 @@
+"""ClickHouse: schema, connection, and every query as a typed function. The only place with SQL."""
+
+from faasight_store.connection import Store
+from faasight_store.errors import (
+    BadDataError,
+    DsnError,
+    QueryError,
+    StoreError,
+    StoreLockedError,
+    StoreUnavailableError,
+)
+from faasight_store.types import Scope
+
+__all__ = [
+    "BadDataError",
+    "DsnError",
+    "QueryError",
+    "Scope",
+    "Store",
+    "StoreError",
+    "StoreLockedError",
+    "StoreUnavailableError",
+]

@@ -1,0 +1,1 @@
+"""Every query as a typed function, one module a subject."""
