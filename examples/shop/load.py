@@ -1,6 +1,7 @@
 """Customers of the shop: they look around, search, buy and ask for their orders, with the rhythm of a day.
 
-They stop by themselves. When who comes and what each does is drawn from a seed and planned before it happens; see `plan`.
+They stop by themselves. When who comes and what each does is drawn from a seed and planned before it happens:
+see `plan`.
 """
 
 import argparse
