@@ -1,0 +1,64 @@
+"""Builds the Dash app: its pages stand here in one list."""
+
+import importlib
+from importlib.util import find_spec
+from pathlib import Path
+
+from dash import Dash
+from faasight_store import Store
+from flask import Flask
+
+from faasight_dashboards import router, security, shell
+from faasight_dashboards.data import Context, install
+from faasight_dashboards.pages import function, functions, overview
+from faasight_dashboards.router import Page
+from faasight_dashboards.settings import Settings
+
+_YEAR_S = 31_536_000  # assets carry their modification time in their address
+
+
+def _arriving() -> tuple[Page, ...]:
+    names = ("map", "traces", "trace", "logs", "alerts")
+    modules = [f"faasight_dashboards.pages.{name}" for name in names]
+    return tuple(importlib.import_module(module).PAGE for module in modules if find_spec(module))
+
+
+PAGES: tuple[Page, ...] = (overview.PAGE, functions.PAGE, function.PAGE, *_arriving())
+
+_INDEX = """<!DOCTYPE html>
+<html lang="en">
+<head>
+{%metas%}
+<title>{%title%}</title>
+<link rel="icon" href="/assets/favicon.svg" type="image/svg+xml">
+<script src="/assets/head/scheme.js"></script>
+{%css%}
+</head>
+<body>
+{%app_entry%}
+<footer>{%config%}{%scripts%}{%renderer%}</footer>
+</body>
+</html>"""
+
+
+def create_app(store: Store, settings: Settings) -> Dash:
+    """Return the app over `store`; it holds no state of its own but a short cache."""
+    server = Flask("faasight_dashboards")
+    server.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR_S
+    install(server, Context(store, settings))
+    app = Dash(
+        "faasight_dashboards",
+        server=server,
+        assets_folder=str(Path(__file__).parent / "assets"),
+        assets_path_ignore=["head", "fonts"],
+        index_string=_INDEX,
+        title="FaaSight",
+        update_title=None,
+        suppress_callback_exceptions=True,
+        add_log_handler=False,
+    )
+    app.layout = shell.shell(settings)
+    shell.register(app)
+    router.register(app, PAGES)
+    security.protect(app, settings)
+    return app

@@ -1,0 +1,58 @@
+"""Answers kept for a moment: ten viewers of one page cost one query."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Any
+
+CAPACITY = 512  # answers; the oldest go first
+
+
+class Cache:
+    """A single-flight cache: callers of one key share the computation under way, then its answer until it is too old.
+
+    A failure reaches all who wait for it, and is not kept.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, capacity: int = CAPACITY) -> None:
+        self._clock = clock
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Hashable, tuple[float, Future[Any]]] = OrderedDict()
+
+    def get(self, key: Hashable, compute: Callable[[], Any], ttl_s: float) -> Any:
+        """Return the answer of `key`, computed now unless one younger than `ttl_s` seconds is there or on its way."""
+        future, mine = self._claim(key)
+        if not mine:
+            return future.result()
+        try:
+            answer = compute()
+        except BaseException as error:
+            self._forget(key, future)
+            future.set_exception(error)
+            raise
+        with self._lock:
+            if key in self._entries and self._entries[key][1] is future:
+                self._entries[key] = (self._clock() + ttl_s, future)
+        future.set_result(answer)
+        return answer
+
+    def _claim(self, key: Hashable) -> tuple[Future[Any], bool]:
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and self._clock() < entry[0]:
+                return entry[1], False
+            future: Future[Any] = Future()
+            self._entries[key] = (float("inf"), future)  # in flight: young until it is done
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._capacity:
+                self._entries.popitem(last=False)
+            return future, True
+
+    def _forget(self, key: Hashable, future: "Future[Any]") -> None:
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and entry[1] is future:
+                del self._entries[key]

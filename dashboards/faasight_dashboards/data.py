@@ -1,0 +1,50 @@
+"""How a page gets its data: `ask(query, ...)` runs a query of faasight_store for this app, through its cache."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from faasight_store import Scope, Store
+from flask import Flask, current_app
+
+from faasight_dashboards.cache import Cache
+from faasight_dashboards.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_KEY = "FAASIGHT"
+_SHORTEST_S = 2.0
+_LONGEST_S = 30.0
+
+
+@dataclass(frozen=True)
+class Context:
+    """What one app works with."""
+
+    store: Store
+    settings: Settings
+    cache: Cache = field(default_factory=Cache)
+
+
+def install(server: Flask, context: Context) -> None:
+    """Give an app its context."""
+    server.config[_KEY] = context
+
+
+def context() -> Context:
+    """Return the context of the app that answers the current request."""
+    return cast(Context, current_app.config[_KEY])
+
+
+def ask(query: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what `query(store, *args, **kwargs)` answers, at most a few seconds old. Arguments must be hashable."""
+    here = context()
+    key = (query.__module__, query.__qualname__, args, tuple(sorted(kwargs.items())))
+    return cast(T, here.cache.get(key, lambda: query(here.store, *args, **kwargs), _ttl_s(args)))
+
+
+def _ttl_s(args: tuple[Any, ...]) -> float:
+    # A longer range changes more slowly on the screen: an hour's answer is kept 2 s, a day's 24 s.
+    seconds = max((arg.seconds for arg in args if isinstance(arg, Scope)), default=0.0)
+    return min(_LONGEST_S, max(_SHORTEST_S, seconds / 3600))

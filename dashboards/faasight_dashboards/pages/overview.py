@@ -1,0 +1,11 @@
+"""Overview: is everything well, and where to look if not."""
+from typing import Any
+from dash import html
+from dash.development.base_component import Component
+from faasight_dashboards.components import card, empty
+from faasight_dashboards.router import Page
+
+def layout(**_: Any) -> Component:
+    return html.Div([html.H1("Overview"), card("Soon", empty("Soon"))], className="grid")
+
+PAGE = Page("/", "Overview", layout)

@@ -1,0 +1,1 @@
+"""Pure functions from rows to components, testable without a server."""
