@@ -105,25 +105,23 @@ class Customers:
     def open_shop(self, patience_s: float = 60) -> bool:
         """Have the shelves filled, and tell whether the shop answered in time."""
         end = time.monotonic() + patience_s
-        while time.monotonic() < end and not self._leaving.is_set():
+        while time.monotonic() < end:
             if self._ask(Step("POST", "/restock"), "")[0] == 200:
                 return True
-            self._leaving.wait(0.5)
+            time.sleep(0.5)
         return False
 
     def walk(self, visits: Iterator[Visit]) -> None:
         """Make each visit at its time, or later, when one customer has left of too many in the shop."""
         start = time.monotonic()
         with ThreadPoolExecutor(self._at_once) as hands:
-            for one in visits:
-                self._room.acquire()
-                if self._leaving.wait(max(0.0, start + one.at_s - time.monotonic())):
-                    break
-                hands.submit(self._visit, one).add_done_callback(lambda _: self._room.release())
-
-    def leave(self) -> None:
-        """Let everybody finish the request that they are at, and go."""
-        self._leaving.set()
+            try:
+                for one in visits:
+                    self._room.acquire()
+                    time.sleep(max(0.0, start + one.at_s - time.monotonic()))
+                    hands.submit(self._visit, one).add_done_callback(lambda _: self._room.release())
+            except KeyboardInterrupt:
+                self._leaving.set()  # everybody finishes the request that they are at, and goes
 
     def _visit(self, one: Visit) -> None:
         order = ""
@@ -160,8 +158,7 @@ def main() -> None:
     if chosen.seconds <= 0 or chosen.rate <= 0:
         parser.error("--seconds and --rate must be more than 0")
     customers = Customers(chosen.gateway)
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: customers.leave())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not customers.open_shop():
         sys.exit(
             f"the shop at {chosen.gateway} does not answer; start it: faasight local start examples/shop/template.yaml"

@@ -1,0 +1,151 @@
+"""The command line: each command with its help, its options, and the function that runs it."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from faasight_cli.settings import TABLE
+
+# A secret on a command line can be read by every user of the machine.
+_BY_ENVIRONMENT_ONLY = ("slack_webhook",)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; it sets `entry`, the "module:function" of the command, and `overrides` of settings."""
+    parser = argparse.ArgumentParser(
+        prog="faasight",
+        description="See what your serverless functions do: logs, metrics, traces, cold starts, throttles, alerts.",
+        epilog="Settings come from the environment (`faasight settings` lists them); options of the same name win.",
+    )
+    parser.set_defaults(overrides={})
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    _command(commands, "up", "up:up", "run the whole platform in this process", with_settings=True)
+    _demo(_command(commands, "demo", "demo:demo", "run the platform with live example functions", with_settings=True))
+    for part in ("collector", "dashboards", "alerts"):
+        _command(commands, part, "up:part", f"run the {part} alone, against a ClickHouse server", with_settings=True)
+    _command(commands, "migrate", "store:migrate", "bring the store's schema up to date", with_settings=True)
+    _command(commands, "doctor", "doctor:doctor", "find out what is wrong, and what to type", with_settings=True)
+    _command(commands, "settings", "tables:settings_table", "list all settings, their types, defaults and meaning")
+    _command(commands, "version", "tables:version", "tell the versions of FaaSight and of what it stands on")
+    _local(_command(commands, "local", "local:start", "run the functions of an AWS SAM template on this machine"))
+    return parser
+
+
+class _Override(argparse.Action):
+    """Collects options that are settings into `overrides`."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        chosen: argparse.Namespace,
+        values: Any,  # noqa: ANN401 - argparse has it so
+        _option: str | None = None,
+    ) -> None:
+        chosen.overrides = {**chosen.overrides, self.dest: values}
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    entry: str,
+    purpose: str,
+    *,
+    with_settings: bool = False,
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}."
+    )
+    command.set_defaults(entry=entry)
+    if with_settings:
+        _settings(command)
+    return command
+
+
+def _settings(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("settings, which may also come from the environment")
+    for row in TABLE:
+        if row.name not in _BY_ENVIRONMENT_ONLY:
+            group.add_argument(
+                f"--{row.name.replace('_', '-')}",
+                dest=row.name,
+                action=_Override,
+                default=argparse.SUPPRESS,
+                metavar=row.kind.name.upper().replace(" ", "_"),
+                help=f"{row.meaning} [{row.env}, default {row.default or 'empty'}]".replace("%", "%%"),
+            )
+
+
+def _demo(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--gateway-port", type=_port, default=3000, metavar="PORT", help="where the shop answers (3000)"
+    )
+    command.add_argument("--aws-port", type=_port, default=5000, metavar="PORT", help="the stand-in for AWS (5000)")
+    command.add_argument(
+        "--provider-port", type=_port, default=4010, metavar="PORT", help="the payment provider (4010)"
+    )
+    command.add_argument("--carrier-port", type=_port, default=4011, metavar="PORT", help="the parcel carrier (4011)")
+    command.add_argument("--rate", type=_positive, default=1.5, help="customers a second, in the mean (1.5)")
+    command.add_argument("--seconds", type=_positive, default=8 * 3600.0, help="how long customers come (8 hours)")
+    command.add_argument(
+        "--shop", type=Path, metavar="FOLDER", help="the example's folder, if it is not examples/shop here"
+    )
+
+
+def _local(command: argparse.ArgumentParser) -> None:
+    ways = command.add_subparsers(dest="way", metavar="start|invoke", required=True)
+    start = ways.add_parser("start", help="run all of them, with gateway, queues and schedules, until Ctrl+C")
+    start.set_defaults(entry="local:start")
+    start.add_argument("--port", type=_port, default=3000, help="of the HTTP gateway (3000)")
+    invoke = ways.add_parser("invoke", help="invoke one function and print its answer")
+    invoke.set_defaults(entry="local:invoke", port=0)
+    for way in (start, invoke):
+        way.add_argument("template", type=Path, help="an AWS SAM template, YAML or JSON")
+        way.add_argument(
+            "--aws-port", type=_port, default=5000 if way is start else 0, metavar="PORT", help="the stand-in for AWS"
+        )
+        way.add_argument(
+            "--parameter",
+            action="append",
+            default=[],
+            type=_pair,
+            metavar="NAME=VALUE",
+            help="a parameter of the template",
+        )
+        way.add_argument(
+            "--env", action="append", default=[], type=_pair, metavar="NAME=VALUE", help="a variable for every function"
+        )
+        way.add_argument(
+            "--collector",
+            metavar="URL",
+            default="http://127.0.0.1:4318",
+            help="where telemetry goes (http://127.0.0.1:4318)",
+        )
+        way.add_argument("--no-wrapper", action="store_true", help="run the functions without FaaSight's wrapper")
+    invoke.add_argument("function", help="name or logical id")
+    invoke.add_argument(
+        "--event", type=Path, metavar="FILE", help="the event, JSON; - is stdin; without it the event is {}"
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; allowed are 0 to 65535")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number above 0")
+    return number
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, mark, value = text.partition("=")
+    if not mark or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} must read NAME=VALUE")
+    return name, value

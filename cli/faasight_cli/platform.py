@@ -1,0 +1,76 @@
+"""The platform in one process: a store with the collector, the dashboards and the alerts over it."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+from faasight_store import Store
+
+from faasight_cli import services
+from faasight_cli.settings import Settings
+
+log = structlog.get_logger("faasight")
+
+
+class Service(Protocol):
+    """The door that every part has."""
+
+    def start(self) -> None:
+        """Return when it is ready; raise one clear error if it cannot be."""
+
+    def stop(self) -> None:
+        """Stop in order, within five seconds, losing nothing."""
+
+
+class Platform:
+    """Starts parts by name, in the order given, and stops them together."""
+
+    def __init__(self, settings: Settings, parts: Sequence[str] = services.PARTS) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._store: Store | None = None
+        self._running: list[tuple[str, Service]] = []
+
+    @property
+    def store(self) -> Store:
+        """The open store. RuntimeError before the start."""
+        if self._store is None:
+            raise RuntimeError("the platform has not been started")
+        return self._store
+
+    def start(self, say: Callable[[str], None] = lambda _: None) -> None:
+        """Open the store, bring its schema up to date and start the parts; what did start is stopped if one fails."""
+        try:
+            say(f"opening the store {services.shown(self._settings.store)}")
+            self._store = services.open_store(self._settings)
+            applied = self._store.migrate()
+            if applied:
+                log.info("schema brought up to date", migrations=applied)
+            for part in self._parts:
+                say(f"starting the {part}")
+                service = services.build(part, self._settings, self._store)
+                service.start()
+                self._running.append((part, service))
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop all parts side by side, then close the store; a part that fails to stop does not hinder the others."""
+        threads = [threading.Thread(target=self._stop_one, args=running) for running in self._running]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._running.clear()
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    @staticmethod
+    def _stop_one(part: str, service: Service) -> None:
+        try:
+            service.stop()
+        except Exception:
+            log.exception("a part did not stop in order", part=part)

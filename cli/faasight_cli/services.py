@@ -1,0 +1,98 @@
+"""Makes each part out of the settings: the one place that knows how the table maps onto the parts' own settings."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faasight_store import Store
+
+from faasight_cli.settings import Address, Settings
+
+if TYPE_CHECKING:
+    from faasight_cli.platform import Service
+
+PARTS = ("collector", "dashboards", "alerts")
+_MIB = 1024 * 1024
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on: where those addresses are reached from here
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the store. Raises StoreError."""
+    return Store.open(settings.store)
+
+
+def shown(dsn: str) -> str:
+    """Return a store's address without its password."""
+    return re.sub(r"(?<=://)([^:@/]*):[^@/]*@", r"\1:***@", dsn)
+
+
+def data_dir(settings: Settings) -> Path | None:
+    """Return the folder of the embedded store, None for a server."""
+    scheme, _, path = settings.store.partition("://")
+    return Path(path) if scheme == "chdb" else None
+
+
+def journal_dir(settings: Settings) -> Path:
+    """Return where the collector keeps its journal."""
+    folder = data_dir(settings)
+    return settings.journal or (folder / "journal" if folder else Path("faasight-journal"))
+
+
+def reached_at(address: Address) -> str:
+    """Return the URL of a service that listens there, as seen from this machine."""
+    return f"http://{Address(_ANYWHERE.get(address.host, address.host), address.port)}"
+
+
+def dashboards_url(settings: Settings) -> str:
+    """Return where people reach the dashboards."""
+    return settings.url or reached_at(settings.dashboards)
+
+
+def build(part: str, settings: Settings, store: Store) -> "Service":
+    """Return a part, not yet started. Each is imported only when it is wanted."""
+    makers = {"collector": _collector, "dashboards": _dashboards, "alerts": _alerts}
+    return makers[part](settings, store)
+
+
+def _collector(settings: Settings, store: Store) -> "Service":
+    from faasight_collector import Collector
+    from faasight_collector import Settings as CollectorSettings
+
+    own = CollectorSettings(
+        journal_dir=journal_dir(settings),
+        host=settings.collector_http.host,
+        http_port=settings.collector_http.port,
+        grpc_port=settings.collector_grpc.port if settings.collector_grpc else None,
+        allow_remote=settings.allow_remote,
+        max_body_bytes=settings.max_body_mb * _MIB,
+        journal_budget_bytes=settings.journal_budget_mb * _MIB,
+        disk_reserve_bytes=settings.disk_reserve_mb * _MIB,
+    )
+    return Collector(own, store)
+
+
+def _dashboards(settings: Settings, store: Store) -> "Service":
+    from faasight_dashboards import Dashboards
+    from faasight_dashboards import Settings as DashboardsSettings
+
+    own = DashboardsSettings(
+        host=settings.dashboards.host,
+        port=settings.dashboards.port,
+        allow_remote=settings.allow_remote,
+        default_range=settings.range,
+        default_refresh_s=settings.refresh_s,
+        collector_url=reached_at(settings.collector_http),
+    )
+    return Dashboards(own, store)
+
+
+def _alerts(settings: Settings, store: Store) -> "Service":
+    from faasight_alerts import Alerts
+    from faasight_alerts import Settings as AlertsSettings
+
+    own = AlertsSettings(
+        rules=settings.rules,
+        slack_webhook=settings.slack_webhook,
+        dashboards_url=dashboards_url(settings),
+    )
+    return Alerts(own, store)

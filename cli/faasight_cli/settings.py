@@ -1,0 +1,232 @@
+"""All settings of the platform in one table. The wrapper has its own table, because it travels alone."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from faasight_cli.errors import SettingError
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a port to listen on; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The table's values; one field for each row, by its name."""
+
+    store: str
+    collector_http: Address
+    collector_grpc: Address | None  # None is off
+    dashboards: Address
+    allow_remote: bool
+    journal: Path | None  # None: beside the data
+    journal_budget_mb: int
+    disk_reserve_mb: int
+    max_body_mb: int
+    url: str
+    range: str
+    refresh_s: int
+    slack_webhook: str
+    rules: Path | None
+    log_level: str
+    log_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A type of value: how it is called, what is allowed, and how it is read (ValueError if it cannot be)."""
+
+    name: str
+    allowed: str
+    parse: Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row of the table."""
+
+    name: str  # of the field
+    kind: Kind
+    default: str
+    meaning: str
+
+    @property
+    def env(self) -> str:
+        """The environment variable."""
+        return f"FAASIGHT_{self.name.upper()}"
+
+
+def _dsn(text: str) -> str:
+    if not re.match(r"(chdb|clickhouse)://\S+$", text):
+        raise ValueError
+    return text
+
+
+def _address(text: str) -> Address:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError
+    return Address(host.strip("[]"), int(port))
+
+
+def _url(text: str) -> str:
+    if text and not re.match(r"https?://[^\s/]+", text):
+        raise ValueError
+    return text.rstrip("/")
+
+
+def _yes_no(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in known:
+        raise ValueError
+    return known[text.lower()]
+
+
+def _whole(least: int, most: int) -> Kind:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise ValueError
+        return int(text)
+
+    return Kind("number", f"a whole number from {least} to {most}", parse)
+
+
+def _one_of(*names: str) -> Kind:
+    def parse(text: str) -> str:
+        if text.lower() not in names:
+            raise ValueError
+        return text.lower()
+
+    return Kind("choice", ", ".join(names[:-1]) + " or " + names[-1], parse)
+
+
+def _range(text: str) -> str:
+    if not re.fullmatch(r"now-[1-9]\d*[smhd]", text):
+        raise ValueError
+    return text
+
+
+DSN = Kind("address", "chdb:///path or clickhouse://user:password@host:port/database", _dsn)
+LISTEN = Kind("host:port", "a host and a port from 0 to 65535, as in 127.0.0.1:8050 or [::1]:8050", _address)
+LISTEN_OR_OFF = Kind("host:port", f"{LISTEN.allowed}; or off", lambda text: None if text == "off" else _address(text))
+URL = Kind("URL", "an address that begins with http:// or https://, or nothing", _url)
+PATH = Kind("path", "a path, or nothing", lambda text: Path(text) if text else None)
+YES_NO = Kind("yes or no", "yes, no, true, false, on, off, 1 or 0", _yes_no)
+RANGE = Kind("range", "now-5m, now-3h, now-7d and the like", _range)
+MB = _whole(1, 10_000_000)
+
+TABLE: tuple[Setting, ...] = (
+    Setting(
+        "store", DSN, "chdb://./faasight-data", "Where telemetry is kept: embedded in a folder, or a ClickHouse server."
+    ),
+    Setting(
+        "collector_http",
+        LISTEN,
+        "127.0.0.1:4318",
+        "Where the collector takes OTLP/HTTP, JSON logs and platform events.",
+    ),
+    Setting(
+        "collector_grpc",
+        LISTEN_OR_OFF,
+        "127.0.0.1:4317",
+        "Where the collector takes OTLP/gRPC; the host must be that of HTTP.",
+    ),
+    Setting("dashboards", LISTEN, "127.0.0.1:8050", "Where the dashboards answer."),
+    Setting(
+        "allow_remote",
+        YES_NO,
+        "no",
+        "Listen beyond this machine. Nobody is asked who they are: guard it by your network.",
+    ),
+    Setting(
+        "journal",
+        PATH,
+        "",
+        "Folder of the collector's journal; if empty, `journal` in the store's folder, else `./faasight-journal`.",
+    ),
+    Setting(
+        "journal_budget_mb",
+        MB,
+        "4096",
+        "How large the journal may grow while the store is away; beyond it senders are asked to wait.",
+    ),
+    Setting("disk_reserve_mb", MB, "256", "How much of the disk the journal leaves free."),
+    Setting("max_body_mb", _whole(1, 1024), "20", "The largest body of a request, before and after decompression."),
+    Setting(
+        "url", URL, "", "Where people reach the dashboards, for links in alerts; if empty, made of FAASIGHT_DASHBOARDS."
+    ),
+    Setting("range", RANGE, "now-3h", "The time range of a page opened without one."),
+    Setting(
+        "refresh_s",
+        _whole(0, 3600),
+        "10",
+        "How often pages refresh for those who have not chosen, in seconds; 0 is off.",
+    ),
+    Setting(
+        "slack_webhook", URL, "", "Slack's incoming webhook for alerts; if empty, nothing is sent. It is a secret."
+    ),
+    Setting("rules", PATH, "", "YAML file with alert rules; if empty, the built-in ones."),
+    Setting(
+        "log_level",
+        _one_of("debug", "info", "warning", "error"),
+        "info",
+        "The least that the platform logs about itself.",
+    ),
+    Setting(
+        "log_format",
+        _one_of("auto", "console", "json"),
+        "auto",
+        "How it logs; auto is console on a terminal, else json.",
+    ),
+)
+
+
+def load(environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of an environment; `overrides` (by field name) come from the command line and win.
+
+    Raises SettingError for the first value that is not allowed.
+    """
+    chosen = dict(overrides or {})
+    values = {row.name: _value(row, chosen.get(row.name, environ.get(row.env))) for row in TABLE}
+    settings = Settings(**values)
+    grpc = settings.collector_grpc
+    if grpc and grpc.host != settings.collector_http.host:
+        raise SettingError(
+            f"FAASIGHT_COLLECTOR_GRPC is {grpc}, but FAASIGHT_COLLECTOR_HTTP is {settings.collector_http}:"
+            " both need the same host"
+        )
+    return settings
+
+
+def unknown(environ: Mapping[str, str], more: frozenset[str] = frozenset()) -> list[str]:
+    """Return the names in an environment that look like settings and are none; `more` are those of the wrapper."""
+    known = {row.env for row in TABLE} | more
+    return sorted(name for name in environ if name.startswith("FAASIGHT_") and name not in known)
+
+
+def _value(row: Setting, text: str | None) -> Any:  # noqa: ANN401  # the type is the row's
+    try:
+        return row.kind.parse(row.default if text is None else text.strip())
+    except ValueError:
+        shown = "(a secret)" if row.name == "slack_webhook" else repr(text)
+        raise SettingError(f"{row.env} is {shown}; allowed is {row.kind.allowed}") from None
+
+
+def table() -> str:
+    """Return the table in Markdown, as it stands in docs/configuration.md."""
+    lines = ["| setting | type | default | meaning |", "|---|---|---|---|"]
+    for row in TABLE:
+        default = f"`{row.default}`" if row.default else "(empty)"
+        lines.append(f"| `{row.env}` | {row.kind.name}: {row.kind.allowed} | {default} | {row.meaning} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,65 @@
+"""`faasight up`, and its parts alone: `collector`, `dashboards`, `alerts`."""
+
+import os
+from argparse import Namespace
+from collections.abc import Sequence
+
+from faasight_cli import logs, ports, services, settings
+from faasight_cli.console import Console, Steps, banner
+from faasight_cli.platform import Platform
+from faasight_cli.ports import Wanted
+from faasight_cli.settings import Settings
+from faasight_cli.signals import StopSignal
+
+
+def up(chosen: Namespace) -> int:
+    """Run everything until it is asked to stop."""
+    return _serve(chosen, services.PARTS)
+
+
+def part(chosen: Namespace) -> int:
+    """Run the one part that the command names."""
+    return _serve(chosen, (chosen.command,))
+
+
+def wanted(own: Settings, parts: Sequence[str] = services.PARTS) -> list[Wanted]:
+    """Return the ports that the parts listen on."""
+    found = []
+    if "collector" in parts:
+        found.append(Wanted("collector, HTTP", own.collector_http, "--collector-http 127.0.0.1:14318"))
+        if own.collector_grpc:
+            found.append(Wanted("collector, gRPC", own.collector_grpc, "--collector-grpc 127.0.0.1:14317 (or off)"))
+    if "dashboards" in parts:
+        found.append(Wanted("dashboards", own.dashboards, "--dashboards 127.0.0.1:8051"))
+    return found
+
+
+def addresses(own: Settings, parts: Sequence[str] = services.PARTS) -> list[tuple[str, str]]:
+    """Return what a banner says: where each part is reached."""
+    rows = []
+    if "dashboards" in parts:
+        rows.append(("dashboards", services.dashboards_url(own)))
+    if "collector" in parts:
+        grpc = f", gRPC {own.collector_grpc}" if own.collector_grpc else ""
+        rows.append(("collector", f"{services.reached_at(own.collector_http)}{grpc}"))
+    if "alerts" in parts:
+        rows.append(
+            ("alerts", f"rules: {own.rules or 'built-in'}; Slack: {'yes' if own.slack_webhook else 'not set up'}")
+        )
+    rows.append(("data", services.shown(own.store)))
+    return rows
+
+
+def _serve(chosen: Namespace, parts: Sequence[str]) -> int:
+    own = settings.load(os.environ, chosen.overrides)
+    logs.configure(own.log_level, own.log_format)
+    console, stop = Console(), StopSignal()
+    ports.check(wanted(own, parts))
+    platform = Platform(own, parts)
+    platform.start(Steps(console, len(parts) + 1).next)
+    console.say(banner("FaaSight is running. Ctrl+C stops it.", addresses(own, parts)))
+    stop.wait()
+    console.say("stopping: what has been received is being stored ...")
+    platform.stop()
+    console.say("stopped")
+    return 0
