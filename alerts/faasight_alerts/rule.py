@@ -64,6 +64,7 @@ class Rule:
     no_data: NoData = NoData.ZERO
     forget_s: int = 6 * 3600  # a group unseen for so long has vanished
     summary: str = ""
+    words: str = ""  # the condition in words, where those made of signal and limit would not do
 
     @property
     def id(self) -> str:
@@ -73,6 +74,8 @@ class Rule:
     @property
     def condition(self) -> str:
         """The condition in words, such as "error rate > 10 % over 5 min"."""
+        if self.words:
+            return self.words
         words = self.signal.removesuffix("_ms").removesuffix("_usd").replace("_", " ")
         limit = units.shown(self.breach.limit, self.signal)
         return f"{words} {self.breach.operator} {limit} over {units.span(self.window_s)}"

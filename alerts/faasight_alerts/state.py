@@ -77,7 +77,7 @@ def step(rule: Rule, before: Instance, seen: Seen) -> tuple[Instance, Change | N
     if seen.look is Look.KEEP:
         return replace(before, slot=seen.slot), None
     if seen.look is Look.GONE:
-        return _settle(before, seen)
+        return settle(before, seen)
     now = replace(before, slot=seen.slot, history=_remember(rule, before, seen))
     if now.resting or now.state is State.PENDING:
         return _rise(rule, now, seen)
@@ -99,7 +99,7 @@ def _rise(rule: Rule, now: Instance, seen: Seen) -> tuple[Instance, Change | Non
     mask = (1 << rule.of) - 1
     held = next((i for i in offsets if (now.history >> i & mask).bit_count() >= rule.needed), None)
     if held is not None:
-        reason = "late data" if held else seen.reason or "held"
+        reason = "late data" if held else seen.reason or _held(rule)
         fired = replace(now, state=State.FIRING, since=seen.slot, told=seen.slot, recovering=0)
         return fired, Change(State.FIRING, reason, tell=True)
     # After this many passes in a row the breaches before them can no longer count.
@@ -113,6 +113,10 @@ def _rise(rule: Rule, now: Instance, seen: Seen) -> tuple[Instance, Change | Non
     return now, None
 
 
+def _held(rule: Rule) -> str:
+    return "breach" if rule.of == 1 else f"{rule.needed} breaches in {rule.of} slots"
+
+
 def _fall(rule: Rule, now: Instance, seen: Seen) -> tuple[Instance, Change | None]:
     if seen.look is not Look.PASS:
         if now.state is State.RECOVERING:
@@ -122,14 +126,14 @@ def _fall(rule: Rule, now: Instance, seen: Seen) -> tuple[Instance, Change | Non
         return now, None
     passing = now if now.state is State.RECOVERING else replace(now, state=State.RECOVERING, recovering=seen.slot)
     if seen.slot - passing.recovering >= rule.keep_firing_s:
-        return _settle(passing, seen)
+        return settle(passing, seen)
     if now.state is State.RECOVERING:
         return now, None
     return passing, Change(State.RECOVERING, seen.reason or "passed")
 
 
-def _settle(before: Instance, seen: Seen) -> tuple[Instance, Change | None]:
-    """End whatever is going on; only what people were told of is told as resolved."""
+def settle(before: Instance, seen: Seen) -> tuple[Instance, Change | None]:
+    """Return the instance at rest, whatever it was; only what people were told of is told as resolved."""
     rest = Instance(slot=seen.slot, floor=seen.slot)
     if before.resting:
         return replace(rest, state=before.state), None

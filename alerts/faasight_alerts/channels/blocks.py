@@ -30,6 +30,11 @@ def payload(messages: Sequence[Message]) -> dict[str, Any]:
     return {"text": cut(escape(title), MOST_TEXT), "blocks": blocks}
 
 
+def plain(messages: Sequence[Message]) -> str:
+    """Return the same as text without any layout."""
+    return cut("\n\n".join(_summary(message) for message in messages), MOST_TEXT)
+
+
 def _title(messages: Sequence[Message]) -> str:
     if len(messages) == 1:
         return f"{_sign(messages[0])} {messages[0].title}"

@@ -3,6 +3,7 @@
 import http.client
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from slack_sdk.webhook import WebhookClient, WebhookResponse
@@ -37,8 +38,16 @@ class SlackWebhook:
 
     def send(self, messages: Sequence[Message]) -> Answer:
         """Post all messages as one. Slack has taken them only if it answers 200 with the body `ok`."""
+        body = blocks.payload(messages)
+        answer = self._post(body)
+        if answer.verdict is Verdict.REFUSED and "invalid" in answer.detail:
+            # It does not like our blocks: plain words are better than nothing.
+            return self._post({"text": blocks.plain(messages)})
+        return answer
+
+    def _post(self, body: dict[str, Any]) -> Answer:
         try:
-            response = self._client.send_dict(blocks.payload(messages))
+            response = self._client.send_dict(body)
         except (OSError, http.client.HTTPException) as error:
             # URLError, time-outs and resets are OSErrors. The type alone: a text might hold the URL.
             return Answer(Verdict.LATER, f"Slack cannot be reached ({type(error).__name__})")

@@ -1,0 +1,132 @@
+"""Walks all rules through their due slots, and writes what changed; between two ticks it is the memory of all instances."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import structlog
+from faasight_store.connection import Store
+from faasight_store.queries import alerts as stored
+from faasight_store.queries.alerts import AlertChange, AlertLease
+
+from faasight_alerts import record, slots
+from faasight_alerts.evaluate import Cache, Labels, Measure, evaluate, labels_of
+from faasight_alerts.own import CHANNEL_FAILING, MOST_FAILURES, OWN_RULES, RULE_FAILING
+from faasight_alerts.record import Known, Writer
+from faasight_alerts.rule import Rule
+from faasight_alerts.state import Instance, Look, Seen, settle, step
+
+log = structlog.get_logger("faasight.alerts")
+
+_SLOTS_A_TICK = 20  # of one rule: catching up must not keep the lease from being renewed
+
+
+class _Draft:
+    """The state as it will be once its rows are stored; thrown away if they are not."""
+
+    def __init__(self, done: Mapping[str, int], instances: Mapping[str, Known], writer: Writer) -> None:
+        self.done = dict(done)
+        self.instances = dict(instances)
+        self.rows: list[AlertChange] = []
+        self._writer = writer
+
+    def awake(self, rule_id: str) -> list[Labels]:
+        """Return the groups of a rule that are not at rest."""
+        found = (known for known in self.instances.values() if known.rule_id == rule_id)
+        return [known.labels for known in found if not known.instance.resting]
+
+    def see(self, rule: Rule, labels: Labels, seen: Seen) -> None:
+        """Take one group one slot further."""
+        id_ = rule.instance(dict(labels))
+        known = self.instances.get(id_)
+        after, change = step(rule, known.instance if known else Instance(), seen)
+        row = known.last if known else None
+        if change:
+            row = self._writer.row(rule, labels, seen, after, change, len(self.rows))
+            self.rows.append(row)
+        settled = seen.slot - rule.late_slots * rule.every_s > after.floor
+        if after.resting and not after.history and settled:
+            self.instances.pop(id_, None)  # nothing to remember
+        else:
+            self.instances[id_] = Known(rule.id, labels, after, row)
+
+    def drop(self, id_: str, known: Known, seen: Seen) -> None:
+        """End an instance that no rule looks after any more."""
+        after, change = settle(known.instance, seen)
+        if change and known.last:
+            self.rows.append(self._writer.gone(known.last, seen, after, change, len(self.rows)))
+        self.instances.pop(id_)
+
+
+class Evaluator:
+    """Evaluates rules against a store. `failing` counts the failures in a row of each rule."""
+
+    def __init__(
+        self, store: Store, rules: Sequence[Rule], measure: Measure, url: str, channels: Sequence[str]
+    ) -> None:
+        self._store = store
+        self._rules = rules
+        self._measure = measure
+        self._url = url
+        self._channels = channels
+        self._done: dict[str, int] = {}
+        self._instances: dict[str, Known] = {}
+        self.failing: dict[str, int] = {}
+
+    def load(self, lease: AlertLease, now: datetime) -> None:
+        """Take over where the last evaluator stood. Raises what the store raises."""
+        instances = record.known(stored.latest(self._store, now))
+        self._done, self._instances = record.restore(lease.checkpoint, instances)
+
+    @property
+    def checkpoint(self) -> str:
+        """What the next evaluator must know beyond the stored changes."""
+        return record.checkpoint(self._done, self._instances)
+
+    def run(self, epoch: int, now: datetime, refusing: Mapping[str, int], stopping: Callable[[], bool]) -> int:
+        """Evaluate what is due and store what changed; return how many changes there were.
+
+        `refusing` counts the failures in a row of each channel. Raises what the store raises on writing, and then
+        nothing has changed here either.
+        """
+        draft = _Draft(self._done, self._instances, Writer(epoch, now, self._url, self._channels))
+        measure = Cache(self._measure)
+        for rule in self._rules:
+            if stopping():
+                break
+            self._evaluate(rule, draft, measure, now)
+        self._look_at_ourselves(draft, now, refusing)
+        self._tidy(draft, now)
+        stored.append(self._store, draft.rows)
+        self._done, self._instances = draft.done, draft.instances
+        return len(draft.rows)
+
+    def _evaluate(self, rule: Rule, draft: _Draft, measure: Cache, now: datetime) -> None:
+        for slot in slots.due(rule, draft.done.get(rule.id), now)[:_SLOTS_A_TICK]:
+            try:
+                looks = evaluate(rule, slot, measure, draft.awake(rule.id))
+            except Exception as error:  # noqa: BLE001 - one rule must not stop the others; the slot is tried again
+                self.failing[rule.id] = self.failing.get(rule.id, 0) + 1
+                log.warning("rule cannot be evaluated", rule=rule.id, failures=self.failing[rule.id], error=str(error))
+                return
+            for labels, seen in sorted(looks.items()):
+                draft.see(rule, labels, seen)
+            draft.done[rule.id] = slot
+        self.failing.pop(rule.id, None)
+
+    def _look_at_ourselves(self, draft: _Draft, now: datetime, refusing: Mapping[str, int]) -> None:
+        for rule, label, failures in ((RULE_FAILING, "rule", self.failing), (CHANNEL_FAILING, "channel", refusing)):
+            groups = {labels_of({label: name}): count for name, count in failures.items()}
+            for labels in {**dict.fromkeys(draft.awake(rule.id), 0), **groups}:
+                count = groups.get(labels, 0)
+                look = Look.BREACH if count >= MOST_FAILURES else Look.KEEP if count else Look.PASS
+                draft.see(rule, labels, Seen(int(now.timestamp()), look, count))
+
+    def _tidy(self, draft: _Draft, now: datetime) -> None:
+        """Resolve what no rule looks after, and forget what has long been at rest."""
+        ours = {rule.id for rule in self._rules} | set(OWN_RULES)
+        at = int(now.timestamp())
+        for id_, known in list(draft.instances.items()):
+            if known.rule_id not in ours:
+                draft.drop(id_, known, Seen(at, Look.GONE, reason="the rule is deleted or paused"))
+            elif known.instance.resting and at - known.instance.slot > slots.MOST_MISSED_S:
+                draft.instances.pop(id_)
