@@ -1,0 +1,47 @@
+"""What a collector does besides its work: it reports its own counters, and has the store settle its rollups."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from faasight_store import StoreError
+
+log = structlog.get_logger()
+
+
+class Periodic:
+    """A thread that does one thing every so often, and once more when it is stopped, whatever errors the store has."""
+
+    def __init__(self, name: str, every_s: float, action: Callable[[], None]) -> None:
+        self._name = name
+        self._every_s = every_s
+        self._action = action
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"faasight-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Do it a last time and end."""
+        self._stop.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        failing = False
+        while not self._stop.wait(self._every_s):
+            failing = not self._once(quiet=failing)
+        self._once(quiet=failing)
+
+    def _once(self, *, quiet: bool) -> bool:
+        try:
+            self._action()
+        except StoreError as error:
+            if not quiet:
+                log.warning(f"{self._name} failed; it is tried again", error=str(error))
+            return False
+        except Exception:
+            log.exception(f"{self._name} failed; it is tried again")
+            return False
+        return True

@@ -1,0 +1,76 @@
+"""Lines of the `records` signal: the one shape that logs and platform events are given (docs/design/wire.md)."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+SEVERITY = {
+    "TRACE": 1,
+    "DEBUG": 5,
+    "INFO": 9,
+    "WARN": 13,
+    "WARNING": 13,
+    "ERROR": 17,
+    "FATAL": 21,
+    "CRITICAL": 21,
+}
+_LEVEL = {"WARNING": "WARN", "CRITICAL": "FATAL"}
+_NEWEST_NS = (1 << 63) - 1
+
+Line = dict[str, Any]
+
+
+def level_fields(name: object) -> Line:
+    """Return `level` and `severity` of a level's name; INFO if it is not known."""
+    level = name.upper() if isinstance(name, str) else "INFO"
+    if level not in SEVERITY:
+        level = "INFO"
+    return {"level": _LEVEL.get(level, level), "severity": SEVERITY[level]}
+
+
+def time_ns(value: object, now_ns: int) -> int:
+    """Return Unix nanoseconds of an RFC 3339 text or of a number in s, ms, us or ns; `now_ns` if it is neither."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return now_ns
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+        return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= _NEWEST_NS:
+        scale = next(
+            scale for top, scale in ((1e11, 10**9), (1e14, 10**6), (1e17, 10**3), (float("inf"), 1)) if value < top
+        )
+        return min(int(value * scale), _NEWEST_NS)
+    return now_ns
+
+
+def text(value: object) -> str:
+    """Return any JSON value as text: strings as they are, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else orjson.dumps(value).decode()
+
+
+def attributes(document: Mapping[str, Any], without: frozenset[str]) -> dict[str, str]:
+    """Return all other keys of a document as texts; null is left out."""
+    return {key: text(value) for key, value in document.items() if key not in without and value is not None}
+
+
+def number(value: object) -> float | None:
+    """Return a JSON number, or None for anything else."""
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def encode(lines: list[Line]) -> bytes:
+    """Return lines of JSON, each ending in a newline; keys without a value are left out."""
+    return b"".join(
+        [
+            orjson.dumps({key: value for key, value in line.items() if value not in (None, "", {})}) + b"\n"
+            for line in lines
+        ]
+    )

@@ -1,0 +1,359 @@
+"""The journal: what was accepted, safe on disk before anyone is told so.
+
+Requests of all connections share one write and one fdatasync (group commit). Each signal has a folder of segment
+files, whose state is in the name's ending:
+
+    .open           being written
+    .sealed         complete, to be shipped
+    .split          complete, to be shipped in parts (the engine refused it as a whole)
+    .sealed.done    shipped, kept for a while (likewise .split.done)
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from faasight_collector.errors import Refusal, overloaded
+from faasight_collector.recent import RecentDigests
+from faasight_collector.recovery import recover
+from faasight_collector.segments import SIGNALS, Segment, digest_of, encode_header
+from faasight_collector.settings import Settings
+from faasight_collector.writer import SegmentFile, lock_directory, sync_directory
+
+log = structlog.get_logger()
+
+Done = Callable[[Refusal | None], None]  # called once: with None when the record is safe, else with what to answer
+Outcome = tuple[Done, Refusal | None]
+
+_MAX_QUEUED = 64 * 1024 * 1024  # bytes that wait for the disk; more would be memory without a bound
+_DISK_CHECK_S = 1.0
+
+
+@dataclass(slots=True)
+class _Entry:
+    signal: str
+    payload: bytes
+    done: Done
+
+
+@dataclass(slots=True)
+class Usage:
+    """What the journal holds on disk, in bytes."""
+
+    pending: int = 0  # accepted and not yet in the store
+    kept: int = 0  # in the store already
+    dead_letters: int = 0  # refused by the store for good
+
+
+@dataclass(slots=True)
+class _State:
+    """Everything that both the commit thread and others touch, under the journal's lock."""
+
+    queue: list[_Entry] = field(default_factory=list)
+    queued_bytes: int = 0
+    usage: Usage = field(default_factory=Usage)
+    sealed: dict[str, deque[Segment]] = field(default_factory=lambda: {signal: deque() for signal in SIGNALS})
+    kept: deque[tuple[float, Segment]] = field(default_factory=deque)  # (shipped at, segment), oldest first
+    closing: bool = False
+    seal_now: bool = False
+    disk_free: int = 1 << 62
+
+
+class Journal:
+    """Append-only segment files of one directory, owned by one process.
+
+    `deliver` hands the outcomes of a whole commit to whoever waits, in one call from the commit thread (an event
+    loop wants one wake-up for many requests).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        deliver: Callable[[Sequence[Outcome]], None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._directory = settings.journal_dir
+        self.deliver = deliver or _call_each
+        self._clock = clock
+        self._run = secrets.token_hex(8)  # makes segment ids unique over all journals and restarts
+        self._sequence = 0
+        self._state = _State()
+        self._lock = threading.Lock()
+        self._work = threading.Event()
+        self.sealed_some = threading.Event()  # wakes the shipper
+        self._files: dict[str, SegmentFile] = {}
+        self._recent = RecentDigests()
+        self._checked_disk = 0.0
+        self._thread = threading.Thread(target=self._commit_loop, name="faasight-journal", daemon=True)
+        self._unlock: Callable[[], None] = lambda: None
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Take the directory, recover what an earlier process left, and begin to accept.
+
+        Raises JournalLockedError if another process has it.
+        """
+        self._unlock = lock_directory(self._directory)
+        found = recover(self._directory, self._recent, now=self._clock(), keep_s=self._settings.keep_shipped_s)
+        for segment in found:
+            self._state.sealed[segment.signal].append(segment)
+            self._state.usage.pending += segment.bytes
+        self._check_disk()
+        self._thread.start()
+        if found:
+            log.info("journal recovered", segments=len(found), bytes=self._state.usage.pending)
+            self.sealed_some.set()
+
+    def close(self) -> None:
+        """Finish, and give the directory back; call it after the shipper has stopped."""
+        self.finish()
+        self._unlock()
+
+    def finish(self) -> None:
+        """Commit and seal everything; nothing more is accepted."""
+        with self._lock:
+            self._state.closing = True
+        self._work.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    # -- accepting ----------------------------------------------------------------------------------------------------
+
+    def append(self, signal: str, payload: bytes, done: Done) -> None:
+        """Queue a record for the next commit; `done` is called when it is safe, or could not be made so.
+
+        Raises Refusal when there is no room: nothing was kept then.
+        """
+        size = len(payload)
+        state = self._state
+        with self._lock:
+            if state.closing:
+                raise overloaded("stopping", "the collector is stopping")
+            if state.queued_bytes + size > _MAX_QUEUED and state.queue:
+                raise overloaded("busy", "the journal's disk does not keep up", retry_after_s=1)
+            self._refuse_if_full(size)
+            state.queue.append(_Entry(signal, payload, done))
+            state.queued_bytes += size
+            first = len(state.queue) == 1
+        if first:
+            self._work.set()
+
+    def _refuse_if_full(self, size: int) -> None:
+        usage, settings = self._state.usage, self._settings
+        if usage.pending + usage.dead_letters + self._state.queued_bytes + size > settings.journal_budget_bytes:
+            raise overloaded(
+                "journal_full",
+                f"the journal has reached its budget of {settings.journal_budget_bytes} bytes",
+            )
+        if self._state.disk_free + usage.kept < settings.disk_reserve_bytes + size:
+            raise overloaded("disk_full", f"the disk of {self._directory} is nearly full")
+
+    def refusal(self) -> Refusal | None:
+        """Return why a small request would not be accepted now, or None."""
+        with self._lock:
+            if self._state.closing:
+                return overloaded("stopping", "the collector is stopping")
+            try:
+                self._refuse_if_full(1)
+            except Refusal as refusal:
+                return refusal
+        return None
+
+    # -- shipping -----------------------------------------------------------------------------------------------------
+
+    def next_segment(self, signal: str) -> Segment | None:
+        """Return the oldest segment of a signal that is not shipped yet, or None."""
+        with self._lock:
+            waiting = self._state.sealed[signal]
+            return waiting[0] if waiting else None
+
+    def mark_split(self, segment: Segment) -> Segment:
+        """Remember on disk that a segment is stored in parts, before the first part is: a replay must do the same."""
+        path = segment.path.with_suffix(".split")
+        segment.path.rename(path)
+        sync_directory(path.parent)
+        marked = replace(segment, path=path, split=True)
+        with self._lock:
+            self._state.sealed[segment.signal][0] = marked
+        return marked
+
+    def mark_shipped(self, segment: Segment) -> None:
+        """Keep a stored segment for a while more; a crash of the engine's machine may need it again."""
+        path = segment.path.with_name(segment.path.name + ".done")
+        segment.path.rename(path)
+        now = self._clock()
+        os.utime(path, (now, now))
+        with self._lock:
+            self._state.sealed[segment.signal].popleft()
+            self._state.usage.pending -= segment.bytes
+            self._state.usage.kept += segment.bytes
+            self._state.kept.append((now, replace(segment, path=path)))
+        self._drop_kept()
+
+    def count_dead_letters(self, total_bytes: int) -> None:
+        """Let dead letters take their part of the disk budget: they are never dropped to make room."""
+        with self._lock:
+            self._state.usage.dead_letters = total_bytes
+
+    def seal_all(self) -> None:
+        """Ask for all open segments to be sealed soon, whatever their age."""
+        with self._lock:
+            self._state.seal_now = True
+        self._work.set()
+
+    def usage(self) -> Usage:
+        """Return what the journal holds on disk."""
+        with self._lock:
+            return replace(self._state.usage)
+
+    def oldest_ms(self, signal: str) -> int | None:
+        """Return when the oldest record that is not in the store yet was written (Unix ms), or None."""
+        with self._lock:
+            waiting = self._state.sealed.get(signal)
+            if waiting:
+                return waiting[0].created_ms
+            file = self._files.get(signal)
+            return file.created_ms if file else None
+
+    # -- the commit thread --------------------------------------------------------------------------------------------
+
+    def _commit_loop(self) -> None:
+        while True:
+            self._work.wait(self._until_next_seal())
+            if self._settings.commit_window_s and not self._state.closing:
+                time.sleep(self._settings.commit_window_s)  # others join the same fdatasync
+            self._work.clear()
+            with self._lock:
+                batch, self._state.queue, self._state.queued_bytes = self._state.queue, [], 0
+                closing, seal_now = self._state.closing, self._state.seal_now
+                self._state.seal_now = False
+            if batch:
+                self.deliver(self._commit(batch))
+            self._seal_due(everything=closing or seal_now)
+            self._check_disk()
+            if closing and not self._state.queue:
+                return
+
+    def _until_next_seal(self) -> float | None:
+        if not self._files:
+            return None if self._state.disk_free > self._settings.disk_reserve_bytes else _DISK_CHECK_S
+        now = self._clock() * 1000
+        oldest = min(file.created_ms for file in self._files.values())
+        return min(max(oldest / 1000 + self._settings.segment_age_s - now / 1000, 0.0), self._settings.segment_age_s)
+
+    def _commit(self, batch: list[_Entry]) -> list[Outcome]:
+        """Write and sync one batch, each signal on its own: a failed file fails its own records only."""
+        outcomes: list[Outcome] = []
+        by_signal: dict[str, list[_Entry]] = {}
+        for entry in batch:
+            by_signal.setdefault(entry.signal, []).append(entry)
+        for signal, entries in by_signal.items():
+            failure: Refusal | None = None
+            try:
+                self._write(signal, entries)
+            except OSError as error:
+                failure = overloaded("disk_error", f"the journal cannot be written: {error}")
+                log.error("journal write failed", signal=signal, error=str(error))
+                self._abandon(signal)
+            outcomes.extend((entry.done, failure) for entry in entries)
+        return outcomes
+
+    def _write(self, signal: str, entries: list[_Entry]) -> None:
+        fresh: dict[bytes, _Entry] = {}
+        for entry in entries:
+            digest = digest_of(entry.payload)
+            if digest not in self._recent:
+                fresh[digest] = entry
+        if not fresh:
+            return  # all of them are answers that got lost: they are safe already
+        file = self._files.get(signal) or self._new_file(signal)
+        before = file.bytes
+        for digest, entry in fresh.items():
+            file.add(encode_header(entry.payload, digest), entry.payload)
+        file.commit()
+        for digest in fresh:
+            self._recent.add(digest)
+        with self._lock:
+            self._state.usage.pending += file.bytes - before
+
+    def _new_file(self, signal: str) -> SegmentFile:
+        self._sequence += 1
+        created_ms = int(self._clock() * 1000)
+        name = f"{created_ms:013d}-{self._run}-{self._sequence:06d}"
+        file = SegmentFile.create(self._directory / signal / f"{name}.open", created_ms)
+        self._files[signal] = file
+        return file
+
+    def _abandon(self, signal: str) -> None:
+        """Stop using a file that failed: cut it back to what is known to be safe, and seal that."""
+        file = self._files.get(signal)
+        if file is None:
+            return
+        file.roll_back()
+        self._seal(signal, file)
+
+    def _seal_due(self, *, everything: bool) -> None:
+        now = self._clock()
+        for signal, file in list(self._files.items()):
+            old = now - file.created_ms / 1000 >= self._settings.segment_age_s or now < file.created_ms / 1000
+            if everything or old or file.bytes >= self._settings.segment_bytes:
+                self._seal(signal, file)
+
+    def _seal(self, signal: str, file: SegmentFile) -> None:
+        with self._lock:
+            del self._files[signal]
+        path = file.seal()
+        if path is None:
+            return
+        segment = Segment(signal, path.stem, path, file.bytes, file.created_ms)
+        with self._lock:
+            self._state.sealed[signal].append(segment)
+        self.sealed_some.set()
+
+    # -- room ---------------------------------------------------------------------------------------------------------
+
+    def _check_disk(self) -> None:
+        now = time.monotonic()
+        if now - self._checked_disk < _DISK_CHECK_S:
+            return
+        self._checked_disk = now
+        with contextlib.suppress(OSError):
+            free = shutil.disk_usage(self._directory).free
+            with self._lock:
+                self._state.disk_free = free
+        self._drop_kept()
+
+    def _drop_kept(self) -> None:
+        """Delete shipped segments that are old enough, or whose room is needed."""
+        settings, state = self._settings, self._state
+        while True:
+            with self._lock:
+                if not state.kept:
+                    return
+                shipped_at, segment = state.kept[0]
+                crowded = (
+                    state.usage.pending + state.usage.kept > settings.journal_budget_bytes
+                    or state.disk_free < settings.disk_reserve_bytes
+                )
+                if not crowded and 0 <= self._clock() - shipped_at < settings.keep_shipped_s:
+                    return
+                state.kept.popleft()
+                state.usage.kept -= segment.bytes
+                state.disk_free += segment.bytes
+            segment.path.unlink(missing_ok=True)
+
+
+def _call_each(outcomes: Sequence[Outcome]) -> None:
+    for done, refusal in outcomes:
+        done(refusal)

@@ -1,0 +1,100 @@
+"""What an earlier process left in the journal directory, made ready to ship."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import structlog
+
+from faasight_collector.recent import GENERATION, RecentDigests
+from faasight_collector.segments import SIGNALS, Damage, Segment, digests, scan
+from faasight_collector.writer import sync_directory
+
+log = structlog.get_logger()
+
+
+def recover(directory: Path, recent: RecentDigests, *, now: float, keep_s: float) -> list[Segment]:
+    """Return all segments to ship, oldest first, and fill `recent` with the requests they hold.
+
+    Open segments lose their torn tail and are sealed. Shipped ones younger than `keep_s` are shipped again (their
+    tokens make that harmless), older ones are deleted.
+    """
+    found: list[Segment] = []
+    for signal in SIGNALS:
+        folder = directory / signal
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for path in sorted(folder.iterdir()):
+            segment = _ready(signal, path, now=now, keep_s=keep_s)
+            if segment is not None:
+                found.append(segment)
+        sync_directory(folder)
+    found.sort(key=lambda segment: segment.id)
+    for digest in _latest(found):
+        recent.add(digest)
+    return found
+
+
+def _latest(segments: list[Segment]) -> Iterator[bytes]:
+    """Yield the digests of the newest segments, as many as are worth remembering, oldest first."""
+    newest: deque[bytes] = deque()
+    for segment in reversed(segments):
+        newest.extendleft(reversed(list(islice(digests(segment.path), GENERATION))))
+        if len(newest) >= GENERATION:
+            break
+    return iter(newest)
+
+
+def _ready(signal: str, path: Path, *, now: float, keep_s: float) -> Segment | None:
+    if path.suffix == ".open":
+        return _seal(signal, path)
+    if path.suffix == ".done":
+        return _again(signal, path, now=now, keep_s=keep_s)
+    if path.suffix in {".sealed", ".split"}:
+        return _segment(signal, path)
+    return None
+
+
+def _segment(signal: str, path: Path, *, replay: bool = False) -> Segment:
+    created = path.stem.partition("-")[0]
+    return Segment(
+        signal,
+        path.stem,
+        path,
+        path.stat().st_size,
+        int(created) if created.isdigit() else int(path.stat().st_mtime * 1000),
+        split=path.suffix == ".split",
+        replay=replay,
+    )
+
+
+def _again(signal: str, path: Path, *, now: float, keep_s: float) -> Segment | None:
+    if now - path.stat().st_mtime > keep_s:
+        path.unlink()
+        return None
+    back = path.with_suffix("")
+    path.rename(back)
+    return _segment(signal, back, replay=True)
+
+
+def _seal(signal: str, path: Path) -> Segment | None:
+    """Cut a torn tail off, and give the file its final name; damage in the middle stays for the shipper to report."""
+    data = path.read_bytes()
+    end = len(data)
+    for item in scan(data):
+        if isinstance(item, Damage) and item.torn:
+            end = item.offset
+            log.warning("journal tail was torn", segment=path.stem, bytes_cut=len(data) - end)
+    if not end:
+        path.unlink()
+        return None
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.ftruncate(descriptor, end)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sealed = path.with_suffix(".sealed")
+    path.rename(sealed)
+    return _segment(signal, sealed)

@@ -1,0 +1,150 @@
+"""The collector as a whole: its parts put together, started and stopped in order."""
+
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import orjson
+import structlog
+from faasight_store import Store
+from faasight_store.queries import ingest
+
+from faasight_collector.admit import JSON
+from faasight_collector.dead_letters import DeadLetters
+from faasight_collector.exposition import Exposition
+from faasight_collector.housekeeping import Periodic
+from faasight_collector.inputs import aws_telemetry, json_logs
+from faasight_collector.intake import Intake
+from faasight_collector.journal import Journal
+from faasight_collector.receive.answers import TEXT, Answer
+from faasight_collector.receive.grpc import GrpcServer
+from faasight_collector.receive.http import HttpServer
+from faasight_collector.receive.listen import Listener, check_host
+from faasight_collector.receive.routes import Adapter, Door, Page, Routes, otlp_door
+from faasight_collector.settings import Settings
+from faasight_collector.ship import Shipper
+from faasight_collector.stats import Stats
+
+log = structlog.get_logger()
+
+_UNPACKERS = 2  # threads that unpack and check large bodies
+_ENDING_S = 0.25  # of the stop time, for each step that is not shipping
+
+JSON_LOG_TYPES = frozenset({JSON, "application/x-ndjson", "application/jsonl", "text/plain", ""})
+
+
+class Collector:
+    """Receives telemetry, keeps it in a journal and ships it to `store`.
+
+    `start` returns when both doors are open; it raises AddressError, JournalLockedError, or OSError for the journal.
+    `stop` takes no more, ships what it can within `settings.stop_timeout_s`, and leaves the rest for the next start.
+    """
+
+    def __init__(self, settings: Settings, store: Store, *, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self._store = store
+        self._clock = clock
+        self._name = f"{socket.gethostname()}:{settings.http_port}"
+        self.stats = Stats()
+        self.journal = Journal(settings, clock=clock)
+        self._listener: Listener | None = None
+        self._shipper: Shipper | None = None
+        self._periodic: list[Periodic] = []
+        self._executor = ThreadPoolExecutor(_UNPACKERS, thread_name_prefix="faasight-unpack")
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the journal, both doors, and begin to ship."""
+        check_host(self.settings)
+        self.journal.open()
+        try:
+            self._open_doors()
+        except BaseException:
+            self.journal.close()
+            raise
+        self._shipper = self._new_shipper()
+        self._shipper.start()
+        self._periodic = [
+            Periodic("report", self.settings.report_every_s, self._report),
+        ]
+        for periodic in self._periodic:
+            periodic.start()
+        log.info("collector ready", http=self.http_address, grpc=self.grpc_address)
+
+    def stop(self) -> None:
+        """Stop in the order of the data's way; safe to call twice."""
+        deadline = time.monotonic() + self.settings.stop_timeout_s
+        if self._listener is not None:
+            self._listener.stop(_ENDING_S * self.settings.stop_timeout_s)
+        self.journal.finish()
+        if self._shipper is not None:
+            self._shipper.stop(max(0.1, deadline - time.monotonic() - _ENDING_S))
+        for periodic in self._periodic:
+            periodic.stop(max(0.1, deadline - time.monotonic()))
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self.journal.close()
+
+    @property
+    def http_address(self) -> str:
+        """`host:port` of the HTTP door, once started."""
+        return self._listener.http_address if self._listener else ""
+
+    @property
+    def grpc_address(self) -> str:
+        """`host:port` of the gRPC door, once started; "" if there is none."""
+        return self._listener.grpc_address if self._listener else ""
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _open_doors(self) -> None:
+        intake = Intake(self.journal, self.stats)
+        routes = Routes(self._doors(), self._pages(), intake, self._executor, max_body=self.settings.max_body_bytes)
+        http = HttpServer(self.settings, routes, clock=self._clock)
+        grpc = GrpcServer(self.settings, intake) if self.settings.grpc_port is not None else None
+        listener = Listener(self.settings, http, grpc)
+        self.journal.deliver = listener.deliver
+        listener.start()
+        self._listener = listener
+
+    def _new_shipper(self) -> Shipper:
+        letters = DeadLetters(self.settings.journal_dir / "dead-letters", self._clock)
+        return Shipper(self.journal, self._store, letters, self.stats, clock=self._clock)
+
+    def _doors(self) -> dict[bytes, Door]:
+        return {
+            b"/v1/traces": otlp_door("traces"),
+            b"/v1/logs": otlp_door("logs"),
+            b"/v1/metrics": otlp_door("metrics"),
+            b"/v1/json-logs": Door("records", self._timed(json_logs.to_records), JSON_LOG_TYPES),
+            b"/v1/aws/telemetry": Door("records", self._timed(aws_telemetry.to_records), frozenset({JSON, ""})),
+        }
+
+    def _timed(self, adapter: Callable[..., bytes]) -> Adapter:
+        """Give an adapter the time of receipt, for lines that have none of their own."""
+        return lambda body, headers: adapter(body, headers, int(self._clock() * 1e9))
+
+    def _pages(self) -> dict[bytes, Page]:
+        exposition = Exposition(self.stats, self.journal, self._clock)
+        return {
+            b"/healthz": lambda: Answer(200, TEXT, b"ok\n"),
+            b"/readyz": self._readiness,
+            b"/metrics": lambda: Answer(200, "text/plain; version=1.0.0; charset=utf-8", exposition.text()),
+        }
+
+    def _readiness(self) -> Answer:
+        """Ready means: a request would be accepted now. The store may be away for as long as the journal has room."""
+        refusal = self.journal.refusal()
+        shipper = self._shipper
+        body = {
+            "ready": refusal is None,
+            "reason": "" if refusal is None else str(refusal),
+            "store": "ok" if shipper is None or shipper.failing_since is None else shipper.last_error,
+        }
+        return Answer(200 if refusal is None else 503, JSON, orjson.dumps(body))
+
+    def _report(self) -> None:
+        rows = self.stats.rows(self._name, self._clock(), self.journal)
+        if rows:
+            ingest.report(self._store, rows)
