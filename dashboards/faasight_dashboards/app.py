@@ -8,7 +8,7 @@ from dash import Dash
 from faasight_store import Store
 from flask import Flask
 
-from faasight_dashboards import router, security, shell
+from faasight_dashboards import router, search, security, shell, static
 from faasight_dashboards.data import Context, install
 from faasight_dashboards.pages import function, functions, overview
 from faasight_dashboards.router import Page
@@ -60,5 +60,7 @@ def create_app(store: Store, settings: Settings) -> Dash:
     app.layout = shell.shell(settings)
     shell.register(app)
     router.register(app, PAGES)
+    search.register(app.server)
+    static.serve(server)
     security.protect(app, settings)
     return app

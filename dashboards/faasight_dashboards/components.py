@@ -12,9 +12,22 @@ from faasight_dashboards import format as fmt
 
 Content = Component | str | Sequence[Any] | None
 
-_GRAPH_CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True, "scrollZoom": False, "doubleClick": False, "showTips": False}
+_GRAPH_CONFIG = {
+    "displaylogo": False,
+    "displayModeBar": False,
+    "responsive": True,
+    "scrollZoom": False,
+    "doubleClick": False,
+    "showTips": False,
+}
 
-STATUS_ICONS = {"ok": "circle-check", "warn": "triangle-alert", "error": "circle-x", "cold": "snowflake", "throttle": "ban"}
+STATUS_ICONS = {
+    "ok": "circle-check",
+    "warn": "triangle-alert",
+    "error": "circle-x",
+    "cold": "snowflake",
+    "throttle": "ban",
+}
 
 
 def icon(name: str, size: int | None = None) -> Component:
@@ -38,9 +51,9 @@ def link(content: Content, href: str, **attributes: Any) -> Component:
     return html.A(content, href=href, **attributes)
 
 
-def function_link(name: str, **attributes: Any) -> Component:
-    """Return a link to a function's page."""
-    return link(name, function_href(name), **attributes)
+def function_link(name: str, content: Content = None, **attributes: Any) -> Component:
+    """Return a link to a function's page, its name unless told."""
+    return link(name if content is None else content, function_href(name), **attributes)
 
 
 def function_href(name: str) -> str:
@@ -58,10 +71,17 @@ def logs_href(query: str) -> str:
     return f"/logs?q={quote(query)}"
 
 
-def card(title: Content, body: Content, *, sub: Content = None, right: Content = None, className: str = "", **attributes: Any) -> Component:  # noqa: N803  # Dash's own name
+def card(
+    title: Content, body: Content, *, sub: Content = None, right: Content = None, className: str = "", **attributes: Any
+) -> Component:  # noqa: N803  # Dash's own name
     """Return a titled panel; `right` stands at the end of its head."""
     head = html.Div(
-        [html.H2(title), html.Span(sub, className="sub") if sub is not None else None, html.Span(className="grow"), right],
+        [
+            html.H2(title),
+            html.Span(sub, className="sub") if sub is not None else None,
+            html.Span(className="grow"),
+            right,
+        ],
         className="ch",
     )
     return html.Section([head, html.Div(body, className="cb")], className=f"card {className}".strip(), **attributes)
@@ -107,7 +127,10 @@ def slot(name: str, height: int | None = None) -> Component:
 
 def legend(entries: Sequence[tuple[str, str]]) -> Component:
     """Return the key of a chart: names and colours."""
-    return html.Span([html.Span([html.I(style={"background": colour}), name], className="lg") for name, colour in entries], className="row")
+    return html.Span(
+        [html.Span([html.I(style={"background": colour}), name], className="lg") for name, colour in entries],
+        className="row",
+    )
 
 
 def empty(title: str, hint: Content = None, symbol: str = "inbox") -> Component:
@@ -117,7 +140,11 @@ def empty(title: str, hint: Content = None, symbol: str = "inbox") -> Component:
 
 def failure(text: str) -> Component:
     """Return an error as it shows inside its panel."""
-    return html.Div([icon("triangle-alert", 16), html.Div([html.B("This panel could not load"), html.Span(text)])], className="failure", role="alert")
+    return html.Div(
+        [icon("triangle-alert", 16), html.Div([html.B("This panel could not load"), html.Span(text)])],
+        className="failure",
+        role="alert",
+    )
 
 
 def moment(when: datetime, now: datetime, zone: tzinfo = UTC) -> Component:
@@ -128,4 +155,6 @@ def moment(when: datetime, now: datetime, zone: tzinfo = UTC) -> Component:
 def table(heads: Sequence[str], rows: Sequence[Component], *, right: Sequence[int] = ()) -> Component:
     """Return a table; `right` are the indexes of columns aligned to the right."""
     cells = [html.Th(text, className="r" if i in right else None, scope="col") for i, text in enumerate(heads)]
-    return html.Div(html.Table([html.Thead(html.Tr(cells)), html.Tbody(list(rows))], className="tbl"), className="tblwrap")
+    return html.Div(
+        html.Table([html.Thead(html.Tr(cells)), html.Tbody(list(rows))], className="tbl"), className="tblwrap"
+    )

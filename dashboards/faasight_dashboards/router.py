@@ -53,9 +53,14 @@ def register(app: Dash, pages: Sequence[Page]) -> None:
     def navigate(pathname: str | None, search: str | None) -> tuple[Any, str]:
         return show(pages, pathname or "/", search or "")
 
-    app.callback(Output("page", "children"), Output("page-title", "data"), Input("url", "pathname"), Input("url", "search"))(navigate)
+    app.callback(
+        Output("page", "children"), Output("page-title", "data"), Input("url", "pathname"), Input("url", "search")
+    )(navigate)
     app.clientside_callback(
-        ClientsideFunction("shell", "title"), Output("page-title", "id"), Input("page-title", "data"), Input("url", "pathname")
+        ClientsideFunction("shell", "title"),
+        Output("page-title", "id"),
+        Input("page-title", "data"),
+        Input("url", "pathname"),
     )
     for page in pages:
         page.register(app)

@@ -5,6 +5,7 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import ALL, ClientsideFunction, Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
+from faasight_store import StoreError
 from faasight_store.queries import invocations
 
 from faasight_dashboards.components import icon, link
@@ -17,7 +18,14 @@ ALL_ENVIRONMENTS = "*"  # a select has no empty value
 REFRESH = {0: "Off", 5: "5s", 10: "10s", 30: "30s", 60: "1m", 300: "5m"}
 
 NAVIGATION = (
-    ("Observe", (("Overview", "/", "layout-dashboard"), ("Functions", "/functions", "square-function"), ("Map", "/map", "workflow"))),
+    (
+        "Observe",
+        (
+            ("Overview", "/", "layout-dashboard"),
+            ("Functions", "/functions", "square-function"),
+            ("Map", "/map", "workflow"),
+        ),
+    ),
     ("Explore", (("Traces", "/traces", "list-tree"), ("Logs", "/logs", "scroll-text"))),
     ("Respond", (("Alerts", "/alerts", "bell"),)),
 )
@@ -47,11 +55,21 @@ def shell(settings: Settings) -> Component:
 
 def register(app: Dash) -> None:
     """Connect the header."""
-    app.clientside_callback(ClientsideFunction("scope", "read"), Output("scope", "data"), Input("url", "href"), Input("defaults", "data"))
     app.clientside_callback(
-        ClientsideFunction("scope", "show"), Output("range-label", "children"), Output("env", "value"), Input("scope", "data")
+        ClientsideFunction("scope", "read"), Output("scope", "data"), Input("url", "href"), Input("defaults", "data")
     )
-    app.clientside_callback(ClientsideFunction("scope", "environment"), Output("env", "id"), Input("env", "value"), prevent_initial_call=True)
+    app.clientside_callback(
+        ClientsideFunction("scope", "show"),
+        Output("range-label", "children"),
+        Output("env", "value"),
+        Input("scope", "data"),
+    )
+    app.clientside_callback(
+        ClientsideFunction("scope", "environment"),
+        Output("env", "id"),
+        Input("env", "value"),
+        prevent_initial_call=True,
+    )
     app.clientside_callback(
         ClientsideFunction("scope", "absolute"),
         Output("range-apply", "id"),
@@ -71,7 +89,10 @@ def register(app: Dash) -> None:
 
 
 def _environments(_pathname: str) -> list[dict[str, str]]:
-    names = [name for name in ask(invocations.environments) if name]
+    try:
+        names = [name for name in ask(invocations.environments) if name]
+    except StoreError:  # the page's panels say it
+        names = []
     return [{"value": ALL_ENVIRONMENTS, "label": "All"}, *({"value": name, "label": name} for name in names)]
 
 
@@ -100,10 +121,18 @@ def _header() -> Component:
                 ],
                 className="pills",
             ),
-            html.Div([_button("refresh-cw", "Refresh now", **{"data-refresh": "now"}), _refresh_picker()], className="pills"),
+            html.Div(
+                [_button("refresh-cw", "Refresh now", **{"data-refresh": "now"}), _refresh_picker()], className="pills"
+            ),
             _button("link", "Copy a link to this view", **{"data-share": "1"}),
             dmc.ColorSchemeToggle(
-                lightIcon=icon("sun"), darkIcon=icon("moon"), variant="default", size=32, radius="md", id="scheme", **{"aria-label": "Light or dark"}
+                lightIcon=icon("sun"),
+                darkIcon=icon("moon"),
+                variant="default",
+                size=32,
+                radius="md",
+                id="scheme",
+                **{"aria-label": "Light or dark"},
             ),
         ],
         className="hdr",
@@ -116,14 +145,21 @@ def _button(symbol: str, title: str, **attributes: Any) -> Component:
 
 def _search() -> Component:
     return html.Button(
-        [icon("search"), html.Span("Search functions, traces, logs…", className="hint"), html.Span(className="grow"), html.Span("Ctrl K", className="kbd")],
+        [
+            icon("search"),
+            html.Span("Search functions, traces, logs…", className="hint"),
+            html.Span(className="grow"),
+            html.Span("Ctrl K", className="kbd"),
+        ],
         className="pill search",
         **{"data-palette": "open"},
     )
 
 
 def _time_picker() -> Component:
-    button = html.Button([icon("clock"), html.Span("…", id="range-label"), icon("chevron-down", 12)], className="pill", id="range-button")
+    button = html.Button(
+        [icon("clock"), html.Span("…", id="range-label"), icon("chevron-down", 12)], className="pill", id="range-button"
+    )
     absolute = html.Div(
         [
             html.B("Absolute range"),
@@ -139,8 +175,12 @@ def _time_picker() -> Component:
 
 
 def _refresh_picker() -> Component:
-    button = html.Button([html.Span("Off", id="refresh-label"), icon("chevron-down", 12)], className="pill", title="Refresh by itself")
-    choices = html.Div([_choice(label, "data-refresh", str(seconds)) for seconds, label in REFRESH.items()], className="choices")
+    button = html.Button(
+        [html.Span("Off", id="refresh-label"), icon("chevron-down", 12)], className="pill", title="Refresh by itself"
+    )
+    choices = html.Div(
+        [_choice(label, "data-refresh", str(seconds)) for seconds, label in REFRESH.items()], className="choices"
+    )
     return _popover("refresh-popover", button, choices)
 
 
@@ -163,5 +203,7 @@ def _navigation() -> Component:
     items: list[Component] = []
     for group, links in NAVIGATION:
         items.append(html.Div(group, className="navgrp"))
-        items += [link([icon(symbol, 16), html.Span(label)], href, className="navlink") for label, href, symbol in links]
+        items += [
+            link([icon(symbol, 16), html.Span(label)], href, className="navlink") for label, href, symbol in links
+        ]
     return dmc.AppShellNavbar(items, className="nav")

@@ -57,5 +57,16 @@ def revision(moments: Sequence[datetime], step_s: float) -> str:
 
 def message(text: str) -> Figure:
     """Return a figure that says something instead of showing data."""
-    note = {"text": text, "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "font": {"size": 12}}
-    return {"data": [], "layout": layout(xaxis={"visible": False}, yaxis={"visible": False}, annotations=[note], dragmode=False)}
+    note = {
+        "text": text,
+        "showarrow": False,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0.5,
+        "y": 0.5,
+        "font": {"size": 12},
+    }
+    return {
+        "data": [],
+        "layout": layout(xaxis={"visible": False}, yaxis={"visible": False}, annotations=[note], dragmode=False),
+    }

@@ -1,0 +1,256 @@
+"""The parts of a function's page."""
+
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+
+from dash import html
+from dash.development.base_component import Component
+from faasight_store.types import ColdStarts, ErrorGroup, FunctionRow, ImportCost, Invocation, Scope, Series, Totals
+
+from faasight_dashboards import format as fmt
+from faasight_dashboards.components import badge, empty, link, logs_href, moment, table, trace_href
+from faasight_dashboards.theme import BRAND, COLD, ERROR, OK, WARN
+from faasight_dashboards.views.cards import Kpi, change, kpi
+from faasight_dashboards.views.health import headroom, health, share
+
+MOST_IMPORTS = 10
+
+_INIT_TYPES = {
+    "on-demand": "On demand",
+    "provisioned-concurrency": "Provisioned",
+    "snap-start": "SnapStart",
+    "lambda-managed-instances": "Managed instances",
+}
+_OUTCOMES = {
+    "ok": ("ok", "OK"),
+    "error": ("error", "Error"),
+    "timeout": ("error", "Timed out"),
+    "out_of_memory": ("error", "Out of memory"),
+    "init_error": ("error", "Init failed"),
+    "throttled": ("throttle", "Throttled"),
+    "lost": ("warn", "Lost"),
+}
+
+
+def badges(row: FunctionRow, now: datetime, zone: tzinfo) -> list[Component]:
+    """Return the verdict and the facts of a function."""
+    verdict = health(row)
+    facts = [
+        row.runtime,
+        row.architecture,
+        row.region,
+        f"version {row.version}" if row.version else "",
+        f"{row.memory_mb:.0f} MB" if row.memory_mb else "",
+    ]
+    if row.timeout_ms:
+        facts.append(f"time-out {fmt.ms(row.timeout_ms)}")
+    seen = html.Span(["seen ", moment(row.last_seen, now, zone)], className="muted")
+    return [
+        badge(verdict.word, verdict.status, mark=True, title="\n".join(verdict.reasons) or None),
+        *(badge(fact) for fact in facts if fact),
+        seen,
+    ]
+
+
+def kpis(row: FunctionRow, before: Totals, series: Series, cold: ColdStarts, scope: Scope) -> list[Component]:
+    """Return the six figures of a function."""
+    now = row.totals
+    errors, errors_before = share(now.errors, now), share(before.errors, before)
+    ran = [ok + failed for ok, failed in zip(series.ok, series.errors, strict=True)]
+    memory, time = headroom(row.memory_used_mb, row.memory_mb), headroom(row.max_ms, row.timeout_ms)
+    limits = (
+        f"{fmt.percent(time, 0)} of time-out left"
+        if time is not None
+        else f"{fmt.percent(memory, 0)} free"
+        if memory is not None
+        else ""
+    )
+    used = (
+        fmt.NONE
+        if row.memory_used_mb is None
+        else f"{row.memory_used_mb:.0f} / {row.memory_mb:.0f} MB"
+        if row.memory_mb
+        else fmt.megabytes(row.memory_used_mb)
+    )
+    cards = (
+        Kpi(
+            "Invocations",
+            fmt.number(now.invocations),
+            fmt.rate(now.invocations, scope.seconds),
+            "activity",
+            OK,
+            change(now.invocations, before.invocations),
+            "",
+            ran,
+        ),
+        Kpi(
+            "Error rate",
+            fmt.percent(errors),
+            f"{now.errors:,} failed",
+            "circle-x",
+            ERROR,
+            change(errors, errors_before),
+            "bad",
+            series.errors,
+        ),
+        Kpi(
+            "p95 duration",
+            fmt.ms(now.p95_ms),
+            f"p50 {fmt.ms(now.p50_ms)} · p99 {fmt.ms(now.p99_ms)}",
+            "timer",
+            BRAND,
+            change(now.p95_ms, before.p95_ms),
+            "bad",
+            series.p95_ms,
+        ),
+        Kpi(
+            "Cold starts",
+            fmt.percent(share(now.cold_starts, now)),
+            f"init p95 {fmt.ms(cold.p95_ms)}",
+            "snowflake",
+            COLD,
+            change(share(now.cold_starts, now), share(before.cold_starts, before)),
+            "bad",
+            series.cold_starts,
+        ),
+        Kpi("Memory", used, limits, "memory-stick", BRAND, None, "", series.memory_used_mb),
+        Kpi(
+            "Est. cost",
+            fmt.usd(now.cost_usd),
+            f"{fmt.usd(now.cost_usd / now.invocations * 1e6)} per million" if now.invocations else "",
+            "coins",
+            WARN,
+            change(now.cost_usd, before.cost_usd),
+            "bad",
+            series.cost_usd,
+        ),
+    )
+    return [kpi(card) for card in cards]
+
+
+def unknown(name: str) -> Component:
+    """Return what to show for a function that did not run in the range."""
+    hint = ["Choose a longer range, or see ", link("all functions", "/functions", className="more"), "."]
+    return html.Div(empty(f"{name} did not run in this range", hint, "square-function"), className="card")
+
+
+def anatomy(cold: ColdStarts) -> Component:
+    """Return where the time of cold starts goes: by kind of init, then by import."""
+    if not cold.count:
+        return empty("No cold starts in this range", "Every invocation found a warm sandbox.", "snowflake")
+    facts = [
+        ("Cold starts", f"{cold.count:,}"),
+        ("Share", fmt.percent(cold.share)),
+        ("Init p50", fmt.ms(cold.p50_ms)),
+        ("Init p95", fmt.ms(cold.p95_ms)),
+        ("Wrapper's own", fmt.ms(cold.overhead_ms)),
+    ]
+    head = html.Div(
+        [html.Div([html.Span(name, className="muted"), html.B(value)]) for name, value in facts], className="facts"
+    )
+    kinds = html.Div(
+        [
+            badge(f"{_INIT_TYPES.get(kind, kind or 'unknown')} · {count:,}", "cold")
+            for kind, count in cold.by_init_type.items()
+        ],
+        className="row wrap kinds",
+    )
+    return html.Div([head, kinds, _imports(cold.imports)])
+
+
+def errors(groups: Sequence[ErrorGroup], now: datetime, zone: tzinfo) -> Component:
+    """Return failures grouped by type and message, each with an example."""
+    if not groups:
+        return empty("No errors in this range", None, "circle-check")
+    return table(
+        ("Exception", "Message", "Count", "First seen", "Last seen", ""),
+        [_error_row(group, now, zone) for group in groups],
+        right=(2,),
+    )
+
+
+def invocations(rows: Sequence[Invocation], zone: tzinfo) -> Component:
+    """Return the newest invocations, each with its trace."""
+    if not rows:
+        return empty("No invocations in this range")
+    heads = ("Time", "Outcome", "Duration", "Init", "Memory", "Trigger", "Queue wait", "Attempt", "Request", "")
+    return table(heads, [_invocation_row(row, zone) for row in rows], right=(2, 3, 4, 6, 7))
+
+
+def _imports(imports: Sequence[ImportCost]) -> Component:
+    if not imports:
+        return html.P("No import took long enough to be recorded.", className="muted note")
+    top = sorted(imports, key=lambda one: -one.self_ms)[:MOST_IMPORTS]
+    most = max(one.mean_ms for one in top) or 1.0
+    head = html.Div(
+        [
+            html.Span("Slowest imports"),
+            html.Span("own time, of the total with what it imports"),
+            html.Span("own", className="r"),
+            html.Span("total", className="r"),
+        ],
+        className="muted",
+    )
+    return html.Div([head, *(_import_row(one, most) for one in top)], className="imports")
+
+
+def _import_row(one: ImportCost, most: float) -> Component:
+    own, total = 100 * one.self_ms / most, 100 * one.mean_ms / most
+    bar = html.U(
+        [
+            html.I(style={"width": f"{total:.1f}%"}, className="total"),
+            html.I(style={"width": f"{own:.1f}%"}, className="own"),
+        ]
+    )
+    return html.Div(
+        [
+            html.Span(one.module, className="mono", title=one.module),
+            bar,
+            html.Span(fmt.ms(one.self_ms), className="r"),
+            html.Span(fmt.ms(one.mean_ms), className="r muted"),
+        ]
+    )
+
+
+def _error_row(group: ErrorGroup, now: datetime, zone: tzinfo) -> Component:
+    example = link("Example trace →", trace_href(group.trace_id), className="more") if group.trace_id else None
+    logs = link("Logs", logs_href(f"function:{group.function} level:error"), className="more")
+    return html.Tr(
+        [
+            html.Td(group.error_type or "unknown", className="mono err"),
+            html.Td(group.message, className="muted cut", title=group.message),
+            html.Td(f"{group.count:,}", className="r"),
+            html.Td(moment(group.first_seen, now, zone)),
+            html.Td(moment(group.last_seen, now, zone)),
+            html.Td([logs, " ", example], className="r actions"),
+        ]
+    )
+
+
+def _invocation_row(row: Invocation, zone: tzinfo) -> Component:
+    kind, word = _OUTCOMES.get(row.outcome, ("mute", row.outcome))
+    outcome = [
+        badge(row.error_type or word if kind == "error" else word, kind, mark=True, title=word),
+        badge("cold", "cold", mark=True) if row.cold_start else None,
+    ]
+    source = " ".join(part for part in (row.source_kind, row.source_name) if part) or row.trigger
+    return html.Tr(
+        [
+            html.Td(
+                html.Time(
+                    fmt.clock(row.start, zone, millis=True), dateTime=row.start.isoformat(), title=fmt.utc(row.start)
+                )
+            ),
+            html.Td(html.Span(outcome, className="row tight")),
+            html.Td(fmt.ms(row.duration_ms), className="r"),
+            html.Td(fmt.ms(row.init_ms) if row.init_ms is not None else "", className="r"),
+            html.Td(fmt.megabytes(row.memory_used_mb), className="r"),
+            html.Td(source),
+            html.Td(fmt.ms(row.queue_wait_ms) if row.queue_wait_ms is not None else "", className="r"),
+            html.Td(str(row.attempt) if row.attempt > 1 else "", className="r"),
+            html.Td(html.Span(row.request_id[:8], className="mono muted", title=row.request_id)),
+            html.Td(
+                link("Trace →", trace_href(row.trace_id), className="more") if row.trace_id else None, className="r"
+            ),
+        ]
+    )
