@@ -11,7 +11,7 @@ from faasight_store import StoreError
 
 from faasight_dashboards.components import failure
 from faasight_dashboards.figures.base import message
-from faasight_dashboards.scope import ScopeError, View, view
+from faasight_dashboards.scope import ScopeError, view
 
 log = logging.getLogger(__name__)
 
