@@ -1,0 +1,116 @@
+"""What one process keeps between invocations: settings, the way to the collector, the watchdog, and the story of its start."""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+
+import faasight
+from faasight import encode, resource
+from faasight.coldstart import ColdStart
+from faasight.complain import complaints
+from faasight.delivery import Exporter
+from faasight.imports import ImportWatcher
+from faasight.settings import Settings
+from faasight.watchdog import Watchdog
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from faasight.delivery import Delivery
+    from faasight.metrics import Metrics
+
+
+class Agent:
+    """The wrapper's parts, made once a process."""
+
+    def __init__(self, settings: Settings, began: int) -> None:
+        """`began` is the perf_counter value at the wrapper's first instruction."""
+        from faasight.invocation import expire
+
+        complaints.strict = settings.strict
+        self.settings = settings
+        self.service = resource.service_name(settings)
+        self.account = ""
+        self.watcher = ImportWatcher(int(settings.import_threshold_ms * 1e6))
+        self.coldstart = ColdStart(self.watcher, began)
+        self.delivery: Delivery = self._exporter()
+        self.watchdog = Watchdog(lambda invocation: expire(self, invocation))
+        self._metrics: Metrics | None = None
+        self._resource = b""
+
+    def _exporter(self) -> Delivery:
+        if self.settings.exporter == "otlp":
+            try:
+                from faasight.otlp import OfficialExporter
+            except ImportError as error:
+                complaints.say(f"FAASIGHT_EXPORTER=otlp needs `pip install faasight[otlp]`: {error}; using builtin")
+            else:
+                return OfficialExporter(self)
+        return Exporter(self.settings, self.resource, faasight.__version__)
+
+    def start(self) -> None:
+        """Watch imports, and be ready for forks."""
+        if self.settings.disabled:
+            return
+        from faasight import hooks
+
+        self.watcher.install()
+        hooks.register(self)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.after_fork)
+
+    def after_fork(self) -> None:
+        """Make anew what a child process must not share: the socket, the thread, the parent's telemetry."""
+        self.delivery.reset()
+        self.watchdog.reset()
+
+    def know_account(self, arn: object) -> None:
+        """Learn the account from the first invocation's function ARN."""
+        if not self.account:
+            self.account = resource.account_of(arn)
+
+    def metrics_of_process(self) -> Metrics:
+        """Return the user's metrics; made with the first one."""
+        if self._metrics is None:
+            with _lock:
+                if self._metrics is None:
+                    from faasight.metrics import Metrics
+
+                    self._metrics = Metrics(self, faasight.__version__)
+                    self.delivery.sources.append(self._metrics.drain)
+        return self._metrics
+
+    def resource(self) -> bytes:
+        """Return the encoded resource; remembered once the account is known."""
+        if self._resource:
+            return self._resource
+        content = encode.resource(self.resource_attributes())
+        if self.account:
+            self._resource = content
+        return content
+
+    def resource_attributes(self) -> dict[str, object]:
+        """Return the resource attributes of wire.md."""
+        return resource.attributes(self.settings, faasight.__version__, self.account)
+
+
+_agent: Agent | None = None
+_lock = allocate_lock()
+
+
+def get() -> Agent:
+    """Return the process's agent; it starts with the first call."""
+    global _agent
+    if _agent is None:
+        with _lock:
+            if _agent is None:
+                agent = Agent(Settings(), faasight._began)
+                agent.start()
+                _agent = agent
+    return _agent
+
+
+def replace(agent: Agent | None) -> None:
+    """Put another agent in place: for tests."""
+    global _agent
+    _agent = agent

@@ -1,0 +1,102 @@
+"""Who is running and who called: the current span of this context, and W3C trace context in and out."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from faasight.spans import Span
+
+    Carrier = Mapping[str, Any]
+
+OURS = "faasight"  # our key in tracestate: `faasight=f:<service>` names the sender
+_HEX = frozenset("0123456789abcdef")
+_MAX_ENTRIES = 32  # of a tracestate, W3C Trace Context 3.3.1.1
+
+current: ContextVar[Span | None] = ContextVar("faasight_span", default=None)
+suppressed: ContextVar[bool] = ContextVar(
+    "faasight_suppressed", default=False
+)  # inside a call that has its span already
+
+
+class Remote:
+    """The position in a trace that another service passed to us."""
+
+    __slots__ = ("span_id", "state", "trace_id")
+
+    def __init__(self, trace_id: str, span_id: str, state: str = "") -> None:
+        self.trace_id = trace_id  # 32 hex digits
+        self.span_id = span_id  # 16 hex digits
+        self.state = state
+
+    @property
+    def caller(self) -> str:
+        """The service that sent this, "" if it is not one of ours."""
+        for entry in self.state.split(","):
+            key, _, value = entry.strip().partition("=")
+            if key == OURS and value.startswith("f:"):
+                return value[2:]
+        return ""
+
+
+def parse(traceparent: object, tracestate: object = "") -> Remote | None:
+    """Read the two headers; None if the first is not valid (W3C Trace Context 3.2)."""
+    if not isinstance(traceparent, str):
+        return None
+    parts = traceparent.strip().split("-")
+    if len(parts) < 4 or (parts[0] == "00" and len(parts) != 4):
+        return None
+    version, trace_id, span_id, flags = parts[:4]
+    if not (_is_id(version, 2) and _is_id(trace_id, 32) and _is_id(span_id, 16) and _is_id(flags, 2)):
+        return None
+    if version == "ff" or trace_id.count("0") == 32 or span_id.count("0") == 16:
+        return None
+    return Remote(trace_id, span_id, tracestate.strip() if isinstance(tracestate, str) else "")
+
+
+def _is_id(text: str, length: int) -> bool:
+    return len(text) == length and _HEX.issuperset(text)
+
+
+def extract(carrier: Carrier | None, value: Callable[[Any], object] = lambda item: item) -> Remote | None:
+    """Find the two names in headers or message attributes, whatever their case; `value` unwraps an item."""
+    if not carrier:
+        return None
+    found = {}
+    for key, item in carrier.items():
+        if isinstance(key, str) and len(key) in {10, 11} and (name := key.lower()) in {"traceparent", "tracestate"}:
+            found[name] = value(item)
+    return parse(found.get("traceparent"), found.get("tracestate", ""))
+
+
+def xray_trace_id(header: object) -> str:
+    """Trace id of an X-Ray header (`Root=1-5759e988-bd862e3fe1be46a994272793;Parent=...`) in W3C form, or ""."""
+    if not isinstance(header, str):
+        return ""
+    for field in header.split(";"):
+        key, _, root = field.strip().partition("=")
+        parts = root.split("-")
+        if key == "Root" and len(parts) == 3 and _is_id(parts[1], 8) and _is_id(parts[2], 24):
+            return parts[1] + parts[2]
+    return ""
+
+
+def outgoing(span: Span, service: str) -> tuple[str, str]:
+    """Write the two headers for a call made under `span`: (traceparent, tracestate)."""
+    entries = [f"{OURS}=f:{_clean(service)}"]
+    root = span.invocation.span if span.invocation is not None else span  # what came in is kept there
+    if root.trace_state:
+        others = (entry.strip() for entry in root.trace_state.split(","))
+        entries += [entry for entry in others if entry and not entry.startswith(f"{OURS}=")][: _MAX_ENTRIES - 1]
+    return f"00-{span.trace_id}-{span.span_id}-01", ",".join(entries)
+
+
+def _clean(service: str) -> str:
+    """Make a service name a legal tracestate value: printable ASCII without comma and equals sign, at most 256 long."""
+    if service.isascii() and service.isprintable() and "," not in service and "=" not in service:
+        return service[:250].rstrip()
+    return "".join(c if c.isascii() and c.isprintable() and c not in ",=" else "_" for c in service[:250]).rstrip()

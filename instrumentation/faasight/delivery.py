@@ -1,0 +1,255 @@
+"""From finished spans to the collector, without ever keeping the function waiting.
+
+A flush writes to the socket and returns: the kernel carries the bytes on while the sandbox is frozen, and the answer is read in the next flush.
+What was refused, or lost with a broken connection, is sent again; what cannot be sent is kept, within bounds, while a circuit breaker spares the
+function further attempts.
+"""
+
+from __future__ import annotations
+
+import time
+from _thread import allocate_lock
+from collections import deque
+
+from faasight import encode
+from faasight.complain import complaints
+from faasight.send import Connection, GarbageError, Resolver
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from faasight.send import Answer
+    from faasight.settings import Settings
+    from faasight.spans import Span
+
+    class Delivery(Protocol):
+        """Where finished spans go."""
+
+        sources: list[Callable[[], tuple[str, bytes]]]
+
+        def add(self, span: Span) -> None:
+            """Keep a finished span for the next flush."""
+
+        def flush(self, budget: float) -> None:
+            """Send what there is within `budget` seconds."""
+
+        def reset(self) -> None:
+            """Start anew in a forked child."""
+
+
+TRACES, METRICS, LOGS = "/v1/traces", "/v1/metrics", "/v1/json-logs"
+_TYPES = {TRACES: "application/x-protobuf", METRICS: "application/x-protobuf", LOGS: "application/x-ndjson"}
+_RETRYABLE = frozenset({429, 502, 503, 504})  # OTLP 1.x, "Failures": these, and no others, may be sent again
+_MAX_UNANSWERED = 16  # requests on the wire without an answer; more mean that the collector hangs
+_MAX_BODY = (
+    262_144  # bytes; bodies of one path are joined up to here, for protobuf messages may be merged by concatenation
+)
+_MAX_ATTEMPTS = 3
+_MAX_SPANS = 4_096  # finished and not yet encoded
+_MAX_COOLDOWN_S = 60.0
+
+
+class Batch:
+    """One request's body, and how often it went out in vain."""
+
+    __slots__ = ("attempts", "body", "path")
+
+    def __init__(self, path: str, body: bytes, attempts: int = 0) -> None:
+        self.path = path
+        self.body = body
+        self.attempts = attempts
+
+
+class Breaker:
+    """Keeps us from trying for a while after a failure, twice as long after each further one."""
+
+    def __init__(self, cooldown: float) -> None:
+        self._first = cooldown
+        self._pause = cooldown
+        self._until = 0.0
+
+    def closed(self) -> bool:
+        """Whether an attempt may be made now."""
+        return time.monotonic() >= self._until
+
+    def fail(self, at_least: float = 0.0) -> None:
+        """Pause; `at_least` seconds if the collector asked for it."""
+        self._until = time.monotonic() + min(max(self._pause, at_least), _MAX_COOLDOWN_S)
+        self._pause = min(self._pause * 2, _MAX_COOLDOWN_S)
+
+    def succeed(self) -> None:
+        """Forget earlier failures."""
+        self._pause = self._first
+        self._until = 0.0
+
+
+class Exporter:
+    """The buffer, the connection and the policy between them; safe to use from several threads."""
+
+    def __init__(self, settings: Settings, resource: Callable[[], bytes], version: str) -> None:
+        self.sources: list[
+            Callable[[], tuple[str, bytes]]
+        ] = []  # metrics and logs: each gives (path, body) and forgets it
+        self.dropped = 0
+        self._settings = settings
+        self._resource = resource
+        self._version = version
+        self._resolver = Resolver()
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew in a forked child: the parent keeps its socket and sends its own spans."""
+        self._lock = allocate_lock()
+        self._spans: deque[Span] = deque(maxlen=_MAX_SPANS)
+        self._pending: deque[Batch] = deque()
+        self._pending_bytes = 0
+        self._unanswered: deque[Batch] = deque()
+        self._last_use = 0.0
+        self._breaker = Breaker(self._settings.cooldown)
+        self._connection = Connection(self._settings.endpoint, self._settings.headers, self._resolver)
+
+    def add(self, span: Span) -> None:
+        """Keep a finished span for the next flush; the oldest goes when there are too many."""
+        self._spans.append(span)
+
+    def flush(self, budget: float) -> None:
+        """Send what there is within `budget` seconds; never raises but under the `strict` setting."""
+        deadline = time.monotonic() + budget
+        if not self._lock.acquire(timeout=max(budget, 0.0)):
+            return  # another invocation is sending; it, or the next flush, takes ours too
+        try:
+            self._collect()
+            self._exchange(deadline)
+        except Exception as error:  # noqa: BLE001 - whatever happens here, the function's result must come back
+            self._broken(error)
+            complaints.failure("flush", error)
+        finally:
+            self._lock.release()
+
+    def _collect(self) -> None:
+        spans = []
+        while self._spans:
+            spans.append(self._spans.popleft())
+        if spans:
+            self._keep(Batch(TRACES, encode.traces(self._resource(), spans, self._version)))
+        for source in self.sources:
+            path, body = source()
+            if body:
+                self._keep(Batch(path, body))
+
+    def _keep(self, batch: Batch, first: bool = False) -> None:
+        (self._pending.appendleft if first else self._pending.append)(batch)
+        self._pending_bytes += len(batch.body)
+        while self._pending_bytes > self._settings.buffer_bytes and self._pending:
+            self._pending_bytes -= len(self._pending.popleft().body)
+            self.dropped += 1
+
+    def _exchange(self, deadline: float) -> None:
+        try:
+            self._read_answers()
+            self._leave_stale()
+            while self._pending and self._breaker.closed():
+                self._send_one(deadline)
+            if self._unanswered and (self._settings.confirm or len(self._unanswered) >= _MAX_UNANSWERED):
+                self._wait(deadline)
+        except OSError as error:
+            self._broken(error)
+
+    def _send_one(self, deadline: float) -> None:
+        if len(self._unanswered) >= _MAX_UNANSWERED:
+            self._wait(deadline)
+        fresh = not self._connection.is_open
+        if fresh:
+            self._connection.open(deadline)
+        batch = self._take()
+        try:
+            self._connection.send(batch.path, _TYPES[batch.path], batch.body, deadline)
+        except OSError:
+            self._keep(batch, first=True)
+            if fresh:
+                raise
+            self._requeue()  # the other end has closed the connection while we slept: once more on a new one
+            return
+        self._unanswered.append(batch)
+        self._last_use = time.monotonic()
+
+    def _take(self) -> Batch:
+        batch = self._pending.popleft()
+        size = len(batch.body)
+        bodies = [batch.body]
+        while self._pending and self._pending[0].path == batch.path and size + len(self._pending[0].body) <= _MAX_BODY:
+            following = self._pending.popleft()
+            size += len(following.body)
+            bodies.append(following.body)
+            batch.attempts = max(batch.attempts, following.attempts)
+        self._pending_bytes -= size
+        batch.body = b"".join(bodies)
+        return batch
+
+    def _read_answers(self) -> None:
+        """Read what has come; a connection that was closed meanwhile gives its unanswered requests back."""
+        if not self._connection.is_open:
+            return
+        try:
+            while answer := self._connection.read():
+                self._settle(answer)
+        except GarbageError:
+            raise
+        except OSError:
+            self._requeue()
+
+    def _wait(self, deadline: float) -> None:
+        allowed = 0 if self._settings.confirm else _MAX_UNANSWERED - 1
+        while len(self._unanswered) > allowed:
+            answer = self._connection.read(deadline)
+            if answer is None:
+                raise TimeoutError(f"no answer in {self._settings.flush_timeout} s")
+            self._settle(answer)
+
+    def _settle(self, answer: Answer) -> None:
+        if not self._unanswered:
+            raise GarbageError("an answer without a request")
+        batch = self._unanswered.popleft()
+        if 200 <= answer.status < 300:
+            self._breaker.succeed()
+        else:
+            self._refused(batch, answer)
+        if answer.close:
+            self._requeue()
+
+    def _refused(self, batch: Batch, answer: Answer) -> None:
+        self._breaker.fail(answer.retry_after)
+        if answer.status in _RETRYABLE:
+            self._again(batch)
+        else:
+            self.dropped += 1
+        complaints.say(f"{self._settings.endpoint}{batch.path} answered {answer.status}")
+
+    def _leave_stale(self) -> None:
+        """Close a connection that was idle for long: what stands between may have forgotten it without a word.
+
+        Its requests were written in full and nothing bad was heard: they count as delivered, since sending them again would double them.
+        """
+        if self._connection.is_open and time.monotonic() - self._last_use > self._settings.idle_limit:
+            self._unanswered.clear()
+            self._connection.close()
+
+    def _again(self, batch: Batch) -> None:
+        batch.attempts += 1
+        if batch.attempts < _MAX_ATTEMPTS:
+            self._keep(batch, first=True)
+        else:
+            self.dropped += 1
+
+    def _requeue(self) -> None:
+        self._connection.close()
+        while self._unanswered:
+            self._again(self._unanswered.pop())
+
+    def _broken(self, error: Exception) -> None:
+        self._requeue()
+        self._resolver.forget()
+        self._breaker.fail()
+        complaints.say(f"cannot send to {self._settings.endpoint}: {error}; telemetry is kept meanwhile")

@@ -1,0 +1,40 @@
+"""Libraries that are instrumented when, and only when, the user's code imports them: one module here for each."""
+
+from __future__ import annotations
+
+from faasight.complain import complaints
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from faasight.agent import Agent
+    from faasight.imports import Hook
+
+# name in FAASIGHT_HOOKS -> the module whose import is waited for. `requests` needs none of its own: it calls through urllib3.
+WAITS_FOR = {
+    "botocore": "botocore.client",
+    "urllib3": "urllib3.connectionpool",
+    "httpx": "httpx",
+    "structlog": "structlog",
+    "opentelemetry": "opentelemetry.trace",
+}
+
+
+def register(agent: Agent) -> None:
+    """Wait for the libraries that the settings name."""
+    for name in agent.settings.hooks:
+        module = WAITS_FOR.get(name)
+        if module is None:
+            complaints.say(f"FAASIGHT_HOOKS: {name!r} is not one of {', '.join(WAITS_FOR)}")
+        else:
+            agent.watcher.after(module, _installer(name, agent))
+
+
+def _installer(name: str, agent: Agent) -> Hook:
+    def install(module: ModuleType) -> None:
+        from importlib import import_module
+
+        import_module(f"faasight.hooks.{name}").install(module, agent)
+
+    return install

@@ -1,0 +1,249 @@
+"""One invocation from its first to its last moment: its span, what is open within, and its one report."""
+
+from __future__ import annotations
+
+import time
+
+from faasight import memory
+from faasight.context import current, parse, xray_trace_id
+from faasight.spans import ERROR, Span, new_trace_id, now_ns
+from faasight.tracing import Active
+from faasight.triggers import Trigger, recognise
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from faasight.agent import Agent
+    from faasight.context import Remote
+    from faasight.delivery import Delivery
+
+_MAX_DEADLINE_S = 86_400.0
+
+
+class Invocation:
+    """State of one call of the handler. It belongs to one context: several may run at once in one process."""
+
+    __slots__ = ("_open", "_ticket", "active", "cold", "deadline", "delivery", "request_id", "span", "timed_out")
+
+    def __init__(self, span: Span, request_id: str, cold: bool, deadline: float, delivery: Delivery) -> None:
+        self.span = span
+        self.delivery = delivery
+        self.request_id = request_id
+        self.cold = cold
+        self.deadline = deadline  # time.monotonic value, inf if there is none
+        self.timed_out = False
+        self.active: Active | None = None
+        self._open: dict[str, Span] = {}
+        self._ticket = [True]
+
+    def claim(self) -> bool:
+        """Whether the caller is the one to report this invocation: True once, for the handler's thread or the watchdog."""
+        try:
+            return self._ticket.pop()  # one step under the GIL
+        except IndexError:
+            return False
+
+    def open(self, span: Span) -> None:
+        """Remember an unfinished span: a time-out reports it as what was running."""
+        self._open[span.span_id] = span
+
+    def close(self, span: Span) -> None:
+        """Hand a finished span to the buffer; after a time-out it has been reported already."""
+        self._open.pop(span.span_id, None)
+        if span is not self.span and not self.timed_out:
+            self.delivery.add(span)
+
+    def unfinished(self) -> list[Span]:
+        """Return the spans that are still open."""
+        return list(self._open.copy().values())
+
+
+def begin(agent: Agent, event: object, context: object) -> Invocation:
+    """Open an invocation: recognise its trigger, continue its trace, watch its deadline."""
+    now = now_ns()
+    trigger = recognise(event)
+    if not trigger.parents:
+        _parent_of_client(trigger, context)
+    span = _root_span(trigger, now)
+    request_id = str(getattr(context, "aws_request_id", None) or _request_id())
+    agent.know_account(getattr(context, "invoked_function_arn", ""))
+    cold = agent.coldstart.take(now)
+    remaining_ms = _remaining_ms(context)
+    span.attributes.update({
+        "faas.invocation_id": request_id,
+        "faas.coldstart": cold,
+        "faasight.init_type": agent.coldstart.init_type,
+    })  # fmt: skip
+    deadline = float("inf")
+    if remaining_ms > 0:
+        span.attributes["faasight.timeout_ms"] = remaining_ms
+        deadline = time.monotonic() + remaining_ms / 1000
+    invocation = Invocation(span, request_id, cold, deadline, agent.delivery)
+    span.invocation = invocation
+    if deadline != float("inf"):
+        margin = min(agent.settings.timeout_margin, remaining_ms / 2000)
+        agent.watchdog.watch(invocation, deadline - margin)
+    invocation.active = Active(span)
+    return invocation
+
+
+def _root_span(trigger: Trigger, now: int) -> Span:
+    parent = _common_parent(trigger)
+    trace_id = parent.trace_id if parent else _new_trace_id()
+    span = Span(
+        trigger.name,
+        trigger.kind,
+        trace_id,
+        parent.span_id if parent else "",
+        attributes=trigger.attributes,
+        start_ns=now,
+    )
+    if parent:
+        span.trace_state = parent.state
+    if trigger.records:
+        span.links = [(remote.trace_id, remote.span_id, remote.state) for remote in trigger.parents]
+    caller = next((remote.caller for remote in trigger.parents if remote.caller), "")
+    if caller:
+        span.attributes["faasight.caller"] = caller
+    if trigger.sent_ns:
+        span.attributes["faasight.queue_wait_ms"] = max(now - trigger.sent_ns, 0) / 1e6
+    if trigger.attempt:
+        span.attributes["faasight.attempt"] = trigger.attempt
+    return span
+
+
+def _common_parent(trigger: Trigger) -> Remote | None:
+    """Return the span to continue: a batch has one only when all its records carry one trace id."""
+    parents = trigger.parents
+    if not parents or len(parents) < trigger.records or any(p.trace_id != parents[0].trace_id for p in parents):
+        return None
+    return parents[0]
+
+
+def _parent_of_client(trigger: Trigger, context: object) -> None:
+    """Take the context that a Lambda-to-Lambda call carries in its ClientContext."""
+    custom = getattr(getattr(context, "client_context", None), "custom", None)
+    remote = parse(custom.get("traceparent"), custom.get("tracestate", "")) if isinstance(custom, dict) else None
+    if remote is not None:
+        trigger.parents.append(remote)
+        trigger.attributes.setdefault("faasight.source.kind", "function")
+        trigger.attributes.setdefault("faasight.source.name", remote.caller)
+
+
+def _new_trace_id() -> str:
+    """Start a trace with X-Ray's id where there is one, so that hops which pass on X-Ray's header alone stay in one trace."""
+    import os
+
+    return xray_trace_id(os.environ.get("_X_AMZN_TRACE_ID")) or new_trace_id()
+
+
+def _request_id() -> str:
+    text = new_trace_id()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _remaining_ms(context: object) -> int:
+    ask = getattr(context, "get_remaining_time_in_millis", None)
+    try:
+        remaining = int(ask()) if callable(ask) else 0
+    except (TypeError, ValueError):
+        return 0
+    return remaining if remaining < _MAX_DEADLINE_S * 1000 else 0
+
+
+def finish(agent: Agent, invocation: Invocation, result: object = None, error: BaseException | None = None) -> None:
+    """Close an invocation and send its telemetry, within the flush limit and never beyond the deadline."""
+    invocation.span.end_ns = now_ns()  # before our own work, which is no part of the function's duration
+    agent.watchdog.forget(invocation)
+    mine = invocation.claim()
+    if mine:
+        if error is not None:
+            _note_error(invocation.span, error)
+        else:
+            _note_result(invocation.span, result)
+    if invocation.active is not None:
+        invocation.active.end()
+    if mine:
+        _report(agent, invocation, [invocation.span])
+        agent.delivery.flush(_budget(agent, invocation))
+
+
+def _budget(agent: Agent, invocation: Invocation) -> float:
+    return min(agent.settings.flush_timeout, max(invocation.deadline - time.monotonic() - 0.02, 0.0))
+
+
+def expire(agent: Agent, invocation: Invocation) -> None:
+    """Report a time-out from the watchdog's thread, with the spans that are still open, once and for all."""
+    if not invocation.claim():
+        return
+    invocation.timed_out = True
+    now = now_ns()
+    limit = invocation.span.attributes.get("faasight.timeout_ms")
+    copies = [_unfinished(span, now) for span in (invocation.span, *invocation.unfinished())]
+    copies[0].attributes["faasight.outcome"] = "timeout"
+    copies[0].message = f"the function's time limit of {limit} ms is reached"
+    _report(agent, invocation, copies)
+    agent.delivery.flush(max(invocation.deadline - time.monotonic(), 0.01))
+
+
+def _unfinished(span: Span, now: int) -> Span:
+    """Copy an open span as failed: the handler's thread goes on writing to the original."""
+    copy = Span(
+        span.name, span.kind, span.trace_id, span.parent_id, attributes=span.attributes.copy(), start_ns=span.start_ns
+    )
+    copy.span_id, copy.trace_state, copy.links, copy.events = (
+        span.span_id,
+        span.trace_state,
+        span.links.copy(),
+        span.events.copy(),
+    )
+    copy.end_ns = now
+    return copy.fail("timeout", "still running at the time limit")
+
+
+def _report(agent: Agent, invocation: Invocation, spans: list[Span]) -> None:
+    root = spans[0]
+    used = memory.high_water_mark()
+    if used:
+        root.attributes["faasight.memory_used"] = used
+    root.end_ns = root.end_ns or now_ns()
+    for span in spans:
+        agent.delivery.add(span)
+    if invocation.cold:
+        for span in agent.coldstart.spans(root.trace_id, root.span_id):
+            agent.delivery.add(span)
+
+
+def _note_error(span: Span, error: BaseException) -> None:
+    span.fail_with(error)
+    span.attributes["faasight.outcome"] = "out_of_memory" if isinstance(error, MemoryError) else "error"
+
+
+def _note_result(span: Span, result: object) -> None:
+    """Read failures that are no exceptions: a 5xx answer, items of a batch that are to come again."""
+    span.attributes["faasight.outcome"] = "error" if span.status == ERROR else "ok"
+    if not isinstance(result, dict):
+        return
+    status = _status_code(result)
+    if span.attributes.get("faas.trigger") == "http" and status:
+        span.attributes["http.response.status_code"] = status
+        if status >= 500:
+            span.fail(str(status))
+            span.attributes["faasight.outcome"] = "error"
+    failures = result.get("batchItemFailures")
+    if isinstance(failures, list) and failures:
+        span.attributes["faasight.batch.failures"] = len(failures)
+
+
+def _status_code(result: dict[str, Any]) -> int:
+    try:
+        return int(result.get("statusCode", 0))
+    except (TypeError, ValueError):
+        return 0
+
+
+def request_id_here() -> str:
+    """Return the request id of this context's invocation, "" outside one."""
+    span = current.get()
+    return span.invocation.request_id if span is not None and span.invocation is not None else ""

@@ -1,0 +1,88 @@
+"""The wrapping itself: the handler is called whatever happens in the wrapper, and its own result or exception comes back."""
+
+from __future__ import annotations
+
+from functools import wraps
+
+from faasight import agent as agents
+from faasight.complain import complaints
+from faasight.context import current
+from faasight.invocation import begin, finish
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar, overload
+
+    from faasight.agent import Agent
+    from faasight.invocation import Invocation
+
+    Handler = TypeVar("Handler", bound=Callable[..., Any])
+else:
+
+    def overload(function):  # noqa: ANN001, ANN201 - stands in for typing.overload, which would import typing
+        """Do nothing."""
+        return function
+
+
+@overload
+def observe(handler: Handler, /) -> Handler: ...
+@overload
+def observe(handler: None = None, /, *, name: str = "") -> Callable[[Handler], Handler]: ...
+def observe(handler: Any = None, /, *, name: str = "") -> Any:
+    """Wrap a handler `(event, context)`: one span an invocation, sent at its end. `name` replaces the span's name.
+
+    Use it as `@observe` or `@observe(name=...)`. A handler that is wrapped already comes back as it is, and so does any
+    when FAASIGHT_DISABLED=1.
+    """
+    if handler is None:
+        return lambda function: observe_as(function, name)
+    return observe_as(handler, name)
+
+
+def observe_as(handler: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Wrap `handler`; `name` "" leaves the span's name to the trigger."""
+    try:
+        agent = agents.get()
+    except Exception as error:  # noqa: BLE001 - without an agent the function runs unobserved
+        complaints.failure("start", error)
+        return handler
+    if agent.settings.disabled or hasattr(handler, "__faasight__"):
+        return handler
+
+    @wraps(handler)
+    def observed(event: Any = None, context: Any = None, *more: Any, **named: Any) -> Any:
+        invocation = _begin(agent, event, context, name)
+        try:
+            result = handler(event, context, *more, **named)
+        except BaseException as error:
+            if invocation is not None:
+                _finish(agent, invocation, None, error)
+            raise
+        if invocation is not None:
+            _finish(agent, invocation, result, None)
+        return result
+
+    observed.__faasight__ = True  # type: ignore[attr-defined]  # a mark on a function
+    agent.coldstart.ready()
+    return observed
+
+
+def _begin(agent: Agent, event: object, context: object, name: str) -> Invocation | None:
+    if current.get() is not None:
+        return None  # an observed function that calls another one: the outer call is the invocation
+    try:
+        invocation = begin(agent, event, context)
+        if name:
+            invocation.span.name = name
+    except Exception as error:  # noqa: BLE001 - the handler is called whatever happens here
+        complaints.failure("begin", error)
+        return None
+    return invocation
+
+
+def _finish(agent: Agent, invocation: Invocation, result: object, error: BaseException | None) -> None:
+    try:
+        finish(agent, invocation, result, error)
+    except Exception as failed:  # noqa: BLE001 - the handler's result or exception goes out whatever happens here
+        complaints.failure("finish", failed)

@@ -1,0 +1,166 @@
+"""JSON log lines that know their invocation: for the standard library's logging without importing structlog, and for structlog."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from json import dumps
+
+from faasight import agent as agents
+from faasight.complain import complaints
+from faasight.context import current
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from faasight.agent import Agent
+
+_LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL", "EXCEPTION": "ERROR", "NOTSET": "DEBUG"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "aws_request_id",
+    "tenant_id",
+    "taskName",
+    "_frame_type",
+}
+_dumps_options: dict[str, Any] = {"default": str, "ensure_ascii": False, "separators": (",", ":"), "skipkeys": True}
+
+
+def head(created: float, level: str, message: str, logger: str) -> dict[str, Any]:
+    """Return the fields that every line has, in wire.md's order; `created` in seconds since the epoch."""
+    seconds, millis = divmod(int(created * 1000), 1000)
+    line: dict[str, Any] = {
+        "timestamp": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{millis:03d}Z",
+        "level": _LEVELS.get(level, level),
+        "message": message,
+        "logger": logger,
+        "function": agents.get().service,
+        "version": os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", ""),
+    }
+    span = current.get()
+    if span is not None and span.invocation is not None:
+        line["request_id"] = span.invocation.request_id
+        line["trace_id"] = span.trace_id
+        line["span_id"] = span.span_id
+        line["cold_start"] = span.invocation.cold
+    return line
+
+
+def add(line: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    """Add the user's keys; one that is taken gets a trailing underscore."""
+    for key, value in extra.items():
+        line[f"{key}_" if key in line else key] = value
+    return line
+
+
+def write(line: dict[str, Any]) -> str:
+    """Return the line as JSON; whatever it holds, a line comes out."""
+    try:
+        return dumps(line, **_dumps_options)
+    except (TypeError, ValueError, RecursionError):
+        return dumps(
+            {str(key): value if isinstance(value, (str, bool, int)) else repr(value) for key, value in line.items()}
+        )
+
+
+class JsonFormatter(logging.Formatter):
+    """The standard library's records as lines of JSON."""
+
+    def __init__(self, end: str = "") -> None:
+        """`end` follows each line; the AWS runtime's handlers add none of their own."""
+        super().__init__()
+        self._end = end
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line."""
+        line = head(record.created, record.levelname, record.getMessage(), record.name)
+        add(line, {key: value for key, value in vars(record).items() if key not in _STANDARD})
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error_type"] = record.exc_info[0].__name__
+            line["error_message"] = str(record.exc_info[1])
+            line["stack_trace"] = self.formatException(record.exc_info)
+        return write(line) + self._end
+
+
+def use_json(agent: Agent) -> None:
+    """Give the root logger's handlers our formatter: on AWS Lambda these are the runtime's own, whose log sink is kept."""
+    root = logging.getLogger()
+    for handler in root.handlers:
+        handler.setFormatter(JsonFormatter("\n" if type(handler).__module__.endswith("bootstrap") else ""))
+    if agent.settings.log_level:
+        root.setLevel(agent.settings.log_level)
+
+
+def get_logger(*arguments: Any, **initial: Any) -> Any:
+    """Return a structlog logger, set up for JSON lines with request, trace and span ids (imports structlog)."""
+    import structlog
+
+    configure(structlog, agents.get())
+    return structlog.get_logger(*arguments, **initial)
+
+
+def configure(structlog: Any, agent: Agent) -> None:
+    """Set structlog up, unless the user has."""
+    if structlog.is_configured() or agent.settings.logs == "off" or agent.settings.disabled:
+        return
+    level = getattr(logging, agent.settings.log_level or "INFO")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.StackInfoRenderer(),
+            _exception,
+            _render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_StdoutFactory(),
+        cache_logger_on_first_use=False,  # the runtime replaces sys.stdout; tests do, too
+    )
+
+
+def _exception(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Turn `exc_info` into the three error fields: a processor of structlog."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    elif isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        from faasight.spans import stack_trace
+
+        event["error_type"] = type(error).__name__
+        event["error_message"] = str(error)
+        event["stack_trace"] = stack_trace(error)
+    return event
+
+
+def _render(logger: _Stdout, method: str, event: dict[str, Any]) -> str:
+    """Write the line: the last processor of structlog."""
+    level = "INFO" if method == "msg" else method.upper()
+    return write(add(head(time.time(), level, str(event.pop("event", "")), logger.name), event))
+
+
+class _StdoutFactory:
+    """Makes loggers for structlog; the first argument of `get_logger` is the logger's name."""
+
+    def __call__(self, *arguments: object) -> _Stdout:
+        return _Stdout(str(arguments[0]) if arguments else "")
+
+
+class _Stdout:
+    """Writes lines to whatever sys.stdout is at that moment."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def msg(self, line: str) -> None:
+        """Write one line."""
+        try:
+            sys.stdout.write(line + "\n")
+        except (OSError, ValueError) as error:  # stdout is closed: a log line must not end the function
+            complaints.say(f"cannot write a log line: {error}")
+
+    debug = info = warning = warn = error = critical = fatal = exception = log = msg

@@ -1,0 +1,253 @@
+"""All settings of the wrapper in one table: a wrong one falls back to its default with a warning line, and never raises."""
+
+from __future__ import annotations
+
+import os
+
+from faasight.complain import complaints
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+
+class Setting:
+    """One row of the table. No dataclass: dataclasses import inspect, which costs every cold start several milliseconds."""
+
+    __slots__ = ("default", "env", "kind", "meaning", "name")
+
+    def __init__(self, name: str, env: str, kind: str, default: str, meaning: str) -> None:
+        self.name = name  # attribute of Settings
+        self.env = env
+        self.kind = kind  # how it is read: a key of _KINDS, or the allowed words
+        self.default = default
+        self.meaning = meaning
+
+
+TABLE = (
+    Setting("disabled", "FAASIGHT_DISABLED", "flag", "0", "1 switches the wrapper off altogether"),
+    Setting(
+        "endpoint",
+        "FAASIGHT_ENDPOINT",
+        "url",
+        "http://127.0.0.1:4318",
+        "the collector; else OTEL_EXPORTER_OTLP_ENDPOINT",
+    ),
+    Setting("headers", "OTEL_EXPORTER_OTLP_HEADERS", "pairs", "", "headers of each request to the collector: a=b,c=d"),
+    Setting("service_name", "OTEL_SERVICE_NAME", "text", "", "service.name; else the function's name"),
+    Setting("resource_attributes", "OTEL_RESOURCE_ATTRIBUTES", "pairs", "", "more resource attributes: a=b,c=d"),
+    Setting(
+        "environment", "FAASIGHT_ENVIRONMENT", "text", "default", "deployment.environment.name: production, staging..."
+    ),
+    Setting("handler", "FAASIGHT_HANDLER", "text", "", "the function's own handler; the exec wrapper sets it"),
+    Setting(
+        "flush_timeout",
+        "FAASIGHT_FLUSH_TIMEOUT",
+        "seconds",
+        "0.2",
+        "the longest an invocation may wait for the collector, seconds",
+    ),
+    Setting(
+        "confirm",
+        "FAASIGHT_CONFIRM",
+        "flag",
+        "0",
+        "1 waits for the collector's answer in each flush; 0 reads it in the next one",
+    ),
+    Setting(
+        "cooldown", "FAASIGHT_COOLDOWN", "seconds", "5", "pause after a failed flush, seconds; doubles up to a minute"
+    ),
+    Setting(
+        "idle_limit", "FAASIGHT_IDLE_LIMIT", "seconds", "30", "a connection unused for longer is made anew, seconds"
+    ),
+    Setting(
+        "buffer_bytes", "FAASIGHT_BUFFER_BYTES", "count", "1048576", "telemetry kept while the collector is away, bytes"
+    ),
+    Setting(
+        "timeout_margin",
+        "FAASIGHT_TIMEOUT_MARGIN",
+        "seconds",
+        "0.15",
+        "how long before the deadline a time-out is reported, seconds",
+    ),
+    Setting(
+        "import_threshold_ms",
+        "FAASIGHT_IMPORT_THRESHOLD_MS",
+        "number",
+        "5",
+        "imports slower than this become spans of the cold start",
+    ),
+    Setting(
+        "hooks",
+        "FAASIGHT_HOOKS",
+        "words",
+        "botocore,urllib3,httpx,structlog,opentelemetry",
+        "libraries to instrument when they are imported",
+    ),
+    Setting(
+        "peer_services",
+        "FAASIGHT_PEER_SERVICES",
+        "pairs",
+        "",
+        "names of external services: 127.0.0.1:4010=payment-provider",
+    ),
+    Setting(
+        "logs",
+        "FAASIGHT_LOGS",
+        "json|off",
+        "json",
+        "json: log lines carry request, trace and span ids; off: left as they are",
+    ),
+    Setting(
+        "log_level",
+        "FAASIGHT_LOG_LEVEL",
+        "level",
+        "",
+        "DEBUG, INFO, WARNING...; else the runtime's own for logging, INFO for structlog",
+    ),
+    Setting(
+        "exporter",
+        "FAASIGHT_EXPORTER",
+        "builtin|otlp",
+        "builtin",
+        "otlp: send through opentelemetry-exporter-otlp (gRPC, own certificates, proxies)",
+    ),
+    Setting("strict", "FAASIGHT_STRICT", "flag", "0", "1 raises the wrapper's own failures: for its tests"),
+)
+
+
+class Settings:
+    """Values of the table; times in seconds unless the name says otherwise."""
+
+    disabled: bool
+    endpoint: str
+    headers: dict[str, str]
+    service_name: str
+    resource_attributes: dict[str, str]
+    environment: str
+    handler: str
+    flush_timeout: float
+    confirm: bool
+    cooldown: float
+    idle_limit: float
+    buffer_bytes: int
+    timeout_margin: float
+    import_threshold_ms: float
+    hooks: tuple[str, ...]
+    peer_services: dict[str, str]
+    logs: str
+    log_level: str
+    exporter: str
+    strict: bool
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        environ = os.environ if environ is None else environ
+        for row in TABLE:
+            setattr(self, row.name, _value(row, _text(row, environ)))
+
+
+def _text(row: Setting, environ: Mapping[str, str]) -> str:
+    text = environ.get(row.env, "")
+    if not text and row.name == "endpoint":
+        text = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    return text.strip()
+
+
+def _value(row: Setting, text: str) -> object:
+    parse = _KINDS.get(row.kind) or _choice(row.kind.split("|"))
+    if text:
+        try:
+            return parse(text)
+        except ValueError as error:
+            complaints.say(f"{row.env}={text!r}: {error}; using {row.default!r}")
+    return parse(row.default)
+
+
+def _flag(text: str) -> bool:
+    word = text.lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
+    if word in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError("must be 1 or 0")
+
+
+def _url(text: str) -> str:
+    scheme, mark, rest = text.partition("://")
+    if scheme not in {"http", "https"} or not mark or not rest or rest.startswith(("/", ":")):
+        raise ValueError("must be http://host:port or https://host:port")
+    port = rest.partition("/")[0].rpartition("]")[2].partition(":")[2]
+    if port and not (port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError("the port must be a number from 1 to 65535")
+    return text.rstrip("/")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 3600:
+        raise ValueError("must be seconds from 0 to 3600")
+    return value
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1e12:
+        raise ValueError("must be a number from 0")
+    return value
+
+
+def _count(text: str) -> int:
+    return int(_number(text))
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Parse `a=b,c=d`, percent-encoded values as the OpenTelemetry specification has them."""
+    pairs = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        key, mark, value = item.partition("=")
+        if not mark or not key.strip():
+            raise ValueError("must be a=b,c=d")
+        pairs[key.strip()] = _unquote(value.strip())
+    return pairs
+
+
+def _unquote(text: str) -> str:
+    if "%" not in text:
+        return text  # urllib.parse is not loaded for what nearly nobody writes
+    from urllib.parse import unquote
+
+    return unquote(text)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (word.strip() for word in text.split(","))))
+
+
+def _level(text: str) -> str:
+    level = text.upper()
+    if level not in {"", "DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL"}:
+        raise ValueError("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    return "WARNING" if level == "WARN" else level
+
+
+def _choice(allowed: list[str]) -> Callable[[str], Any]:
+    def parse(text: str) -> str:
+        if text.lower() not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return text.lower()
+
+    return parse
+
+
+_KINDS: dict[str, Callable[[str], Any]] = {
+    "flag": _flag,
+    "url": _url,
+    "text": str,
+    "seconds": _seconds,
+    "number": _number,
+    "count": _count,
+    "pairs": _pairs,
+    "words": _words,
+    "level": _level,
+}
