@@ -42,7 +42,7 @@ class _Override(argparse.Action):
         values: Any,  # noqa: ANN401 - argparse has it so
         _option: str | None = None,
     ) -> None:
-        chosen.overrides = {**chosen.overrides, self.dest: values}
+        chosen.overrides = {**getattr(chosen, "overrides", {}), self.dest: values}
 
 
 def _command(

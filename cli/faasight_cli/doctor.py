@@ -12,7 +12,7 @@ from importlib import metadata
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from faasight_store import StoreError, StoreLockedError
+from faasight_store import DsnError, StoreError, StoreLockedError
 
 from faasight_cli import logs, ports, services, settings, up
 from faasight_cli.console import Console
@@ -54,7 +54,8 @@ def examine(environ: Mapping[str, str], overrides: Mapping[str, str]) -> Iterato
     yield from _wrapper()
     try:
         own = settings.load(environ, overrides)
-    except SettingError as problem:
+        services.data_dir(own)
+    except (SettingError, DsnError) as problem:
         yield Finding(PROBLEM, str(problem), "correct it; `faasight settings` lists what is allowed")
         return
     yield from _settings(environ)

@@ -8,7 +8,7 @@ from faasight_cli.arguments import build_parser
 
 # Errors whose text is meant for the user; named here so that `faasight version` need not import what raises them.
 _FORESEEN = (
-    "faasight_alerts:AlertsError",
+    "faasight_alerts.rulefile:RuleError",
     "faasight_cli.errors:CommandError",
     "faasight_collector.errors:CollectorError",
     "faasight_dashboards.service:ServeError",

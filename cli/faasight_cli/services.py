@@ -1,10 +1,10 @@
 """Makes each part out of the settings: the one place that knows how the table maps onto the parts' own settings."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faasight_store import Store
+from faasight_store.dsn import EmbeddedDsn, parse
 
 from faasight_cli.settings import Address, Settings
 
@@ -22,14 +22,14 @@ def open_store(settings: Settings) -> Store:
 
 
 def shown(dsn: str) -> str:
-    """Return a store's address without its password."""
-    return re.sub(r"(?<=://)([^:@/]*):[^@/]*@", r"\1:***@", dsn)
+    """Return a store's address without its password. Raises DsnError."""
+    return str(parse(dsn))
 
 
 def data_dir(settings: Settings) -> Path | None:
-    """Return the folder of the embedded store, None for a server."""
-    scheme, _, path = settings.store.partition("://")
-    return Path(path) if scheme == "chdb" else None
+    """Return the folder of the embedded store, None for a server. Raises DsnError."""
+    dsn = parse(settings.store)
+    return dsn.path if isinstance(dsn, EmbeddedDsn) else None
 
 
 def journal_dir(settings: Settings) -> Path:
@@ -91,8 +91,8 @@ def _alerts(settings: Settings, store: Store) -> "Service":
     from faasight_alerts import Settings as AlertsSettings
 
     own = AlertsSettings(
+        url=dashboards_url(settings),
         rules=settings.rules,
-        slack_webhook=settings.slack_webhook,
-        dashboards_url=dashboards_url(settings),
+        slack_webhook=settings.slack_webhook or None,
     )
     return Alerts(own, store)

@@ -68,7 +68,7 @@ class Setting:
 
 
 def _dsn(text: str) -> str:
-    if not re.match(r"(chdb|clickhouse)://\S+$", text):
+    if not re.match(r"(chdb|clickhouses?)://\S+$", text):
         raise ValueError
     return text
 
