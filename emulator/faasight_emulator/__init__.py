@@ -1,1 +1,26 @@
 """Runs serverless applications on this machine as the cloud does."""
+
+from faasight_emulator.counts import Counts
+from faasight_emulator.errors import (
+    EmulatorError,
+    StartError,
+    TemplateError,
+    TooManyRequestsError,
+    UnknownFunctionError,
+)
+from faasight_emulator.invocation import Result
+from faasight_emulator.service import Emulator, Settings
+from faasight_emulator.template import Template
+
+__all__ = [
+    "Counts",
+    "Emulator",
+    "EmulatorError",
+    "Result",
+    "Settings",
+    "StartError",
+    "Template",
+    "TemplateError",
+    "TooManyRequestsError",
+    "UnknownFunctionError",
+]

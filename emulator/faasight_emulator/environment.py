@@ -1,0 +1,95 @@
+"""The environment variables and the command of a sandbox: what AWS's Python runtime sets, and nothing of this machine's."""
+
+import platform
+import secrets
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from faasight_emulator.model import Function, Place
+
+# AWS's own interpreter comes first there; here it is the one that runs the emulator.
+_PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+EXECUTION_ENVIRONMENT = f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}"
+RUNTIME_VERSION = f"python:{platform.python_version()}.local"
+
+
+def log_stream(version: str, now: datetime | None = None) -> str:
+    """Return a new log stream's name, which is also the id of a sandbox: 2026/11/21/[$LATEST]<32 hex digits>."""
+    return f"{now or datetime.now(UTC):%Y/%m/%d}/[{version}]{secrets.token_hex(16)}"
+
+
+def sandbox_environment(
+    function: Function,
+    place: Place,
+    extra: Mapping[str, str],
+    *,
+    instance: str,
+    runtime_api: str,
+    init_type: str,
+    temporary: Path,
+) -> dict[str, str]:
+    """Return all variables of a sandbox.
+
+    Args:
+        function: its template data; its own variables win over `extra`.
+        place: region, account and the endpoints of AWS's stand-ins.
+        extra: variables for every function (where the collector is, for one).
+        instance: the log stream's name.
+        runtime_api: host:port of its Runtime API.
+        init_type: on-demand or provisioned-concurrency.
+        temporary: a folder of its own, for TMPDIR and HOME.
+
+    """
+    return {
+        "PATH": _PATH,
+        "LANG": "C.UTF-8",
+        "TZ": ":UTC",
+        "HOME": str(temporary),  # or boto3 would read the host's ~/.aws
+        "TMPDIR": str(temporary),
+        "PYTHONDONTWRITEBYTECODE": "1",  # /var/task is read-only on AWS
+        # Dummies that moto accepts; the endpoints below are the only AWS that there is.
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_SESSION_TOKEN": "testing",
+        "AWS_ENDPOINT_URL": place.aws_endpoint,
+        "AWS_ENDPOINT_URL_LAMBDA": place.gateway,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **extra,
+        **function.environment,
+        "AWS_EXECUTION_ENV": EXECUTION_ENVIRONMENT,
+        "AWS_REGION": place.region,
+        "AWS_DEFAULT_REGION": place.region,
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": function.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": init_type,
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": instance,
+        "AWS_LAMBDA_RUNTIME_API": runtime_api,
+        "AWS_ACCOUNT_ID": place.account,
+        "LAMBDA_TASK_ROOT": str(function.code),
+        "LAMBDA_RUNTIME_DIR": str(Path(sys.executable).parent),
+        "_HANDLER": function.handler,
+    }
+
+
+def sandbox_command(function: Function, environment: Mapping[str, str]) -> list[str]:
+    """Return the runtime's command line, behind the user's wrapper if AWS_LAMBDA_EXEC_WRAPPER names one.
+
+    `/opt/...` is looked for in the function's layers, then beside this Python: what `pip install` put there.
+    """
+    # `-m` puts the working folder, which is the code's, first on the path, as LAMBDA_TASK_ROOT is on AWS.
+    runtime = [sys.executable, "-m", "awslambdaric", function.handler]
+    wrapper = environment.get("AWS_LAMBDA_EXEC_WRAPPER")
+    return [str(_wrapper(Path(wrapper), function.layers)), *runtime] if wrapper else runtime
+
+
+def _wrapper(given: Path, layers: tuple[Path, ...]) -> Path:
+    if given.is_absolute() and given.parts[1:2] == ("opt",) and not given.exists():
+        inside = Path(*given.parts[2:])
+        for folder in [*layers, Path(sys.executable).parent]:
+            if (folder / inside).is_file():
+                return folder / inside
+    return given

@@ -1,0 +1,76 @@
+"""The HTTP door of the application: API Gateway for its routes, and Lambda's own Invoke API, on one port."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+from faasight_emulator import lambda_api
+from faasight_emulator.errors import TooManyRequestsError
+from faasight_emulator.http_server import Request, Response
+from faasight_emulator.invocation import MAX_PAYLOAD, Invocation, Result, new_trace_header
+from faasight_emulator.model import Function, Place
+from faasight_emulator.payloads import BadAnswerError, answer_of, event_of
+from faasight_emulator.routes import Match, Router
+
+INTEGRATION_LIMIT = 30.0  # seconds that API Gateway waits for a function
+MAX_BODY = 10 * 1024 * 1024  # bytes API Gateway takes
+
+Run = Callable[[Function, Invocation], Awaitable[Result]]
+
+
+class Gateway:
+    """Answers HTTP requests with functions; `handle` is what the HTTP server calls.
+
+    Errors are answered as API Gateway answers them. A throttle is 429 here for both kinds of API (an HTTP API of AWS says
+    503), so that a caller can tell it from a function that fails.
+    """
+
+    def __init__(
+        self, router: Router, run: Run, api: "lambda_api.LambdaApi", place: Place, limit: float = INTEGRATION_LIMIT
+    ) -> None:
+        self._router = router
+        self._run = run
+        self._lambda = api
+        self._place = place
+        self._limit = limit
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request."""
+        if request.raw_path.startswith(lambda_api.PREFIX):
+            return await self._lambda.handle(request)
+        match = self._router.match(request.method, request.raw_path)
+        if match is None:
+            if self._router.rest_only():
+                return _message(403, "Missing Authentication Token")
+            return _message(404, "Not Found")
+        return await self._call(request, match)
+
+    async def _call(self, request: Request, match: Match) -> Response:
+        rest = match.api.kind == "rest"
+        trace_header = _trace_header(request, match.function)
+        event = json.dumps(event_of(request, match, self._place, trace_header)).encode()
+        if len(event) > MAX_PAYLOAD:
+            return _message(413, "Request Entity Too Large")
+        try:
+            call = self._run(match.function, Invocation(event, trace_header))
+            result = await asyncio.wait_for(call, self._limit)
+        except TooManyRequestsError:
+            return _message(429, "Too Many Requests")
+        except TimeoutError:
+            return _message(504, "Endpoint request timed out") if rest else _message(503, "Service Unavailable")
+        try:
+            if result.ok:
+                return answer_of(result.payload, match)
+        except BadAnswerError:
+            pass
+        return _message(502, "Internal server error") if rest else _message(500, "Internal Server Error")
+
+
+def _trace_header(request: Request, function: Function) -> str:
+    """Return the caller's X-Ray trace if it sends one, else that of a new trace."""
+    given = request.header("x-amzn-trace-id")
+    return given if given.startswith("Root=") else new_trace_header(function.tracing)
+
+
+def _message(status: int, text: str) -> Response:
+    return Response(status, json.dumps({"message": text}).encode())

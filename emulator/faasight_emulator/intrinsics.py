@@ -1,0 +1,168 @@
+"""CloudFormation's intrinsic functions: !Ref, !GetAtt, !Sub, !Join, !Select, !Split, !FindInMap, !If and conditions."""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from faasight_emulator.document import Document, Steps
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+NO_VALUE = object()  # what AWS::NoValue leaves: the property is as if it were not there
+
+
+class Resolver:
+    """Replaces intrinsic functions by their values.
+
+    `names` holds what !Ref gives (parameters, pseudo parameters, resources), `attributes` what !GetAtt gives, by
+    (logical id, attribute).
+    """
+
+    def __init__(self, document: Document, names: Mapping[str, Any], attributes: Mapping[tuple[str, str], str]) -> None:
+        self._document = document
+        self._names = names
+        self._attributes = attributes
+        self._functions: dict[str, Callable[[Any, Steps], Any]] = {
+            "Ref": self._ref,
+            "Fn::GetAtt": self._get_att,
+            "Fn::Sub": self._sub,
+            "Fn::Join": self._join,
+            "Fn::Select": self._select,
+            "Fn::Split": self._split,
+            "Fn::FindInMap": self._find_in_map,
+            "Fn::If": self._if,
+            "Fn::Equals": lambda given, steps: self._pair(given, steps, "Equals")[0] == given[1],
+            "Fn::Not": lambda given, steps: not self._flags(given, steps)[0],
+            "Fn::And": lambda given, steps: all(self._flags(given, steps)),
+            "Fn::Or": lambda given, steps: any(self._flags(given, steps)),
+            "Condition": lambda given, steps: self.condition(str(given), steps),
+        }
+
+    def resolve(self, value: Any, steps: Steps) -> Any:
+        """Return `value` with every intrinsic in it replaced.
+
+        Raises:
+            TemplateError: an intrinsic is unknown, malformed, or refers to nothing.
+
+        """
+        if isinstance(value, dict):
+            function = next(iter(value)) if len(value) == 1 else ""
+            if function in self._functions and not (function == "Condition" and isinstance(value[function], dict)):
+                return self._call(function, value[function], steps)
+            if function.startswith("Fn::"):
+                known = ", ".join(f"!{name.removeprefix('Fn::')}" for name in self._functions)
+                raise self._document.error(steps, f"{function} is not supported here; use one of {known}.")
+            pairs = ((key, self.resolve(item, (*steps, key))) for key, item in value.items())
+            return {key: item for key, item in pairs if item is not NO_VALUE}
+        if isinstance(value, list):
+            items = (self.resolve(item, (*steps, index)) for index, item in enumerate(value))
+            return [item for item in items if item is not NO_VALUE]
+        return value
+
+    def condition(self, name: str, steps: Steps) -> bool:
+        """Return whether the condition of this name holds."""
+        conditions = self._document.values.get("Conditions") or {}
+        if name not in conditions:
+            raise self._document.error(steps, f"there is no condition '{name}'{_guess(name, conditions)}")
+        return bool(self.resolve(conditions[name], ("Conditions", name)))
+
+    def _call(self, function: str, given: Any, steps: Steps) -> Any:
+        # A condition's arguments are resolved by itself; If must not resolve the branch that is not taken.
+        if function not in ("Ref", "Fn::GetAtt", "Fn::Sub", "Fn::If", "Condition"):
+            given = self.resolve(given, steps)
+        try:
+            return self._functions[function](given, steps)
+        except RecursionError as error:
+            raise self._document.error(steps, f"{function} refers to itself; break the circle.") from error
+
+    def _ref(self, given: Any, steps: Steps) -> Any:
+        name = str(given)
+        if name == "AWS::NoValue":
+            return NO_VALUE
+        if name in self._names:
+            return self._names[name]
+        raise self._document.error(
+            steps, f"'{name}' is neither a parameter nor a resource of this template{_guess(name, self._names)}"
+        )
+
+    def _get_att(self, given: Any, steps: Steps) -> str:
+        parts = given.split(".", 1) if isinstance(given, str) else [str(part) for part in given or ()]
+        if len(parts) != 2:
+            raise self._document.error(steps, "!GetAtt needs a resource and an attribute: !GetAtt OrderQueue.Arn")
+        resource, attribute = parts
+        if (resource, attribute) in self._attributes:
+            return self._attributes[resource, attribute]
+        if resource not in self._names:
+            raise self._document.error(steps, f"there is no resource '{resource}'{_guess(resource, self._names)}")
+        known = sorted(name for owner, name in self._attributes if owner == resource)
+        wanted = f"it has {', '.join(known)}" if known else "this kind of resource has none here"
+        raise self._document.error(steps, f"'{resource}' has no attribute '{attribute}'; {wanted}.")
+
+    def _sub(self, given: Any, steps: Steps) -> str:
+        text, own = (given, {}) if isinstance(given, str) else self._pair(given, steps, "Sub")
+        if not isinstance(text, str) or not isinstance(own, dict):
+            raise self._document.error(steps, "!Sub needs text, or a list of text and a mapping of its variables.")
+        own = self.resolve(own, steps)
+
+        def replace(found: re.Match[str]) -> str:
+            name = found.group(1).strip()
+            if name.startswith("!"):  # ${!Literal} stays as ${Literal}
+                return f"${{{name[1:]}}}"
+            if name in own:
+                return text_of(own[name])
+            # `${Function.Version}` is a name of its own in SAM; other dots are attributes.
+            is_attribute = "." in name and name not in self._names
+            return text_of(self._get_att(name, steps) if is_attribute else self._ref(name, steps))
+
+        return _VARIABLE.sub(replace, text)
+
+    def _join(self, given: Any, steps: Steps) -> str:
+        separator, items = self._pair(given, steps, "Join")
+        if not isinstance(items, list):
+            raise self._document.error(steps, "!Join needs a separator and a list.")
+        return text_of(separator).join(text_of(item) for item in items)
+
+    def _select(self, given: Any, steps: Steps) -> Any:
+        index, items = self._pair(given, steps, "Select")
+        try:
+            return items[int(index)]
+        except (TypeError, ValueError, IndexError, KeyError) as error:
+            raise self._document.error(steps, "!Select needs an index and a list that is long enough.") from error
+
+    def _split(self, given: Any, steps: Steps) -> list[str]:
+        separator, text = self._pair(given, steps, "Split")
+        return text_of(text).split(text_of(separator) or ",")
+
+    def _find_in_map(self, given: Any, steps: Steps) -> Any:
+        found: Any = self._document.values.get("Mappings") or {}
+        for key in given if isinstance(given, list) else ():
+            if not isinstance(found, dict) or text_of(key) not in found:
+                raise self._document.error(steps, f"the Mappings section has no '{text_of(key)}' here; add it.")
+            found = found[text_of(key)]
+        return found
+
+    def _if(self, given: Any, steps: Steps) -> Any:
+        if not isinstance(given, list) or len(given) != 3:
+            raise self._document.error(steps, "!If needs a condition's name, a value if true, and a value if false.")
+        return self.resolve(given[1] if self.condition(str(given[0]), steps) else given[2], steps)
+
+    def _pair(self, given: Any, steps: Steps, name: str) -> tuple[Any, Any]:
+        if not isinstance(given, list) or len(given) != 2:
+            raise self._document.error(steps, f"!{name} needs a list of two.")
+        return given[0], given[1]
+
+    def _flags(self, given: Any, steps: Steps) -> Sequence[bool]:
+        if not isinstance(given, list) or not given:
+            raise self._document.error(steps, "a condition function needs a list of conditions.")
+        return [bool(flag) for flag in given]
+
+
+def text_of(value: Any) -> str:
+    """Return a scalar as CloudFormation writes it: true and false in lower case."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _guess(name: str, known: Mapping[str, Any]) -> str:
+    """Return "; did you mean 'X'?" when a known name is near."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean '{near[0]}'?" if near else "; add it or correct the name."

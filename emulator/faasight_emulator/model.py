@@ -1,0 +1,129 @@
+"""What a template says, as frozen data: functions, their event sources, APIs, queues and tables."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the emulated application lives: what CloudFormation's pseudo parameters and endpoints say."""
+
+    region: str = "us-east-1"
+    account: str = "123456789012"  # moto's account
+    stack: str = "faasight-local"
+    aws_endpoint: str = "http://127.0.0.1:5000"
+    gateway: str = "http://127.0.0.1:3000"
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource of this place."""
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One path of an API that calls a function. `method` is upper case or ANY; `path` is `/a/{b}/{c+}` or $default."""
+
+    api: str
+    method: str
+    path: str
+    payload: Literal["1.0", "2.0"]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSource:
+    """An event source mapping from a queue. `window` is in seconds; `concurrency` None means no limit of its own."""
+
+    queue_arn: str
+    batch_size: int = 10
+    window: int = 0
+    partial_failures: bool = False
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSource:
+    """A rule of EventBridge (`events`) or EventBridge Scheduler (`scheduler`). `input` is JSON text or None."""
+
+    name: str
+    expression: str
+    input: str | None = None
+    service: Literal["events", "scheduler"] = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncPolicy:
+    """What becomes of asynchronous invocations that fail. Targets are ARNs of queues or functions."""
+
+    retries: int = 2
+    maximum_age: int = 21_600  # seconds
+    dead_letter: str | None = None
+    on_success: str | None = None
+    on_failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One Lambda function. `memory` is in MB (of 1,048,576 bytes), `timeout` in seconds."""
+
+    logical_id: str
+    name: str
+    handler: str
+    code: Path
+    runtime: str
+    memory: int = 128
+    timeout: int = 3
+    version: str = "$LATEST"
+    alias: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    layers: tuple[Path, ...] = ()
+    architecture: str = "x86_64"
+    reserved: int | None = None
+    provisioned: int = 0
+    tracing: bool = False
+    routes: tuple[Route, ...] = ()
+    queues: tuple[QueueSource, ...] = ()
+    schedules: tuple[ScheduleSource, ...] = ()
+    asynchronous: AsyncPolicy = AsyncPolicy()
+
+    def arn(self, place: Place) -> str:
+        """Return the ARN that the function is invoked by, with its alias if it has one."""
+        return place.arn("lambda", f"function:{self.name}{f':{self.alias}' if self.alias else ''}")
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An HTTP API (payload 2.0) or a REST API (payload 1.0). `name` is what the functions see as its id."""
+
+    logical_id: str
+    name: str
+    kind: Literal["http", "rest"]
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """An SQS queue. `attributes` are CreateQueue's; `redrive` is (ARN of the dead-letter queue, maximum receives)."""
+
+    logical_id: str
+    name: str
+    visibility_timeout: int = 30
+    redrive: tuple[str, int] | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A DynamoDB table; `definition` holds CreateTable's arguments but for the name."""
+
+    logical_id: str
+    name: str
+    definition: Mapping[str, Any]
+
+
+def kebab(logical_id: str) -> str:
+    """Return `OrderQueue` as `order-queue`: the name of a resource that has been given none."""
+    spaced = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3-\2\4", logical_id)
+    return re.sub(r"[^a-z0-9-]+", "-", spaced.lower())

@@ -1,0 +1,147 @@
+"""The sandboxes of one function: reuse of warm ones, scale-out with a cold start, and throttles at the limits."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from faasight_emulator.counts import Counter
+from faasight_emulator.errors import TooManyRequestsError
+from faasight_emulator.invocation import Invocation, Result
+from faasight_emulator.model import Function
+from faasight_emulator.platform import identity_of, throttle_event
+from faasight_emulator.sandbox import Sandbox, Surroundings
+
+RESERVED_LIMIT = "ReservedFunctionConcurrentInvocationLimitExceeded"
+ACCOUNT_LIMIT = "ConcurrentInvocationLimitExceeded"
+
+
+class Account:
+    """The concurrency that functions without a reservation share, and the gate for inits.
+
+    `parallel_inits` bounds how many processes start at once: on AWS every one has a CPU of its own, here they would run
+    into the limit of ten seconds together.
+    """
+
+    def __init__(self, unreserved: int, parallel_inits: int) -> None:
+        self.free = unreserved
+        self.gate = asyncio.Semaphore(parallel_inits)
+
+
+class Pool:
+    """Runs the invocations of one function. All on the event loop."""
+
+    def __init__(
+        self, function: Function, around: Surroundings, account: Account, counter: Counter, idle_limit: float
+    ) -> None:
+        self.function = function
+        self._around = around
+        self._account = account
+        self._counter = counter
+        self._idle_limit = idle_limit
+        self._idle: list[tuple[Sandbox, float]] = []
+        self._sandboxes: set[Sandbox] = set()
+        self._running: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def busy(self) -> int:
+        """How many invocations run now."""
+        return len(self._running)
+
+    async def provision(self) -> None:
+        """Start the sandboxes of the function's provisioned concurrency, ahead of any invocation."""
+        for _ in range(self.function.provisioned):
+            sandbox = await self._new_sandbox("provisioned-concurrency")
+            if sandbox.init_failed:
+                await self._discard(sandbox)
+                return
+            self._idle.append((sandbox, time.monotonic()))
+
+    async def invoke(self, invocation: Invocation) -> Result:
+        """Run an invocation and return its result.
+
+        Raises TooManyRequestsError if the function or the account is at its limit.
+        """
+        reason = self._limit_reached()
+        if reason:
+            self._throttle(invocation, reason)
+            raise TooManyRequestsError(self.function.name, reason, invocation.request_id)
+        if self.function.reserved is None:
+            self._account.free -= 1
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        task = asyncio.get_running_loop().create_task(self._serve(invocation, answer))
+        self._running.add(task)
+        task.add_done_callback(lambda done: self._done(done, answer))
+        return await asyncio.shield(answer)
+
+    async def reap(self, now: Callable[[], float] = time.monotonic) -> None:
+        """End the sandboxes that have been idle for too long."""
+        old = [box for box, since in self._idle if not box.provisioned and now() - since > self._idle_limit]
+        self._idle = [entry for entry in self._idle if entry[0] not in old]
+        for sandbox in old:
+            await self._discard(sandbox)
+
+    async def stop(self) -> None:
+        """End all sandboxes, with what runs in them."""
+        self._closed = True
+        for task in list(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._idle.clear()
+        await asyncio.gather(*(self._discard(sandbox) for sandbox in list(self._sandboxes)))
+
+    def _limit_reached(self) -> str | None:
+        if self.function.reserved is not None:
+            return RESERVED_LIMIT if self.busy >= self.function.reserved else None
+        return ACCOUNT_LIMIT if self._account.free <= 0 else None
+
+    def _throttle(self, invocation: Invocation, reason: str) -> None:
+        self._counter.throttle(self.function.name)
+        identity = identity_of(self.function, self._around.place, self._around.environment)
+        self._around.sink.put(identity, throttle_event(invocation.request_id, reason, datetime.now(UTC)))
+
+    async def _serve(self, invocation: Invocation, answer: "asyncio.Future[Result]") -> None:
+        warm = await self._warm_sandbox()
+        cold = warm is None
+        sandbox = warm or await self._new_sandbox("on-demand")
+        try:
+            result = await sandbox.run(invocation, answer)
+            init_error = cold and sandbox.init_failed and not sandbox.alive
+            self._counter.result(self.function.name, result, cold=cold, init_error=init_error)
+        finally:
+            if sandbox.alive and not self._closed:
+                self._idle.append((sandbox, time.monotonic()))
+            else:
+                await self._discard(sandbox)
+
+    def _done(self, task: "asyncio.Task[None]", answer: "asyncio.Future[Result]") -> None:
+        self._running.discard(task)
+        if self.function.reserved is None:
+            self._account.free += 1
+        if answer.done():
+            return
+        if task.cancelled():
+            answer.cancel()
+        elif (error := task.exception()) is not None:
+            answer.set_exception(error)
+
+    async def _warm_sandbox(self) -> Sandbox | None:
+        """Return the sandbox that was used last, so that the others may grow old."""
+        while self._idle:
+            sandbox = self._idle.pop()[0]
+            if sandbox.alive:
+                return sandbox
+            await self._discard(sandbox)
+        return None
+
+    async def _new_sandbox(self, init_type: str) -> Sandbox:
+        sandbox = Sandbox(self.function, self._around, init_type)
+        self._sandboxes.add(sandbox)
+        async with self._account.gate:
+            await sandbox.start()
+        return sandbox
+
+    async def _discard(self, sandbox: Sandbox) -> None:
+        self._sandboxes.discard(sandbox)
+        await sandbox.stop()

@@ -1,0 +1,68 @@
+"""Which function answers a path: literal segments before {parameters} before {greedy+} before $default, as API Gateway."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from faasight_emulator.model import Api, Function, Route
+
+_PARAMETER = re.compile(r"\{([^}+]+)(\+?)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A route that answers a request, with its path parameters (decoded)."""
+
+    api: Api
+    route: Route
+    function: Function
+    parameters: Mapping[str, str]
+
+
+class Router:
+    """All routes of all APIs on one port."""
+
+    def __init__(self, apis: Iterable[Api], functions: Iterable[Function]) -> None:
+        by_name = {api.name: api for api in apis}
+        entries = [
+            (by_name[route.api], route, function, _pattern(route.path))
+            for function in functions
+            for route in function.routes
+            if route.api in by_name
+        ]
+        # A stable sort: of equal routes in two APIs the first of the template wins.
+        self._entries = sorted(entries, key=lambda entry: _rank(entry[1]))
+
+    def match(self, method: str, raw_path: str) -> Match | None:
+        """Return the route of a request, None if there is none."""
+        path = raw_path if raw_path == "/" else raw_path.rstrip("/")
+        for api, route, function, pattern in self._entries:
+            found = pattern.fullmatch(path) if route.method in (method, "ANY") else None
+            if found:
+                names = [name for name, _ in _PARAMETER.findall(route.path)]
+                values = [unquote(value) for value in found.groups()]
+                return Match(api, route, function, dict(zip(names, values, strict=True)))
+        return None
+
+    def rest_only(self) -> bool:
+        """Whether there is no HTTP API, so that an unknown path is answered in the words of a REST API."""
+        return bool(self._entries) and all(api.kind == "rest" for api, *_ in self._entries)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    if path == "$default":
+        return re.compile(".*", re.DOTALL)
+    parts: list[str] = []
+    end = 0
+    for found in _PARAMETER.finditer(path):
+        parts += [re.escape(path[end : found.start()]), "(.+)" if found.group(2) else "([^/]+)"]
+        end = found.end()
+    return re.compile("".join([*parts, re.escape(path[end:].rstrip("/") if len(path) > 1 else path)]), re.DOTALL)
+
+
+def _rank(route: Route) -> tuple[bool, list[int], bool]:
+    def of(segment: str) -> int:
+        return 2 if "+}" in segment else 1 if "{" in segment else 0
+
+    return (route.path == "$default", [of(segment) for segment in route.path.split("/")], route.method == "ANY")

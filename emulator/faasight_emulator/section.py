@@ -1,0 +1,97 @@
+"""A view on one mapping of a template: resolves intrinsics when a key is read, checks the type, names the place if wrong."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from faasight_emulator.document import Document, Steps
+from faasight_emulator.errors import TemplateError
+from faasight_emulator.intrinsics import NO_VALUE, Resolver, text_of
+
+
+class Section:
+    """Typed getters over one mapping. Only what is read is resolved, so that what we do not use cannot fail."""
+
+    def __init__(self, document: Document, resolver: Resolver, values: Any, steps: Steps) -> None:
+        self._document = document
+        self._resolver = resolver
+        self.steps = steps
+        if values is NO_VALUE or values is None:
+            values = {}
+        if not isinstance(values, dict):
+            raise document.error(steps, f"must be a mapping, not {_kind(values)}.")
+        self._values = values
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def error(self, key: str, message: str) -> TemplateError:
+        """Return an error that names the key's file, line and path."""
+        return self._document.error((*self.steps, key) if key else self.steps, message)
+
+    def value(self, key: str) -> Any:
+        """Return the resolved value of a key, None if it is absent."""
+        value = self._resolver.resolve(self._values.get(key), (*self.steps, key))
+        return None if value is NO_VALUE else value
+
+    def section(self, key: str) -> "Section":
+        """Return a mapping inside this one; an absent one is empty. Its own intrinsics stay until they are read."""
+        value = self._values.get(key)
+        steps = (*self.steps, key)
+        if isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref")):
+            value = self._resolver.resolve(value, steps)
+        return Section(self._document, self._resolver, value, steps)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """Return text; a number or a boolean counts as its text. Without a default the key must be there."""
+        value = self.value(key)
+        if value is None:
+            if default is None:
+                raise self.error("", f"has no '{key}'; add it.")
+            return default
+        if isinstance(value, dict | list):
+            raise self.error(key, f"must be text, not {_kind(value)}.")
+        return text_of(value)
+
+    def optional_text(self, key: str) -> str | None:
+        """Return text, or None if the key is absent."""
+        return None if self.value(key) is None else self.text(key)
+
+    def integer(self, key: str, default: int, low: int, high: int) -> int:
+        """Return a whole number from `low` to `high`."""
+        value = self.value(key)
+        if value is None:
+            return default
+        number = int(value) if isinstance(value, str) and value.strip().lstrip("-").isdigit() else value
+        if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+            raise self.error(key, f"is {value!r}; must be a whole number from {low} to {high}.")
+        return number
+
+    def optional_integer(self, key: str, low: int, high: int) -> int | None:
+        """Return a whole number, or None if the key is absent."""
+        return None if self.value(key) is None else self.integer(key, low, low, high)
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Return a boolean; the texts true and false count."""
+        value = self.value(key)
+        if value is None:
+            return default
+        if text_of(value).lower() not in ("true", "false"):
+            raise self.error(key, f"is {value!r}; must be true or false.")
+        return text_of(value).lower() == "true"
+
+    def items(self, key: str) -> list[Any]:
+        """Return a list; an absent one is empty."""
+        value = self.value(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise self.error(key, f"must be a list, not {_kind(value)}.")
+        return value
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "a mapping", list: "a list", str: "text", int: "a number", float: "a number", bool: "a boolean"}
+    return names.get(type(value), "nothing")

@@ -1,0 +1,324 @@
+"""The emulator as a service: everything put together, started in order and stopped in order."""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from faasight_emulator.asynchronous import RETRY_DELAYS, AsyncInvoker
+from faasight_emulator.aws import Moto, client, create_resources
+from faasight_emulator.counts import Counter, Counts
+from faasight_emulator.courier import Courier, CourierCounts
+from faasight_emulator.errors import EmulatorError, StartError, UnknownFunctionError
+from faasight_emulator.gateway import MAX_BODY, Gateway
+from faasight_emulator.http_server import HttpServer, listen
+from faasight_emulator.invocation import Invocation, Result, new_trace_header
+from faasight_emulator.lambda_api import LambdaApi
+from faasight_emulator.model import Function, Place
+from faasight_emulator.platform import Event, Identity
+from faasight_emulator.pool import Account, Pool
+from faasight_emulator.routes import Router
+from faasight_emulator.sandbox import Surroundings
+from faasight_emulator.schedule import Scheduler
+from faasight_emulator.sqs import QueueMapping
+from faasight_emulator.template import Template
+from faasight_emulator.warden import Warden
+
+T = TypeVar("T")
+Progress = Callable[[str], None]
+LineSink = Callable[[str, str], None]
+
+_REAP_INTERVAL = 5.0
+_STOP_GRACE = 1.0  # seconds that running invocations have to end
+_DELIVERY_GRACE = 1.5  # seconds for the last telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an emulator is told.
+
+    Attributes:
+        template: the SAM template.
+        gateway_port: port of the HTTP gateway on 127.0.0.1; 0 takes a free one.
+        collector: where the platform events go.
+        environment: variables for every function; the template's own win.
+        parameters: values for the template's Parameters.
+        aws_endpoint: an AWS stand-in that runs already; None starts moto_server.
+        region: the region that functions see.
+        account_concurrency: invocations that may run at once in all (AWS: 1,000; here each one is a process).
+        idle_limit: seconds until an idle sandbox is ended.
+        init_limit: seconds that an init may take.
+        parallel_inits: processes that may start at the same time.
+        retry_delays: seconds before the second and the third try of an asynchronous invocation.
+
+    """
+
+    template: Path
+    gateway_port: int = 3000
+    collector: str = "http://127.0.0.1:4318"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    aws_endpoint: str | None = None
+    region: str = "us-east-1"
+    account_concurrency: int = 50
+    idle_limit: float = 300.0
+    init_limit: float = 10.0
+    parallel_inits: int = 4
+    retry_delays: tuple[float, ...] = RETRY_DELAYS
+
+
+class Emulator:
+    """Runs the functions of a template on this machine as the cloud does.
+
+    `progress` gets a sentence for each step of the start and each warning; `on_line` gets (function, line) for every line
+    that a function prints. Both are called from threads of the emulator and must not block.
+    """
+
+    def __init__(
+        self, settings: Settings, progress: Progress = lambda _: None, on_line: LineSink | None = None
+    ) -> None:
+        self.settings = settings
+        self._say = progress
+        self._on_line = on_line
+        self._undo = contextlib.ExitStack()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pools: dict[str, Pool] = {}
+        self._mappings: list[QueueMapping] = []
+        self._counter = Counter([])
+        self._courier = Courier(settings.collector, progress)
+        self._asynchronous: AsyncInvoker | None = None
+        self.template: Template | None = None
+        self.place = Place(region=settings.region)
+
+    @property
+    def gateway_address(self) -> str:
+        """The URL of the HTTP gateway."""
+        return self.place.gateway
+
+    def start(self) -> None:
+        """Start everything; returns when requests are answered.
+
+        Raises TemplateError or StartError, with nothing left running.
+        """
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything within five seconds; running invocations have one second to end. May be called twice."""
+        self._undo.close()
+
+    def invoke(self, function: str, payload: object, *, asynchronous: bool = False) -> Result:
+        """Invoke a function by its name or logical id with a JSON value, from any thread.
+
+        Returns its result; for an asynchronous invocation one with an empty payload, at once.
+        Raises UnknownFunctionError, TooManyRequestsError.
+        """
+        invocation = Invocation(json.dumps(payload).encode())
+        if not asynchronous:
+            return self._invoke_bytes(function, invocation.event)
+        self._await(self._submit_later(self._function(function), invocation))
+        return Result(invocation.request_id, "success")
+
+    def counts(self) -> dict[str, Counts]:
+        """Return what has happened so far, by function name."""
+        return self._counter.all()
+
+    def telemetry_counts(self) -> CourierCounts:
+        """Return what became of the platform events."""
+        return self._courier.counts()
+
+    # -- start, in order; each step leaves on the stack how it is undone
+
+    def _start(self) -> None:
+        settings = self.settings
+        Template.load(
+            settings.template, settings.parameters, self.place
+        )  # wrong templates are refused before anything runs
+        listener = self._listen()
+        self.place = replace(self.place, gateway=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        folder = Path(tempfile.mkdtemp(prefix="faasight-emulator-"))
+        self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        warden = Warden()
+        self._undo.callback(warden.stop)
+        endpoint = settings.aws_endpoint or self._start_moto(warden, folder)
+        self.place = replace(self.place, aws_endpoint=endpoint.rstrip("/"))
+        template = self.template = Template.load(settings.template, settings.parameters, self.place)
+        for warning in template.warnings:
+            self._say(f"Warning: {warning}")
+        create_resources(self.place, template.queues, template.tables)
+        self._counter = Counter([function.name for function in template.functions])
+        self._courier.start()
+        self._undo.callback(self._courier.stop, _DELIVERY_GRACE)
+        self._start_loop()
+        around = Surroundings(
+            place=self.place,
+            sink=_Sink(self._courier, self._on_line),
+            warden=warden,
+            folder=folder,
+            extra=settings.environment,
+            environment=settings.environment.get("FAASIGHT_ENVIRONMENT", "default"),
+            init_limit=settings.init_limit,
+        )
+        self._await(self._serve(template, around, listener), 120)
+        self._start_mappings(template)
+        self._say(f"{len(template.functions)} functions are ready; the gateway listens on {self.gateway_address}")
+
+    def _listen(self) -> Any:
+        port = self.settings.gateway_port
+        try:
+            listener = listen("127.0.0.1", port)
+        except OSError as error:
+            raise StartError(
+                f"The gateway cannot listen on 127.0.0.1:{port} ({error.strerror}); "
+                "stop what uses the port or choose another gateway port."
+            ) from error
+        self._undo.callback(listener.close)
+        return listener
+
+    def _start_moto(self, warden: Warden, folder: Path) -> str:
+        self._say("Starting the local AWS (moto)")
+        moto = Moto(warden, folder)
+        self._undo.callback(moto.stop)
+        moto.start()
+        return moto.endpoint
+
+    def _start_loop(self) -> None:
+        loop = self._loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="emulator", daemon=True)
+        thread.start()
+
+        def end() -> None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(2)
+            loop.close()
+            self._loop = None
+
+        self._undo.callback(end)
+
+    async def _serve(self, template: Template, around: Surroundings, listener: Any) -> None:
+        functions = template.functions
+        reserved = sum(function.reserved or 0 for function in functions)
+        unreserved = self.settings.account_concurrency - reserved
+        if unreserved < 1:
+            raise StartError(
+                f"The functions reserve {reserved} of {self.settings.account_concurrency} concurrent executions and leave "
+                "none for the others; lower ReservedConcurrentExecutions or raise the account's concurrency."
+            )
+        account = Account(unreserved, self.settings.parallel_inits)
+        for function in functions:
+            self._pools[function.name] = Pool(function, around, account, self._counter, self.settings.idle_limit)
+        asynchronous = self._asynchronous = AsyncInvoker(self._run, self._deliver, self.settings.retry_delays)
+        scheduler = Scheduler(self.place, lambda function, event: self._fire(function, event))
+        api = LambdaApi({function.name: function for function in functions}, self._run, asynchronous.submit)
+        gateway = Gateway(Router(template.apis, functions), self._run, api, self.place)
+        server = HttpServer(gateway.handle, max_body=MAX_BODY)
+        reaper = asyncio.get_running_loop().create_task(self._reap())
+        self._undo.callback(lambda: self._await(self._halt(server, scheduler, asynchronous, reaper), 8))
+        for pool in self._pools.values():
+            await pool.provision()
+        await server.start(listener)
+        scheduler.start(functions)
+
+    async def _halt(
+        self, server: HttpServer, scheduler: Scheduler, asynchronous: AsyncInvoker, reaper: "asyncio.Task[None]"
+    ) -> None:
+        reaper.cancel()
+        await scheduler.stop()
+        await asynchronous.stop()
+        end = time.monotonic() + _STOP_GRACE
+        while any(pool.busy for pool in self._pools.values()) and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        await server.stop()
+        await asyncio.gather(*(pool.stop() for pool in self._pools.values()))
+
+    def _start_mappings(self, template: Template) -> None:
+        for function in template.functions:
+            for source in function.queues:
+                sqs = client("sqs", self.place)
+                mapping = QueueMapping(function, source, self.place, sqs, self._invoke_bytes, self._say)
+                mapping.start()
+                self._mappings.append(mapping)
+        self._undo.callback(self._stop_mappings)
+
+    def _stop_mappings(self) -> None:
+        for mapping in self._mappings:
+            mapping.stop()
+        self._mappings.clear()
+
+    # -- invocations
+
+    def _function(self, name: str) -> Function:
+        function = self.template.function(name) if self.template else None
+        if function is None:
+            known = ", ".join(one.name for one in self.template.functions) if self.template else "none; start it first"
+            raise UnknownFunctionError(f"There is no function '{name}'; there are {known}.")
+        return function
+
+    def _invoke_bytes(self, function: str, event: bytes) -> Result:
+        found = self._function(function)
+        return self._await(self._run(found, Invocation(event, new_trace_header(found.tracing))))
+
+    async def _run(self, function: Function, invocation: Invocation) -> Result:
+        return await self._pools[function.name].invoke(invocation)
+
+    def _fire(self, function: Function, event: bytes) -> None:
+        if self._asynchronous is not None:
+            self._asynchronous.submit(function, Invocation(event, new_trace_header(function.tracing)))
+
+    async def _submit_later(self, function: Function, invocation: Invocation) -> None:
+        if self._asynchronous is not None:
+            self._asynchronous.submit(function, invocation)
+
+    async def _deliver(self, arn: str, body: bytes, attributes: dict[str, str]) -> None:
+        """Bring the outcome of an asynchronous invocation to a queue or a function."""
+        service, name = arn.split(":")[2], arn.rsplit(":", 1)[-1]
+        if service == "lambda" and name in self._pools:
+            self._fire(self._function(name), body)
+        elif service == "sqs":
+            url = f"{self.place.aws_endpoint}/{self.place.account}/{name}"
+            texts = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value}
+            sqs = client("sqs", self.place)
+            await asyncio.to_thread(
+                sqs.send_message, QueueUrl=url, MessageBody=body.decode("utf-8", "replace"), MessageAttributes=texts
+            )
+        else:
+            self._say(
+                f"Warning: the outcome of an invocation cannot be sent to {arn}; only queues and functions are emulated."
+            )
+
+    async def _reap(self) -> None:
+        while True:
+            await asyncio.sleep(min(_REAP_INTERVAL, self.settings.idle_limit))
+            for pool in self._pools.values():
+                await pool.reap()
+
+    def _await(self, work: Coroutine[Any, Any, T], within: float | None = None) -> T:
+        """Run a coroutine on the emulator's loop and wait for it, from any other thread."""
+        if self._loop is None:
+            work.close()
+            raise EmulatorError("The emulator is not running; start it first.")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within)
+
+
+class _Sink:
+    """Sends events to the courier, and the lines of functions to whoever listens."""
+
+    def __init__(self, courier: Courier, on_line: LineSink | None) -> None:
+        self._courier = courier
+        self._on_line = on_line
+
+    def put(self, identity: Identity, event: Event) -> None:
+        """Take one event."""
+        self._courier.put(identity, event)
+        if self._on_line is not None and event["type"] == "function":
+            self._on_line(identity.function, event["record"])

@@ -1,0 +1,190 @@
+"""Event source mappings from SQS: receive, batch, invoke, delete what was done, leave the rest to the visibility time-out."""
+
+import base64
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import orjson
+from botocore.exceptions import BotoCoreError, ClientError
+
+from faasight_emulator.errors import TooManyRequestsError
+from faasight_emulator.invocation import Result
+from faasight_emulator.model import Function, Place, QueueSource
+
+# AWS begins with five batches at a time; MaximumConcurrency of ScalingConfig says otherwise.
+DEFAULT_CONCURRENCY = 5
+_RECEIVE_MAX = 10  # messages a ReceiveMessage, and entries a DeleteMessageBatch
+_POLL_SECONDS = 1  # a long poll; short, so that stopping is quick
+_THROTTLE_DELAYS = (0.5, 8.0)
+_MAX_BATCH_BYTES = 6 * 1024 * 1024
+
+Message = dict[str, Any]
+Invoke = Callable[[str, bytes], Result]
+
+
+class QueueMapping:
+    """Feeds one function from one queue. `invoke` blocks until the function is done, and raises TooManyRequestsError."""
+
+    def __init__(
+        self,
+        function: Function,
+        source: QueueSource,
+        place: Place,
+        sqs: Any,
+        invoke: Invoke,
+        warn: Callable[[str], None],
+    ) -> None:
+        name = source.queue_arn.rsplit(":", 1)[-1]
+        self._function = function
+        self._source = source
+        self._region = place.region
+        self._url = f"{place.aws_endpoint}/{place.account}/{name}"
+        self._sqs = sqs
+        self._invoke = invoke
+        self._warn = warn
+        self._stop = threading.Event()
+        limit = source.concurrency or DEFAULT_CONCURRENCY
+        self._free = threading.Semaphore(limit)
+        self._workers = ThreadPoolExecutor(limit, thread_name_prefix=f"sqs-{function.name}")
+        self._poller = threading.Thread(target=self._poll, name=f"poll-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to poll."""
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["VisibilityTimeout"])
+        self._visibility = int(attributes["Attributes"]["VisibilityTimeout"])
+        self._poller.start()
+
+    def stop(self) -> None:
+        """Poll no more. What is in work is not waited for: its messages become visible again."""
+        self._stop.set()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def join(self, within: float) -> None:
+        """Wait for the poller to end."""
+        if self._poller.is_alive():
+            self._poller.join(within)
+
+    def _poll(self) -> None:
+        while not self._stop.is_set():
+            if not self._free.acquire(timeout=0.2):
+                continue
+            batch: list[Message] = []
+            try:
+                batch = self._gather()
+                if batch and not self._stop.is_set():
+                    self._workers.submit(self._work, batch, time.monotonic())
+                    continue
+            except (BotoCoreError, ClientError) as error:
+                if not self._stop.is_set():
+                    self._warn(f"{self._function.name}: its queue cannot be read ({error}); trying again.")
+                    self._stop.wait(1)
+            except RuntimeError:  # the workers have been shut down meanwhile
+                pass
+            self._free.release()
+
+    def _gather(self) -> list[Message]:
+        """Receive a batch: at once what is there, or for the batching window until it is full."""
+        batch: list[Message] = []
+        end = None
+        while len(batch) < self._source.batch_size and not self._stop.is_set():
+            wanted = min(_RECEIVE_MAX, self._source.batch_size - len(batch))
+            answer = self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=wanted,
+                WaitTimeSeconds=_POLL_SECONDS,
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            )
+            messages = answer.get("Messages", [])
+            batch += messages
+            if not batch or self._source.window == 0 or _size(batch) > _MAX_BATCH_BYTES * 0.9:
+                return batch
+            end = end or time.monotonic() + self._source.window
+            if time.monotonic() >= end:
+                return batch
+        return batch
+
+    def _work(self, batch: list[Message], received: float) -> None:
+        try:
+            result = self._invoke_patiently(batch, received)
+            done = self._done(batch, result) if result is not None else []
+            for start in range(0, len(done), _RECEIVE_MAX):
+                entries = [
+                    {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]}
+                    for index, message in enumerate(done[start : start + _RECEIVE_MAX])
+                ]
+                self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        except (BotoCoreError, ClientError) as error:
+            if not self._stop.is_set():
+                self._warn(f"{self._function.name}: messages that are done could not be deleted ({error}).")
+        finally:
+            self._free.release()
+
+    def _invoke_patiently(self, batch: list[Message], received: float) -> Result | None:
+        """Invoke; a throttle is tried again while the messages are still hidden. None when it is given up."""
+        event = orjson.dumps({"Records": [self._record(message) for message in batch]})
+        delay, longest = _THROTTLE_DELAYS
+        while not self._stop.is_set():
+            try:
+                return self._invoke(self._function.name, event)
+            except TooManyRequestsError:
+                left = self._visibility - (time.monotonic() - received) - self._function.timeout
+                if left < delay:
+                    return None
+                self._stop.wait(delay)
+                delay = min(delay * 2, longest)
+        return None
+
+    def _done(self, batch: list[Message], result: Result) -> list[Message]:
+        if not result.ok:
+            return []
+        if not self._source.partial_failures:
+            return batch
+        failed = failed_items(result.payload, [message["MessageId"] for message in batch])
+        return [message for message in batch if message["MessageId"] not in failed]
+
+    def _record(self, message: Message) -> dict[str, Any]:
+        return {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message.get("Attributes", {}),
+            "messageAttributes": {
+                name: _attribute(value) for name, value in message.get("MessageAttributes", {}).items()
+            },
+            "md5OfBody": message["MD5OfBody"],
+            "eventSource": "aws:sqs",
+            "eventSourceARN": self._source.queue_arn,
+            "awsRegion": self._region,
+        }
+
+
+def failed_items(payload: bytes, ids: Sequence[str]) -> set[str]:
+    """Return the message ids that a ReportBatchItemFailures answer names.
+
+    As on AWS an answer that is malformed, or names a message that is not in the batch, fails the whole batch; an empty
+    one fails none.
+    """
+    try:
+        answer = orjson.loads(payload) if payload else None
+        items = (answer or {}).get("batchItemFailures") or []
+        failed = {item["itemIdentifier"] for item in items}
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return set(ids)
+    return failed if failed <= set(ids) else set(ids)
+
+
+def _attribute(value: dict[str, Any]) -> dict[str, Any]:
+    record: dict[str, Any] = {"stringListValues": [], "binaryListValues": [], "dataType": value["DataType"]}
+    if "StringValue" in value:
+        record["stringValue"] = value["StringValue"]
+    if "BinaryValue" in value:
+        record["binaryValue"] = base64.b64encode(value["BinaryValue"]).decode()
+    return record
+
+
+def _size(batch: Sequence[Message]) -> int:
+    return sum(len(message["Body"]) for message in batch)

@@ -1,0 +1,313 @@
+"""A SAM template, read: the functions, APIs, queues and tables that the emulator can run, and warnings for the rest."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from faasight_emulator.document import Document, read_document
+from faasight_emulator.functions import function_from
+from faasight_emulator.intrinsics import NO_VALUE, Resolver, text_of
+from faasight_emulator.model import Api, Function, Place, Queue, Table, kebab
+from faasight_emulator.section import Section
+
+_FUNCTION = "AWS::Serverless::Function"
+_HTTP_API = "AWS::Serverless::HttpApi"
+_REST_API = "AWS::Serverless::Api"
+_LAYER = "AWS::Serverless::LayerVersion"
+_QUEUE = "AWS::SQS::Queue"
+_TABLE = "AWS::DynamoDB::Table"
+_SIMPLE_TABLE = "AWS::Serverless::SimpleTable"
+
+# Which property holds the name of a resource; without it the name is the logical id in kebab case.
+_NAME_PROPERTY = {
+    _FUNCTION: "FunctionName",
+    _HTTP_API: "Name",
+    _REST_API: "Name",
+    _LAYER: "LayerName",
+    _QUEUE: "QueueName",
+    _TABLE: "TableName",
+    _SIMPLE_TABLE: "TableName",
+}
+# APIs that SAM makes by itself for events that name none.
+IMPLICIT_HTTP = "ServerlessHttpApi"
+IMPLICIT_REST = "ServerlessRestApi"
+# Permissions and observability: on this machine they have no effect, and their absence harms nothing.
+_NO_EFFECT = ("AWS::IAM::", "AWS::Logs::", "AWS::CloudWatch::", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """All that the emulator runs of a template; `warnings` are sentences about what it does not."""
+
+    path: Path
+    functions: tuple[Function, ...]
+    apis: tuple[Api, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    tables: tuple[Table, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path, parameters: Mapping[str, str] | None = None, place: Place | None = None) -> "Template":
+        """Read a template.
+
+        Args:
+            path: a SAM or CloudFormation file, YAML or JSON.
+            parameters: values for the template's Parameters; the others take their defaults.
+            place: region, account and endpoints that !Ref and !Sub give.
+
+        Raises:
+            TemplateError: one sentence with file, line, path, what is wrong and what to do.
+
+        """
+        return _Builder(read_document(path), parameters or {}, place or Place()).build()
+
+    def function(self, name: str) -> Function | None:
+        """Return a function by its name or its logical id."""
+        return next((one for one in self.functions if name in (one.name, one.logical_id)), None)
+
+
+class _Builder:
+    def __init__(self, document: Document, parameters: Mapping[str, str], place: Place) -> None:
+        self.document = document
+        self.place = place
+        self.warnings: list[str] = []
+        self._names: dict[str, Any] = _pseudo_parameters(place)
+        self._attributes: dict[tuple[str, str], str] = {}
+        self._resolver = Resolver(document, self._names, self._attributes)
+        self._add_parameters(parameters)
+        self.resources = self._read_resources()
+        self._add_resource_names()
+
+    def build(self) -> Template:
+        of_type: dict[str, Callable[[str, Section], Any]] = {
+            _FUNCTION: self._function,
+            _QUEUE: self._queue,
+            _TABLE: self._table,
+            _SIMPLE_TABLE: self._simple_table,
+        }
+        made: dict[str, list[Any]] = {kind: [] for kind in of_type}
+        for logical_id, (kind, resource) in self.resources.items():
+            if kind in of_type:
+                one = of_type[kind](logical_id, resource.section("Properties"))
+                made[kind] += [] if one is None else [one]
+            elif kind not in (_HTTP_API, _REST_API, _LAYER) and not kind.startswith(_NO_EFFECT):
+                self._warn(resource, "Type", f"{kind} is not emulated; the rest of the template runs without it.")
+        functions: list[Function] = made[_FUNCTION]
+        queues: list[Queue] = made[_QUEUE]
+        if not functions:
+            raise self.document.error(
+                ("Resources",),
+                f"there is no function to run; add a resource of type {_FUNCTION} with a Python Runtime.",
+            )
+        self._check_names([*functions, *queues, *made[_TABLE], *made[_SIMPLE_TABLE]])
+        self._check_visibility(functions, queues)
+        return Template(
+            self.document.path,
+            tuple(functions),
+            self._apis(functions),
+            tuple(queues),
+            (*made[_TABLE], *made[_SIMPLE_TABLE]),
+            tuple(self.warnings),
+        )
+
+    def _section(self, values: Any, *steps: str | int) -> Section:
+        return Section(self.document, self._resolver, values, steps)
+
+    def _warn(self, section: Section, key: str, message: str) -> None:
+        self.warnings.append(str(section.error(key, message)))
+
+    def _add_parameters(self, given: Mapping[str, str]) -> None:
+        declared = self._section(self.document.values.get("Parameters"), "Parameters")
+        for name in given:
+            if name not in declared:
+                raise self.document.error(("Parameters",), f"there is no parameter '{name}'; add it or do not give it.")
+        for name in declared:
+            parameter = declared.section(name)
+            value = given.get(name, parameter.value("Default"))
+            if value is None:
+                raise declared.error(name, f"has no default; give a value for the parameter '{name}'.")
+            allowed = [text_of(one) for one in parameter.items("AllowedValues")]
+            if allowed and text_of(value) not in allowed:
+                raise declared.error(name, f"is '{value}'; must be one of {', '.join(allowed)}.")
+            if parameter.text("Type", "String").startswith(("CommaDelimitedList", "List<")):
+                value = [item.strip() for item in str(value).split(",")]
+            self._names[name] = value
+
+    def _read_resources(self) -> dict[str, tuple[str, Section]]:
+        all_resources = self._section(self.document.values.get("Resources"), "Resources")
+        found: dict[str, tuple[str, Section]] = {}
+        for logical_id in all_resources:
+            resource = all_resources.section(logical_id)
+            condition = resource.optional_text("Condition")
+            if condition is not None and not self._resolver.condition(condition, resource.steps):
+                self._names[logical_id] = NO_VALUE
+                continue
+            found[logical_id] = (resource.text("Type"), resource)
+        if not found:
+            raise self.document.error((), "has no Resources; give the path of a SAM template.")
+        return found
+
+    def _add_resource_names(self) -> None:
+        # First every name by its logical id, so that a name may itself refer to another resource.
+        for logical_id, (kind, _) in self.resources.items():
+            self._add_resource(logical_id, kind, kebab(logical_id))
+        for logical_id, (kind, resource) in self.resources.items():
+            if kind in _NAME_PROPERTY:
+                properties = resource.section("Properties")
+                self._add_resource(
+                    logical_id, kind, properties.text(_NAME_PROPERTY[kind], self._default_name(logical_id, kind))
+                )
+        for logical_id, kind in ((IMPLICIT_HTTP, _HTTP_API), (IMPLICIT_REST, _REST_API)):
+            if logical_id not in self._names:
+                self._add_resource(logical_id, kind, kebab(logical_id))
+
+    def _default_name(self, logical_id: str, kind: str) -> str:
+        fifo = kind == _QUEUE and self.resources[logical_id][1].section("Properties").flag("FifoQueue", False)
+        return kebab(logical_id) + (".fifo" if fifo else "")
+
+    def _add_resource(self, logical_id: str, kind: str, name: str) -> None:
+        place = self.place
+        ref, attributes = name, {}
+        if kind == _FUNCTION:
+            attributes = {"Arn": place.arn("lambda", f"function:{name}")}
+            for extra in ("Version", "Alias"):
+                self._names[f"{logical_id}.{extra}"] = f"{attributes['Arn']}:{extra.lower()}"
+        elif kind == _QUEUE:
+            ref = f"{place.aws_endpoint}/{place.account}/{name}"
+            attributes = {"Arn": place.arn("sqs", name), "QueueName": name, "QueueUrl": ref}
+        elif kind in (_TABLE, _SIMPLE_TABLE):
+            attributes = {"Arn": place.arn("dynamodb", f"table/{name}")}
+            attributes["StreamArn"] = f"{attributes['Arn']}/stream/latest"
+        elif kind == _HTTP_API:
+            attributes = {"ApiEndpoint": place.gateway, "ApiId": name}
+        elif kind == _REST_API:
+            attributes = {"RootResourceId": "root", "RestApiId": name}
+        self._names[logical_id] = ref
+        for attribute, value in attributes.items():
+            self._attributes[logical_id, attribute] = value
+
+    def _resource_name(self, logical_id: str) -> str:
+        kind, resource = self.resources[logical_id]
+        return resource.section("Properties").text(_NAME_PROPERTY[kind], self._default_name(logical_id, kind))
+
+    def _function(self, logical_id: str, properties: Section) -> Function | None:
+        shared = self._section(self.document.values.get("Globals"), "Globals").section("Function")
+        layers = {
+            str(self._names[name]): self._path(resource.section("Properties"), "ContentUri")
+            for name, (kind, resource) in self.resources.items()
+            if kind == _LAYER
+        }
+        return function_from(
+            logical_id,
+            self._resource_name(logical_id),
+            shared,
+            properties,
+            self.document.path.parent,
+            layers,
+            self.warnings,
+        )
+
+    def _path(self, properties: Section, key: str) -> Path:
+        return (self.document.path.parent / properties.text(key)).resolve()
+
+    def _queue(self, logical_id: str, properties: Section) -> Queue:
+        visibility = properties.integer("VisibilityTimeout", 30, 0, 43_200)
+        redrive = properties.section("RedrivePolicy")
+        attributes = {"VisibilityTimeout": str(visibility)}
+        for key in ("DelaySeconds", "MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds", "MaximumMessageSize"):
+            if key in properties:
+                attributes[key] = str(properties.integer(key, 0, 0, 1_209_600))
+        for key in ("FifoQueue", "ContentBasedDeduplication"):
+            if properties.flag(key, False):
+                attributes[key] = "true"
+        target = None
+        if "deadLetterTargetArn" in redrive:
+            target = (redrive.text("deadLetterTargetArn"), redrive.integer("maxReceiveCount", 10, 1, 1000))
+        return Queue(logical_id, self._resource_name(logical_id), visibility, target, attributes)
+
+    def _table(self, logical_id: str, properties: Section) -> Table:
+        keys = (
+            "AttributeDefinitions",
+            "KeySchema",
+            "GlobalSecondaryIndexes",
+            "LocalSecondaryIndexes",
+            "StreamSpecification",
+        )
+        definition: dict[str, Any] = {key: properties.value(key) for key in keys if key in properties}
+        for key in ("AttributeDefinitions", "KeySchema"):
+            properties.items(key) or properties.text(key)  # a table without them is refused here, by name and line
+        if "StreamSpecification" in definition:
+            definition["StreamSpecification"] = {"StreamEnabled": True, **definition["StreamSpecification"]}
+        for index in definition.get("GlobalSecondaryIndexes", ()):
+            index.pop("ProvisionedThroughput", None)
+        return Table(logical_id, self._resource_name(logical_id), {**definition, "BillingMode": "PAY_PER_REQUEST"})
+
+    def _simple_table(self, logical_id: str, properties: Section) -> Table:
+        key = properties.section("PrimaryKey")
+        name, kind = key.text("Name", "id"), key.text("Type", "String")[:1].upper()
+        definition = {
+            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind}],
+            "KeySchema": [{"AttributeName": name, "KeyType": "HASH"}],
+            "BillingMode": "PAY_PER_REQUEST",
+        }
+        return Table(logical_id, self._resource_name(logical_id), definition)
+
+    def _apis(self, functions: list[Function]) -> tuple[Api, ...]:
+        used = {(route.api, route.payload) for function in functions for route in function.routes}
+        explicit = {
+            str(self._names[name]): (name, kind, resource.section("Properties"))
+            for name, (kind, resource) in self.resources.items()
+            if kind in (_HTTP_API, _REST_API)
+        }
+        apis = [
+            Api(name, api, "http", properties.text("StageName", "$default"))
+            if kind == _HTTP_API
+            else Api(name, api, "rest", properties.text("StageName"))
+            for api, (name, kind, properties) in explicit.items()
+        ]
+        for name, payload in sorted(used):
+            if name not in explicit:
+                apis.append(
+                    Api(name, name, "http", "$default") if payload == "2.0" else Api(name, name, "rest", "Prod")
+                )
+        return tuple(apis)
+
+    def _check_names(self, made: list[Function | Queue | Table]) -> None:
+        seen: dict[tuple[type, str], str] = {}
+        for one in made:
+            first = seen.setdefault((type(one), one.name), one.logical_id)
+            if first != one.logical_id:
+                raise self.document.error(
+                    ("Resources", one.logical_id), f"has the same name '{one.name}' as {first}; give it another."
+                )
+
+    def _check_visibility(self, functions: list[Function], queues: list[Queue]) -> None:
+        """Refuse what AWS refuses: a queue that shows a message again while its function may still work on it."""
+        visibility = {self.place.arn("sqs", queue.name): queue for queue in queues}
+        for function in functions:
+            for source in function.queues:
+                queue = visibility.get(source.queue_arn)
+                if queue is None:
+                    raise self.document.error(
+                        ("Resources", function.logical_id, "Properties", "Events"),
+                        f"the queue {source.queue_arn} is not in this template; add an {_QUEUE} and use !GetAtt <queue>.Arn.",
+                    )
+                if queue.visibility_timeout < function.timeout:
+                    raise self.document.error(
+                        ("Resources", queue.logical_id, "Properties", "VisibilityTimeout"),
+                        f"is {queue.visibility_timeout} s, less than the Timeout of {function.logical_id} "
+                        f"({function.timeout} s); AWS refuses that: set it to {6 * function.timeout}.",
+                    )
+
+
+def _pseudo_parameters(place: Place) -> dict[str, Any]:
+    return {
+        "AWS::Region": place.region,
+        "AWS::AccountId": place.account,
+        "AWS::StackName": place.stack,
+        "AWS::StackId": place.arn("cloudformation", f"stack/{place.stack}/local"),
+        "AWS::Partition": "aws",
+        "AWS::URLSuffix": "amazonaws.com",
+        "AWS::NotificationARNs": [],
+    }
