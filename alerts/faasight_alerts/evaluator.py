@@ -1,4 +1,4 @@
-"""Walks all rules through their due slots, and writes what changed; between two ticks it is the memory of all instances."""
+"""Walks all rules through their due slots and writes what changed; between two ticks it remembers all instances."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime

@@ -1,7 +1,7 @@
 """One evaluator at a time: a lease in the store, with an epoch that grows with every change of hands.
 
-ClickHouse has no compare-and-set, so two processes can for a moment both believe that they hold it. That is safe, not
-only rare: the rows they write carry the epoch and an id made from slot and state, so that the same change is one change.
+ClickHouse has no compare-and-set, so two processes can for a moment both believe that they hold it. That does no harm:
+the rows they write carry the epoch, and an id made from slot and state, so that the same change stays one change.
 """
 
 import os

@@ -48,7 +48,7 @@ class Outbox:
 
     @property
     def failing(self) -> dict[str, int]:
-        """Failures in a row of the channels that fail; a refusal counts as many as it takes for people to hear of it."""
+        """Failures in a row of the channels that fail; a refusal counts as enough for people to hear of it."""
         found = {name: (MOST_FAILURES if to.broken else to.failures) for name, to in self.destinations.items()}
         return {name: count for name, count in found.items() if count}
 
@@ -63,7 +63,7 @@ class Outbox:
         return any(answer.verdict is Verdict.SENT for answer in answers)
 
     def deliver(self, now: datetime) -> int:
-        """Send what is due, once for each channel, and return how many messages went out. Raises what the store raises."""
+        """Send what is due, once for each channel; return how many messages went out. Raises what the store raises."""
         return sum(self._deliver(destination, now) for destination in self.destinations.values())
 
     def _deliver(self, destination: Destination, now: datetime) -> int:
@@ -103,7 +103,7 @@ class Outbox:
         destination.not_before = now + timedelta(seconds=wait_s)
 
     def _backoff(self, failures: int) -> float:
-        longest = min(_FIRST_WAIT_S * 2 ** min(failures - 1, 10), _LONGEST_WAIT_S)
+        longest = min(_FIRST_WAIT_S * 2.0 ** min(failures - 1, 10), _LONGEST_WAIT_S)
         return longest * (0.5 + self._jitter() / 2)
 
     def _record(self, destination: Destination) -> None:

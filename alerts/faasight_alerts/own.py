@@ -15,7 +15,7 @@ RULE_FAILING = Rule(
     every_s=1,
     late_s=0,
     keep_firing_s=0,
-    summary="The rule {rule} cannot be evaluated: its alerts stay as they were. The log of the alerts service says why.",
+    summary="The rule {rule} cannot be evaluated: its alerts stay as they were. The service's log says why.",
     words=f"{MOST_FAILURES} failed evaluations in a row",
 )
 
@@ -28,7 +28,7 @@ CHANNEL_FAILING = Rule(
     every_s=1,
     late_s=0,
     keep_firing_s=0,
-    summary="The channel {channel} takes no messages; they are queued. The log of the alerts service says what it answered.",
+    summary="The channel {channel} takes no messages; they are queued. The service's log says what it answers.",
     words=f"refused, or {MOST_FAILURES} failed sendings in a row",
 )
 
