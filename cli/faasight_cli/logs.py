@@ -4,7 +4,7 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Libraries that tell of each request or query at info.
 _CHATTY = ("werkzeug", "urllib3", "botocore", "clickhouse_connect", "uvicorn.access", "dash")
@@ -44,5 +44,11 @@ def _last(console: bool) -> list[Processor]:
     return [
         structlog.processors.dict_tracebacks,
         structlog.processors.EventRenamer("message"),
+        _in_order,
         structlog.processors.JSONRenderer(),
     ]
+
+
+def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Put what every line has before what only this one has."""
+    return {key: event[key] for key in ("timestamp", "level", "logger", "message") if key in event} | dict(event)

@@ -47,9 +47,10 @@ class Platform:
             applied = self._store.migrate()
             if applied:
                 log.info("schema brought up to date", migrations=applied)
-            for part in self._parts:
+            # All are built before one is started: a bad rule file is told before anybody can connect.
+            built = [(part, services.build(part, self._settings, self._store)) for part in self._parts]
+            for part, service in built:
                 say(f"starting the {part}")
-                service = services.build(part, self._settings, self._store)
                 service.start()
                 self._running.append((part, service))
         except BaseException:

@@ -1,0 +1,148 @@
+"""The shop's customers: planned from a seed, in the rhythm of a day, and bounded."""
+
+import importlib.util
+import itertools
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+LOAD = Path(__file__).parents[2] / "examples" / "shop" / "load.py"
+
+
+@pytest.fixture(scope="module")
+def load() -> Iterator[ModuleType]:
+    """Load examples/shop/load.py."""
+    spec = importlib.util.spec_from_file_location("shop_load", LOAD)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["shop_load"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["shop_load"]
+
+
+class Shop(BaseHTTPRequestHandler):
+    """Answers as the gateway would."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: "Gateway"
+
+    def answer(self) -> None:
+        """Note the request and answer it."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.seen.append((self.command, self.path, body))
+        content = json.dumps({"id": "o1"} if self.path == "/checkout" else {}).encode()
+        self.send_response(202 if self.path == "/checkout" else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = answer  # noqa: N815 - the names that the server calls
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+class Gateway(ThreadingHTTPServer):
+    """A gateway that remembers requests."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Shop)
+        self.seen: list[tuple[str, str, bytes]] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    """Run a gateway."""
+    server = Gateway()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_plan_is_drawn_from_the_seed(load: ModuleType) -> None:
+    assert list(load.plan(1, 100, 2)) == list(load.plan(1, 100, 2))
+    assert list(load.plan(1, 100, 2)) != list(load.plan(2, 100, 2))
+
+
+def test_the_plan_ends_and_is_in_order(load: ModuleType) -> None:
+    times = [visit.at_s for visit in load.plan(1, 300, 2)]
+    assert times == sorted(times)
+    assert 290 < times[-1] < 300
+
+
+def test_a_day_has_its_rhythm_and_its_mean(load: ModuleType) -> None:
+    visits = [visit for visit in load.plan(1, 6000, 2) if visit.steps[0].path == "/products"]
+    assert 1.8 < len(visits) / 6000 < 2.2
+    hours = Counter(int(visit.at_s % load.DAY_S // 60) for visit in visits)
+    assert max(hours.values()) > 2.5 * min(hours.values())
+
+
+def test_newsletters_make_several_search_at_once(load: ModuleType) -> None:
+    together = Counter(visit.at_s for visit in load.plan(1, 100, 0.1))
+    assert [at for at, count in sorted(together.items()) if count > 1] == [10, 30, 50, 70, 90]
+    assert all(3 <= together[at] <= 8 for at in (10, 30, 50, 70, 90))
+
+
+def test_customers_do_all_that_the_shop_offers(load: ModuleType) -> None:
+    steps = Counter(
+        f"{step.method} {step.path.partition('?')[0]}" for visit in load.plan(1, 600, 2) for step in visit.steps
+    )
+    assert set(steps) == {
+        "GET /products",
+        "GET /search",
+        "GET /recommendations",
+        "POST /checkout",
+        "GET /orders/{order}",
+    }
+    carts = [json.loads(step.body) for visit in load.plan(1, 600, 2) for step in visit.steps if step.body]
+    assert any(not cart["items"] for cart in carts)
+    assert any("@" not in cart["email"] for cart in carts)
+    assert sum("@" in cart["email"] for cart in carts) > 0.9 * len(carts)
+
+
+def test_the_load_stops_by_itself(gateway: Gateway) -> None:
+    command = [sys.executable, str(LOAD), "--gateway", gateway.url, "--seconds", "2", "--rate", "10"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert gateway.seen[0][:2] == ("POST", "/restock")
+    paths = {path.partition("?")[0] for _, path, _ in gateway.seen}
+    assert {"/restock", "/products", "/checkout", "/orders/o1"} <= paths
+    told = sum(int(line.split()[0].replace(",", "")) for line in done.stdout.splitlines())
+    assert told == len(gateway.seen) - 1
+
+
+def test_ctrl_c_ends_it_soon_and_in_order(gateway: Gateway) -> None:
+    process = subprocess.Popen(
+        [sys.executable, str(LOAD), "--gateway", gateway.url, "--seconds", "60", "--rate", "20"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    waiting = threading.Event()
+    for _ in itertools.takewhile(lambda _: len(gateway.seen) < 5, range(1000)):
+        waiting.wait(0.02)
+    process.terminate()
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    assert "GET /products 200" in out
+
+
+@pytest.mark.parametrize("option", ["--seconds", "--rate"])
+def test_nonsense_is_refused(option: str) -> None:
+    done = subprocess.run([sys.executable, str(LOAD), option, "0"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "more than 0" in done.stderr
