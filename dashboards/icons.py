@@ -1,4 +1,4 @@
-"""Writes assets/icons.css from the npm package lucide-static: each icon of icons.txt is a CSS mask, so that it takes the text's colour.
+"""Writes assets/icons.css from the npm package lucide-static: icons as CSS masks, so that they take the text's colour.
 
 Usage: npm install lucide-static; python dashboards/icons.py node_modules/lucide-static
 """

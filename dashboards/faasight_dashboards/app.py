@@ -48,12 +48,12 @@ def create_app(store: Store, settings: Settings) -> Dash:
     install(server, Context(store, settings))
     app = Dash(
         "faasight_dashboards",
-        server=server,
+        server=server,  # type: ignore[arg-type]  # Dash says bool or factory, and takes a Flask
         assets_folder=str(Path(__file__).parent / "assets"),
         assets_path_ignore=["head", "fonts"],
         index_string=_INDEX,
         title="FaaSight",
-        update_title=None,
+        update_title=None,  # type: ignore[arg-type]  # None switches it off, says its documentation
         suppress_callback_exceptions=True,
         add_log_handler=False,
     )

@@ -5,7 +5,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
 
 CAPACITY = 512  # answers; the oldest go first
 
@@ -22,11 +24,11 @@ class Cache:
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, tuple[float, Future[Any]]] = OrderedDict()
 
-    def get(self, key: Hashable, compute: Callable[[], Any], ttl_s: float) -> Any:
+    def get(self, key: Hashable, compute: Callable[[], T], ttl_s: float) -> T:
         """Return the answer of `key`, computed now unless one younger than `ttl_s` seconds is there or on its way."""
         future, mine = self._claim(key)
         if not mine:
-            return future.result()
+            return cast(T, future.result())
         try:
             answer = compute()
         except BaseException as error:

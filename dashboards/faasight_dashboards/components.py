@@ -10,9 +10,10 @@ from dash.development.base_component import Component
 
 from faasight_dashboards import format as fmt
 
-Content = Component | str | Sequence[Any] | None
+Item = Component | str | int | float | None
+Content = Item | Sequence[Item]
 
-_GRAPH_CONFIG = {
+_GRAPH_CONFIG: Any = {
     "displaylogo": False,
     "displayModeBar": False,
     "responsive": True,
@@ -30,9 +31,19 @@ STATUS_ICONS = {
 }
 
 
+def aria(**values: str) -> dict[str, Any]:
+    """Return accessibility attributes: `**aria(label="Map")` gives `aria-label`."""
+    return {f"aria-{name}": value for name, value in values.items()}
+
+
+def data(**values: str) -> dict[str, Any]:
+    """Return data attributes, which our scripts listen for: `**data(shift="1")` gives `data-shift`."""
+    return {f"data-{name}": value for name, value in values.items()}
+
+
 def icon(name: str, size: int | None = None) -> Component:
     """Return a Lucide icon (assets/icons.css; add names in dashboards/icons.txt)."""
-    return html.Span(className=f"i i-{name}", style={"fontSize": size} if size else None, **{"aria-hidden": "true"})
+    return html.Span(className=f"i i-{name}", style={"fontSize": size} if size else None, **aria(hidden="true"))
 
 
 def badge(text: str, kind: str = "mute", *, mark: bool = False, title: str | None = None) -> Component:
@@ -46,12 +57,12 @@ def dot(status: str) -> Component:
     return html.I(className=f"dot {status}", title=status)
 
 
-def link(content: Content, href: str, **attributes: Any) -> Component:
+def link(content: Content, href: str, **attributes: Any) -> Component:  # noqa: ANN401  # attributes of HTML, of any type
     """Return a link inside the app; the browser adds the range and environment (assets/clientside/links.js)."""
     return html.A(content, href=href, **attributes)
 
 
-def function_link(name: str, content: Content = None, **attributes: Any) -> Component:
+def function_link(name: str, content: Content = None, **attributes: Any) -> Component:  # noqa: ANN401  # attributes of HTML, of any type
     """Return a link to a function's page, its name unless told."""
     return link(name if content is None else content, function_href(name), **attributes)
 
@@ -72,18 +83,18 @@ def logs_href(query: str) -> str:
 
 
 def card(
-    title: Content, body: Content, *, sub: Content = None, right: Content = None, className: str = "", **attributes: Any
-) -> Component:  # noqa: N803  # Dash's own name
+    title: Content,
+    body: Content,
+    *,
+    sub: Content = None,
+    right: Content = None,
+    className: str = "",  # noqa: N803  # Dash's own name
+    **attributes: Any,  # noqa: ANN401  # attributes of HTML, of any type
+) -> Component:
     """Return a titled panel; `right` stands at the end of its head."""
-    head = html.Div(
-        [
-            html.H2(title),
-            html.Span(sub, className="sub") if sub is not None else None,
-            html.Span(className="grow"),
-            right,
-        ],
-        className="ch",
-    )
+    under = html.Span(sub, className="sub") if sub is not None else None
+    end = html.Div(right, className="end") if right is not None else None
+    head = html.Div([html.H2(title), under, html.Span(className="grow"), end], className="ch")
     return html.Section([head, html.Div(body, className="cb")], className=f"card {className}".strip(), **attributes)
 
 
@@ -103,7 +114,7 @@ def chart(name: str, height: int, *, label: str = "") -> Component:
         dcc.Graph(id=chart_id(name), figure=BLANK, config=_GRAPH_CONFIG, style={"height": height}),
         role="img",
         className="chart",
-        **{"aria-label": label or name},
+        **aria(label=label or name),
     )
 
 

@@ -41,7 +41,7 @@ def ask(query: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kw
     """Return what `query(store, *args, **kwargs)` answers, at most a few seconds old. Arguments must be hashable."""
     here = context()
     key = (query.__module__, query.__qualname__, args, tuple(sorted(kwargs.items())))
-    return cast(T, here.cache.get(key, lambda: query(here.store, *args, **kwargs), _ttl_s(args)))
+    return here.cache.get(key, lambda: query(here.store, *args, **kwargs), _ttl_s(args))
 
 
 def _ttl_s(args: tuple[Any, ...]) -> float:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, tzinfo
 
-NONE = "–"
+NONE = "\N{EN DASH}"
 
 
 def number(value: float | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from dash import Dash, Input, Output, State
+from dash import ClientsideFunction, Dash, Input, Output, State
 from dash.exceptions import PreventUpdate
 from faasight_store import StoreError
 
@@ -25,7 +25,7 @@ def live(app: Dash, outputs: Output | list[Output], render: Callable[..., Any], 
     """
     many = outputs if isinstance(outputs, list) else [outputs]
 
-    def update(scope: dict[str, Any] | None, _tick: int, *values: Any) -> Any:
+    def update(scope: dict[str, Any] | None, _tick: int, *values: object) -> object:
         if not scope:  # the browser has not read its URL yet
             raise PreventUpdate
         try:
@@ -39,6 +39,14 @@ def live(app: Dash, outputs: Output | list[Output], render: Callable[..., Any], 
     app.callback(outputs, Input("scope", "data"), Input("tick", "n_intervals"), *states)(update)
 
 
+def clientside(
+    app: Dash, namespace: str, function: str, *dependencies: Output | Input | State, first: bool = True
+) -> None:
+    """Connect `dash_clientside.<namespace>.<function>` (assets/clientside/); `first`: whether it runs on load."""
+    connect: Any = app.clientside_callback  # Dash leaves it untyped
+    connect(ClientsideFunction(namespace, function), *dependencies, prevent_initial_call=not first)
+
+
 def explain(error: Exception) -> str:
     """Return what to tell the viewer; what is no known fault goes to the log whole."""
     if isinstance(error, (StoreError, ScopeError)):
@@ -47,7 +55,7 @@ def explain(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _fault(output: Output, text: str) -> Any:
+def _fault(output: Output, text: str) -> object:
     if output.component_property == "figure":
         return message(text)
     if output.component_property == "children":

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from dash import ClientsideFunction, Dash, Input, Output
+from dash import Dash, Input, Output
 from dash.development.base_component import Component
 
 from faasight_dashboards.components import empty, failure, link
-from faasight_dashboards.live import explain
+from faasight_dashboards.live import clientside, explain
 
 
 def nothing(_app: Dash) -> None:
@@ -56,11 +56,6 @@ def register(app: Dash, pages: Sequence[Page]) -> None:
     app.callback(
         Output("page", "children"), Output("page-title", "data"), Input("url", "pathname"), Input("url", "search")
     )(navigate)
-    app.clientside_callback(
-        ClientsideFunction("shell", "title"),
-        Output("page-title", "id"),
-        Input("page-title", "data"),
-        Input("url", "pathname"),
-    )
+    clientside(app, "shell", "title", Output("page-title", "id"), Input("page-title", "data"), Input("url", "pathname"))
     for page in pages:
         page.register(app)

@@ -52,7 +52,7 @@ class View:
 def view(data: Mapping[str, Any], now: datetime) -> View:
     """Resolve the browser's scope (`{"from", "to", "env", "zone"}`) at `now`. Raises ScopeError.
 
-    A relative end is rounded up to a whole bucket: charts then do not shiver on each refresh, and viewers share answers.
+    A relative end is rounded up to a whole bucket: charts do not shiver on each refresh, and viewers share answers.
     """
     start_text, end_text = str(data.get("from") or "now-3h"), str(data.get("to") or "now")
     start, end = _instant(start_text, now), _instant(end_text, now)
@@ -84,7 +84,7 @@ def _round_up(moment: datetime, step: timedelta) -> datetime:
     return datetime.fromtimestamp(math.ceil(moment.timestamp() / step_s) * step_s, UTC)
 
 
-def _zone(name: Any) -> tzinfo:
+def _zone(name: object) -> tzinfo:
     try:
         return ZoneInfo(str(name)) if name else UTC
     except (KeyError, ValueError, OSError):  # an unknown name, or one that is no path below the zone files

@@ -99,7 +99,8 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise ServeError(
-                f"Port {settings.port} on {settings.host} is in use by another program: stop it, or choose another port for the dashboards."
+                f"Port {settings.port} on {settings.host} is in use by another program: "
+                "stop it, or choose another port for the dashboards."
             ) from None
         raise ServeError(
             f"The dashboards cannot listen on {place}: {error.strerror or error}. Choose another address."
@@ -113,7 +114,7 @@ def _warm_up(server: Flask) -> None:
         answer = client.get(path, headers={"Host": "127.0.0.1"})
         if answer.status_code != 200:
             raise ServeError(
-                f"The dashboards cannot build {path}: HTTP {answer.status_code}. This is a fault of ours; please report it."
+                f"The dashboards cannot build {path} (HTTP {answer.status_code}): a fault of ours, please report it."
             )
 
 

@@ -1,15 +1,16 @@
-"""The frame around every page: header with search, environment, time range, refresh, link and colour scheme; navigation."""
+"""The frame around every page: navigation, and a header with search, environment, time range and refresh."""
 
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import ALL, ClientsideFunction, Dash, Input, Output, dcc, html
+from dash import ALL, Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
 from faasight_store import StoreError
 from faasight_store.queries import invocations
 
-from faasight_dashboards.components import icon, link
+from faasight_dashboards.components import aria, data, icon, link
 from faasight_dashboards.data import ask
+from faasight_dashboards.live import clientside
 from faasight_dashboards.scope import PRESETS
 from faasight_dashboards.settings import Settings
 from faasight_dashboards.theme import MANTINE
@@ -33,7 +34,7 @@ NAVIGATION = (
 
 def shell(settings: Settings) -> Component:
     """Return the frame."""
-    return dmc.MantineProvider(
+    frame: Component = dmc.MantineProvider(
         [
             dcc.Location(id="url", refresh="callback-nav"),
             dcc.Store(id="scope"),  # {"from", "to", "env", "zone"}, as the URL has it
@@ -51,40 +52,19 @@ def shell(settings: Settings) -> Component:
         defaultColorScheme="auto",
         theme=MANTINE,
     )
+    return frame
 
 
 def register(app: Dash) -> None:
     """Connect the header."""
-    app.clientside_callback(
-        ClientsideFunction("scope", "read"), Output("scope", "data"), Input("url", "href"), Input("defaults", "data")
-    )
-    app.clientside_callback(
-        ClientsideFunction("scope", "show"),
-        Output("range-label", "children"),
-        Output("env", "value"),
-        Input("scope", "data"),
-    )
-    app.clientside_callback(
-        ClientsideFunction("scope", "environment"),
-        Output("env", "id"),
-        Input("env", "value"),
-        prevent_initial_call=True,
-    )
-    app.clientside_callback(
-        ClientsideFunction("scope", "absolute"),
-        Output("range-apply", "id"),
-        Input("range-apply", "n_clicks"),
-        Input("range-from", "value"),
-        Input("range-to", "value"),
-        prevent_initial_call=True,
-    )
-    app.clientside_callback(
-        ClientsideFunction("scope", "zoom"),
-        Output("range-label", "id"),
-        Input({"type": "chart", "name": ALL}, "relayoutData"),
-        prevent_initial_call=True,
-    )
-    app.clientside_callback(ClientsideFunction("shell", "start"), Output("defaults", "id"), Input("defaults", "data"))
+    charts = Input({"type": "chart", "name": ALL}, "relayoutData")
+    dates = (Input("range-apply", "n_clicks"), Input("range-from", "value"), Input("range-to", "value"))
+    clientside(app, "scope", "read", Output("scope", "data"), Input("url", "href"), Input("defaults", "data"))
+    clientside(app, "scope", "show", Output("range-label", "children"), Output("env", "value"), Input("scope", "data"))
+    clientside(app, "scope", "environment", Output("env", "id"), Input("env", "value"), first=False)
+    clientside(app, "scope", "absolute", Output("range-apply", "id"), *dates, first=False)
+    clientside(app, "scope", "zoom", Output("range-label", "id"), charts, first=False)
+    clientside(app, "shell", "start", Output("defaults", "id"), Input("defaults", "data"))
     app.callback(Output("env", "data"), Input("url", "pathname"))(_environments)
 
 
@@ -97,7 +77,7 @@ def _environments(_pathname: str) -> list[dict[str, str]]:
 
 
 def _header() -> Component:
-    return dmc.AppShellHeader(
+    header: Component = dmc.AppShellHeader(
         [
             link([html.Span(icon("zap"), className="mark"), "FaaSight"], "/", className="brand"),
             _search(),
@@ -110,21 +90,19 @@ def _header() -> Component:
                 w=124,
                 allowDeselect=False,
                 leftSection=icon("layers"),
-                **{"aria-label": "Environment"},
+                **aria(label="Environment"),
             ),
             html.Div(
                 [
-                    _button("chevron-left", "Shift back (t, left)", **{"data-shift": "-1"}),
+                    _button("chevron-left", "Shift back (t, left)", shift="-1"),
                     _time_picker(),
-                    _button("chevron-right", "Shift forward (t, right)", **{"data-shift": "1"}),
-                    _button("zoom-out", "Zoom out", **{"data-zoom": "out"}),
+                    _button("chevron-right", "Shift forward (t, right)", shift="1"),
+                    _button("zoom-out", "Zoom out", zoom="out"),
                 ],
                 className="pills",
             ),
-            html.Div(
-                [_button("refresh-cw", "Refresh now", **{"data-refresh": "now"}), _refresh_picker()], className="pills"
-            ),
-            _button("link", "Copy a link to this view", **{"data-share": "1"}),
+            html.Div([_button("refresh-cw", "Refresh now", refresh="now"), _refresh_picker()], className="pills"),
+            _button("link", "Copy a link to this view", share="1"),
             dmc.ColorSchemeToggle(
                 lightIcon=icon("sun"),
                 darkIcon=icon("moon"),
@@ -132,15 +110,16 @@ def _header() -> Component:
                 size=32,
                 radius="md",
                 id="scheme",
-                **{"aria-label": "Light or dark"},
+                **aria(label="Light or dark"),
             ),
         ],
         className="hdr",
     )
+    return header
 
 
-def _button(symbol: str, title: str, **attributes: Any) -> Component:
-    return html.Button(icon(symbol), className="pill", title=title, **{"aria-label": title, **attributes})
+def _button(symbol: str, title: str, **attributes: str) -> Component:
+    return html.Button(icon(symbol), className="pill", title=title, **aria(label=title), **data(**attributes))
 
 
 def _search() -> Component:
@@ -152,7 +131,7 @@ def _search() -> Component:
             html.Span("Ctrl K", className="kbd"),
         ],
         className="pill search",
-        **{"data-palette": "open"},
+        **data(palette="open"),
     )
 
 
@@ -170,7 +149,7 @@ def _time_picker() -> Component:
         ],
         className="absolute",
     )
-    presets = html.Div([_choice(label, "data-range", value) for value, label in PRESETS.items()], className="choices")
+    presets = html.Div([_choice(label, "range", value) for value, label in PRESETS.items()], className="choices")
     return _popover("range-popover", button, html.Div([absolute, presets], className="ranges"))
 
 
@@ -179,17 +158,17 @@ def _refresh_picker() -> Component:
         [html.Span("Off", id="refresh-label"), icon("chevron-down", 12)], className="pill", title="Refresh by itself"
     )
     choices = html.Div(
-        [_choice(label, "data-refresh", str(seconds)) for seconds, label in REFRESH.items()], className="choices"
+        [_choice(label, "refresh", str(seconds)) for seconds, label in REFRESH.items()], className="choices"
     )
     return _popover("refresh-popover", button, choices)
 
 
 def _choice(label: str, attribute: str, value: str) -> Component:
-    return html.Button(label, className="choice", **{attribute: value})
+    return html.Button(label, className="choice", **data(**{attribute: value}))
 
 
 def _popover(name: str, target: Component, content: Component) -> Component:
-    return dmc.Popover(
+    popover: Component = dmc.Popover(
         [dmc.PopoverTarget(target), dmc.PopoverDropdown(content)],
         id=name,
         position="bottom-end",
@@ -197,6 +176,7 @@ def _popover(name: str, target: Component, content: Component) -> Component:
         width="auto",
         radius="md",
     )
+    return popover
 
 
 def _navigation() -> Component:
@@ -206,4 +186,5 @@ def _navigation() -> Component:
         items += [
             link([icon(symbol, 16), html.Span(label)], href, className="navlink") for label, href, symbol in links
         ]
-    return dmc.AppShellNavbar(items, className="nav")
+    sidebar: Component = dmc.AppShellNavbar(items, className="nav")
+    return sidebar

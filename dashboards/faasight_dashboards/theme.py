@@ -1,4 +1,4 @@
-"""Colours and Mantine's theme. The chrome follows CSS variables (assets/css/theme.css); data colours are fixed, at least 3:1 on both backgrounds."""
+"""Colours of data, at least 3:1 on both backgrounds, and Mantine's theme. The chrome's are in assets/css/theme.css."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ _CLEAR = "rgba(0,0,0,0)"
 _LINE = "rgba(128,138,160,.18)"  # CSS repaints it per theme (assets/css/charts.css): Plotly refuses var()
 
 
-def layout(**changes: Any) -> dict[str, Any]:
+def layout(**changes: object) -> dict[str, Any]:
     """Return the frame, with `changes` merged one level deep."""
     axis = {"gridcolor": _LINE, "zerolinecolor": _LINE, "linecolor": _CLEAR, "tickcolor": _CLEAR, "automargin": False}
     frame: dict[str, Any] = {

@@ -21,7 +21,7 @@ _LABELS = 6
 
 
 def latency(heat: Heatmap, zone: tzinfo = UTC) -> Figure:
-    """Return the heatmap on a logarithmic axis of duration. Counts are shown by their root, so that rare ones can be seen."""
+    """Return the heatmap, durations on a logarithmic axis; counts show by their root, so that rare ones can be seen."""
     used = [i for i, row in enumerate(heat.counts) if any(row)]
     if not used:
         return message("No invocations in this range")
@@ -30,13 +30,16 @@ def latency(heat: Heatmap, zone: tzinfo = UTC) -> Figure:
     edges = heat.edges_ms[low : high + 1]
     step_s = (heat.t[1] - heat.t[0]).total_seconds() if len(heat.t) > 1 else 1.0
     middles = [(i + 0.5) for i in range(len(rows))]
-    names = [f"{fmt.ms(edges[i])} – {fmt.ms(edges[i + 1])}" for i in range(len(rows))]
+    names = [f"{fmt.ms(edges[i])} \N{EN DASH} {fmt.ms(edges[i + 1])}" for i in range(len(rows))]
     trace = {
         "type": "heatmap",
         "x": times(heat.t, zone),
         "y": middles,
         "z": [[round(math.sqrt(count), 2) if count else None for count in row] for row in rows],
-        "customdata": [[f"{count:,} × {name}" for count in row] for row, name in zip(rows, names, strict=True)],
+        "customdata": [
+            [f"{count:,} \N{MULTIPLICATION SIGN} {name}" for count in row]
+            for row, name in zip(rows, names, strict=True)
+        ],
         "colorscale": [list(stop) for stop in SCALE],
         "zmin": 0,
         "showscale": False,

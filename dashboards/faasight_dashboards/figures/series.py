@@ -202,6 +202,6 @@ def _top(*columns: Sequence[float | None]) -> float | None:
     return max((value for column in columns for value in column if value is not None), default=None)
 
 
-def _figure(series: Series, zone: tzinfo, traces: list[dict[str, Any]], **changes: Any) -> Figure:
+def _figure(series: Series, zone: tzinfo, traces: list[dict[str, Any]], **changes: object) -> Figure:
     axis = bucket_axis(series.t, series.step_s, zone)
     return {"data": traces, "layout": layout(xaxis=axis, uirevision=revision(series.t, series.step_s), **changes)}

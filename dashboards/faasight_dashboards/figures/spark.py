@@ -11,12 +11,14 @@ def spark(values: Sequence[float | None], colour: str) -> str:
     """Return the address of an image of `values`, stretched to whatever box it is put in; gaps count as nothing."""
     heights = _points(_thin([value or 0.0 for value in values]))
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in heights)
+    box = f"viewBox='0 0 {_WIDTH} {_HEIGHT}' preserveAspectRatio='none'"
+    stops = f"<stop stop-color='{colour}' stop-opacity='.32'/><stop offset='1' stop-color='{colour}' stop-opacity='0'/>"
+    stroke = f"fill='none' stroke='{colour}' stroke-width='1.5' vector-effect='non-scaling-stroke'"
     svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {_WIDTH} {_HEIGHT}' preserveAspectRatio='none'>"
-        "<defs><linearGradient id='g' x2='0' y2='1'>"
-        f"<stop stop-color='{colour}' stop-opacity='.32'/><stop offset='1' stop-color='{colour}' stop-opacity='0'/></linearGradient></defs>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' {box}>"
+        f"<defs><linearGradient id='g' x2='0' y2='1'>{stops}</linearGradient></defs>"
         f"<polygon points='0,{_HEIGHT} {line} {_WIDTH},{_HEIGHT}' fill='url(#g)'/>"
-        f"<polyline points='{line}' fill='none' stroke='{colour}' stroke-width='1.5' vector-effect='non-scaling-stroke'/></svg>"
+        f"<polyline points='{line}' {stroke}/></svg>"
     )
     return "data:image/svg+xml," + quote(svg, safe=" =:/'<>,")
 

@@ -19,7 +19,7 @@ from faasight_dashboards.views import function as views
 _NAME = State("function-name", "data")
 
 
-def layout(name: str, **_: Any) -> Component:
+def layout(name: str, **_: str) -> Component:
     """Return the page of a function."""
     links = (
         ("list-tree", "Traces", f"/traces?function={name}"),

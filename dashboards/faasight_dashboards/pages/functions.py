@@ -15,7 +15,7 @@ from faasight_dashboards.scope import View
 from faasight_dashboards.views import grid
 
 
-def layout(**_: Any) -> Component:
+def layout(**_: str) -> Component:
     """Return the page."""
     table = dag.AgGrid(
         id="functions-grid",

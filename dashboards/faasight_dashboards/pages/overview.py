@@ -20,7 +20,7 @@ from faasight_dashboards.views.first_run import first_run
 _OUTCOMES = [("OK", OK), ("Errors", ERROR), ("Throttles", THROTTLE)]
 
 
-def layout(**_: Any) -> Component:
+def layout(**_: str) -> Component:
     """Return the page, both forms of it."""
     waiting = [html.Div(id="first-run", hidden=True), dcc.Interval(id="first-run-tick", interval=2000)]
     return html.Div([*waiting, html.Div(_panels(), id="overview", className="grid")])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dash import html
 from dash.development.base_component import Component
 
-from faasight_dashboards.components import Content, function_link, icon
+from faasight_dashboards.components import Item, function_link, icon
 from faasight_dashboards.figures.spark import spark
 from faasight_dashboards.theme import MUTE
 
@@ -28,13 +28,13 @@ class Kpi:
 
 def kpi(card: Kpi) -> Component:
     """Return the card."""
-    head: list[Content] = [
+    head: list[Item] = [
         icon(card.symbol, 13) if card.symbol else None,
         html.Span(card.label),
         html.Span(className="grow"),
         delta(card.change, card.more_is),
     ]
-    body: list[Content] = [
+    body: list[Item] = [
         html.Div(head, className="l"),
         html.Div([card.value, html.Small(card.note, title=card.note)], className="v"),
     ]
@@ -51,7 +51,7 @@ def delta(change: float | None, more_is: str) -> Component | None:
         return html.Span("0.0%", className="delta flat", title="as in the period before")
     risen = change > 0
     kind = "flat" if not more_is else "good" if risen == (more_is == "good") else "bad"
-    text = f"{abs(change) * 100:.1f}%" if abs(change) < 10 else f"{abs(change):.0f}×"
+    text = f"{abs(change) * 100:.1f}%" if abs(change) < 10 else f"{abs(change):.0f}\N{MULTIPLICATION SIGN}"
     symbol = icon("arrow-up-right" if risen else "arrow-down-right", 11)
     return html.Span([symbol, text], className=f"delta {kind}", title="against the period before")
 

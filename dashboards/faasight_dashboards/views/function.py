@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 from faasight_store.types import ColdStarts, ErrorGroup, FunctionRow, ImportCost, Invocation, Scope, Series, Totals
 
 from faasight_dashboards import format as fmt
-from faasight_dashboards.components import badge, empty, link, logs_href, moment, table, trace_href
+from faasight_dashboards.components import Item, badge, empty, link, logs_href, moment, table, trace_href
 from faasight_dashboards.theme import BRAND, COLD, ERROR, OK, WARN
 from faasight_dashboards.views.cards import Kpi, change, kpi
 from faasight_dashboards.views.health import headroom, health, share
@@ -130,7 +130,7 @@ def kpis(row: FunctionRow, before: Totals, series: Series, cold: ColdStarts, sco
 
 def unknown(name: str) -> Component:
     """Return what to show for a function that did not run in the range."""
-    hint = ["Choose a longer range, or see ", link("all functions", "/functions", className="more"), "."]
+    hint: list[Item] = ["Choose a longer range, or see ", link("all functions", "/functions", className="more"), "."]
     return html.Div(empty(f"{name} did not run in this range", hint, "square-function"), className="card")
 
 

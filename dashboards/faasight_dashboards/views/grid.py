@@ -12,7 +12,7 @@ _RIGHT: dict[str, Any] = {"type": "rightAligned", "filter": "agNumberColumnFilte
 _MS: dict[str, Any] = {**_RIGHT, "width": 96, "valueFormatter": {"function": "fmtMs(params.value)"}}
 
 
-def _bar(field: str, name: str, full: float, colour: str, width: int = 140, **more: Any) -> dict[str, Any]:
+def _bar(field: str, name: str, full: float, colour: str, width: int = 140, **more: object) -> dict[str, Any]:
     renderer = {"cellRenderer": "BarCell", "cellRendererParams": {"max": full, "color": colour}}
     return {"field": field, "headerName": name, "width": width, "filter": "agNumberColumnFilter", **renderer, **more}
 
@@ -81,10 +81,14 @@ COLUMNS: list[dict[str, Any]] = [
 
 OPTIONS: dict[str, Any] = {
     "theme": {
-        "function": "themeQuartz.withParams({backgroundColor:'var(--panel)',foregroundColor:'var(--text)',textColor:'var(--text)',"
-        "headerTextColor:'var(--muted)',headerBackgroundColor:'var(--panel)',borderColor:'var(--line)',rowHoverColor:'var(--hover)',"
-        "accentColor:'var(--accent)',fontFamily:'inherit',fontSize:12.5,headerFontSize:11.5,headerFontWeight:500,rowHeight:38,headerHeight:36,"
-        "wrapperBorder:false,columnBorder:false,spacing:6,chromeBackgroundColor:'var(--panel)',oddRowBackgroundColor:'var(--panel)',"
+        "function": "themeQuartz.withParams({backgroundColor:'var(--panel)',foregroundColor:'var(--text)',"
+        "textColor:'var(--text)',"
+        "headerTextColor:'var(--muted)',headerBackgroundColor:'var(--panel)',borderColor:'var(--line)',"
+        "rowHoverColor:'var(--hover)',"
+        "accentColor:'var(--accent)',fontFamily:'inherit',fontSize:12.5,headerFontSize:11.5,headerFontWeight:500,"
+        "rowHeight:38,headerHeight:36,"
+        "wrapperBorder:false,columnBorder:false,spacing:6,chromeBackgroundColor:'var(--panel)',"
+        "oddRowBackgroundColor:'var(--panel)',"
         "menuBackgroundColor:'var(--panel)',browserColorScheme:'inherit'})"
     },
     "animateRows": False,

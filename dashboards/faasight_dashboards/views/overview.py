@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 from faasight_store.types import AlertInstance, FunctionRow, Scope, Series, TelemetryHealth, Totals
 
 from faasight_dashboards import format as fmt
-from faasight_dashboards.components import badge, dot, empty, function_link, link, moment, table
+from faasight_dashboards.components import Content, badge, dot, empty, function_link, link, moment, table
 from faasight_dashboards.theme import BRAND, COLD, ERROR, OK, THROTTLE, WARN
 from faasight_dashboards.views.cards import Kpi, change, kpi, ranking
 from faasight_dashboards.views.health import RANK, error_share, health, share
@@ -164,7 +164,7 @@ def telemetry(figures: TelemetryHealth, scope: Scope, now: datetime, zone: tzinf
         else badge("all stored", "ok", mark=True)
     )
     last = moment(figures.last_received, now, zone) if figures.last_received else "never"
-    facts = (
+    facts: tuple[tuple[str, Content], ...] = (
         (
             "Accepted",
             [f"{fmt.number(figures.accepted)} requests", html.Small(fmt.rate(figures.accepted, scope.seconds))],
