@@ -95,7 +95,7 @@ class Journal:
         self._recent = RecentDigests()
         self._checked_disk = 0.0
         self._thread = threading.Thread(target=self._commit_loop, name="faasight-journal", daemon=True)
-        self._unlock: Callable[[], None] = lambda: None
+        self._unlock: Callable[[], None] = _nothing
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -118,7 +118,8 @@ class Journal:
     def close(self) -> None:
         """Finish, and give the directory back; call it after the shipper has stopped."""
         self.finish()
-        self._unlock()
+        unlock, self._unlock = self._unlock, _nothing
+        unlock()
 
     def finish(self) -> None:
         """Commit and seal everything; nothing more is accepted."""
@@ -239,7 +240,9 @@ class Journal:
                 closing, seal_now = self._state.closing, self._state.seal_now
                 self._state.seal_now = False
             if batch:
-                self.deliver(self._commit(batch))
+                outcomes = self._commit(batch)
+                self._drop_kept()
+                self.deliver(outcomes)
             self._seal_due(everything=closing or seal_now)
             self._check_disk()
             if closing and not self._state.queue:
@@ -247,7 +250,8 @@ class Journal:
 
     def _until_next_seal(self) -> float | None:
         if not self._files:
-            return None if self._state.disk_free > self._settings.disk_reserve_bytes else _DISK_CHECK_S
+            crowded = self._state.disk_free < self._settings.disk_reserve_bytes + _MAX_QUEUED
+            return _DISK_CHECK_S if crowded else None
         now = self._clock() * 1000
         oldest = min(file.created_ms for file in self._files.values())
         return min(max(oldest / 1000 + self._settings.segment_age_s - now / 1000, 0.0), self._settings.segment_age_s)
@@ -275,15 +279,24 @@ class Journal:
             digest = digest_of(entry.payload)
             if digest not in self._recent:
                 fresh[digest] = entry
-        if not fresh:
-            return  # all of them are answers that got lost: they are safe already
-        file = self._files.get(signal) or self._new_file(signal)
-        before = file.bytes
+        written: list[bytes] = []
         for digest, entry in fresh.items():
+            file = self._files.get(signal) or self._new_file(signal)
             file.add(encode_header(entry.payload, digest), entry.payload)
+            written.append(digest)
+            if file.size >= self._settings.segment_bytes:
+                self._sync(file, written)
+                self._seal(signal, file)
+        if written:  # else all of them are answers that got lost: they are safe already
+            self._sync(self._files[signal], written)
+
+    def _sync(self, file: SegmentFile, written: list[bytes]) -> None:
+        """Make what was written safe, and remember it."""
+        before = file.bytes
         file.commit()
-        for digest in fresh:
+        for digest in written:
             self._recent.add(digest)
+        written.clear()
         with self._lock:
             self._state.usage.pending += file.bytes - before
 
@@ -352,6 +365,10 @@ class Journal:
                 state.usage.kept -= segment.bytes
                 state.disk_free += segment.bytes
             segment.path.unlink(missing_ok=True)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _call_each(outcomes: Sequence[Outcome]) -> None:

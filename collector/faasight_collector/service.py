@@ -60,11 +60,12 @@ class Collector:
         check_host(self.settings)
         self.journal.open()
         try:
+            self._shipper = self._new_shipper()
             self._open_doors()
         except BaseException:
+            self._shipper = None
             self.journal.close()
             raise
-        self._shipper = self._new_shipper()
         self._shipper.start()
         self._periodic = [
             Periodic("report", self.settings.report_every_s, self._report),
@@ -79,12 +80,12 @@ class Collector:
         if self._listener is not None:
             self._listener.stop(_ENDING_S * self.settings.stop_timeout_s)
         self.journal.finish()
-        if self._shipper is not None:
-            self._shipper.stop(max(0.1, deadline - time.monotonic() - _ENDING_S))
+        idle = self._shipper is None or self._shipper.stop(max(0.1, deadline - time.monotonic() - _ENDING_S))
         for periodic in self._periodic:
             periodic.stop(max(0.1, deadline - time.monotonic()))
         self._executor.shutdown(wait=False, cancel_futures=True)
-        self.journal.close()
+        if idle:  # else the store still reads a segment: the directory stays ours until the process ends
+            self.journal.close()
 
     @property
     def http_address(self) -> str:
@@ -110,7 +111,7 @@ class Collector:
 
     def _new_shipper(self) -> Shipper:
         letters = DeadLetters(self.settings.journal_dir / "dead-letters", self._clock)
-        return Shipper(self.journal, self._store, letters, self.stats, clock=self._clock)
+        return Shipper(self.journal, self._store, letters, self.stats)
 
     def _doors(self) -> dict[bytes, Door]:
         return {
@@ -140,7 +141,7 @@ class Collector:
         body = {
             "ready": refusal is None,
             "reason": "" if refusal is None else str(refusal),
-            "store": "ok" if shipper is None or shipper.failing_since is None else shipper.last_error,
+            "store": (shipper.error if shipper else "") or "ok",
         }
         return Answer(200 if refusal is None else 503, JSON, orjson.dumps(body))
 

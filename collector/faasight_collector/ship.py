@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -26,6 +26,33 @@ class Target(Protocol):
         """Store a segment exactly once for its token. Raises StoreUnavailableError or BadDataError."""
 
 
+class _Lane:
+    """How shipping goes for one signal."""
+
+    def __init__(self, signal: str) -> None:
+        self.signal = signal
+        self.error = ""
+        self.not_before = 0.0  # of the monotonic clock
+        self._wait_s = _FIRST_WAIT_S
+
+    def failed(self, error: Exception) -> None:
+        """Wait twice as long as the last time."""
+        if not self.error:
+            known = isinstance(error, StoreError)
+            log.warning(
+                "the store takes no segments; trying again", signal=self.signal, error=str(error), exc_info=not known
+            )
+        self.error = str(error) or type(error).__name__
+        self.not_before = time.monotonic() + self._wait_s
+        self._wait_s = min(self._wait_s * 2, _LONGEST_WAIT_S)
+
+    def succeeded(self) -> None:
+        """Forget what went wrong."""
+        if self.error:
+            log.info("the store takes segments again", signal=self.signal)
+        self.error, self._wait_s = "", _FIRST_WAIT_S
+
+
 class Shipper:
     """A thread that ships every sealed segment, oldest first."""
 
@@ -35,70 +62,66 @@ class Shipper:
         target: Target,
         dead_letters: DeadLetters,
         stats: Stats,
-        *,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
         self._target = target
         self._dead_letters = dead_letters
         self._stats = stats
-        self._clock = clock
         self._stop = threading.Event()
         self._deadline = 0.0
+        self._lanes = [_Lane(signal) for signal in SIGNALS]
         self._thread = threading.Thread(target=self._run, name="faasight-ship", daemon=True)
-        self.failing_since: float | None = None  # Unix seconds; None while the store takes what it gets
-        self.last_error = ""
 
     def start(self) -> None:
         """Begin to ship."""
         self._journal.count_dead_letters(self._dead_letters.bytes)
         self._thread.start()
 
-    def stop(self, timeout_s: float) -> None:
-        """Ship what is sealed for as long as that, and stop; the rest stays in the journal."""
+    def stop(self, timeout_s: float) -> bool:
+        """Ship what is sealed for as long as that, and stop; the rest stays in the journal.
+
+        Returns False if the store still holds the thread up.
+        """
         self._deadline = time.monotonic() + timeout_s
         self._stop.set()
         self._journal.sealed_some.set()
         self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    @property
+    def error(self) -> str:
+        """Why the store does not take segments just now; "" if it does."""
+        return next((lane.error for lane in self._lanes if lane.error), "")
 
     # -- the thread ---------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        wait_s = _FIRST_WAIT_S
-        while not (self._stop.is_set() and (self.failing_since is not None or time.monotonic() > self._deadline)):
+        while True:
             self._journal.sealed_some.clear()
-            try:
-                shipped = self._round()
-            except Exception as error:  # noqa: BLE001  # whatever it is, the segment stays, and is tried again
-                self._failed(error)
-                self._stop.wait(wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
-                continue
-            wait_s, self.failing_since, self.last_error = _FIRST_WAIT_S, None, ""
-            if shipped:
-                continue
-            if self._stop.is_set():
+            stopping = self._stop.is_set()
+            now = time.monotonic()
+            if stopping and now > self._deadline:
                 return
-            self._journal.sealed_some.wait()
+            shipped = [self._try(lane) for lane in self._lanes if stopping or now >= lane.not_before]
+            if any(shipped):
+                continue
+            if stopping:
+                return
+            waits = [lane.not_before - now for lane in self._lanes if lane.error]
+            self._journal.sealed_some.wait(max(0.0, min(waits)) if waits else None)
 
-    def _round(self) -> int:
-        """Ship one segment of each signal that has one; return how many."""
-        shipped = 0
-        for signal in SIGNALS:
-            segment = self._journal.next_segment(signal)
-            if segment is not None:
-                self.ship(segment)
-                shipped += 1
-        return shipped
-
-    def _failed(self, error: Exception) -> None:
-        if self.failing_since is None:
-            self.failing_since = self._clock()
-            known = isinstance(error, StoreError)
-            log.warning(
-                "the store takes no segments; trying again", error=str(error), exc_info=None if known else error
-            )
-        self.last_error = str(error)
+    def _try(self, lane: "_Lane") -> bool:
+        """Ship the oldest segment of one signal, if there is one; a failure makes this signal wait, and no other."""
+        segment = self._journal.next_segment(lane.signal)
+        if segment is None:
+            return False
+        try:
+            self.ship(segment)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the segment stays, and is tried again
+            lane.failed(error)
+            return False
+        lane.succeeded()
+        return True
 
     def ship(self, segment: Segment) -> None:
         """Bring one segment to the store, or its bad records to the dead letters. Raises StoreUnavailableError."""
@@ -106,7 +129,8 @@ class Shipper:
         if records:
             segment = self._land(segment, records)
         self._journal.mark_shipped(segment)
-        self._stats.shipped(segment.signal, len(records))
+        if not segment.replay:
+            self._stats.shipped(segment.signal, len(records))
 
     def _read(self, segment: Segment) -> list[Record]:
         records: list[Record] = []

@@ -30,6 +30,11 @@ class SegmentFile:
         sync_directory(path.parent)
         return cls(path, descriptor, created_ms)
 
+    @property
+    def size(self) -> int:
+        """Bytes with what is not committed yet."""
+        return self._written + self._buffered
+
     def add(self, header: bytes, payload: bytes) -> None:
         """Write a record, or keep it for the next write."""
         self._buffer += (header, payload)
