@@ -1,0 +1,145 @@
+"""The invocation map as the browser draws it (assets/clientside/map.js): placed nodes, routed edges, figures in words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from faasight_store.types import InvocationMap, MapEdge, MapNode
+
+from faasight_dashboards import format as fmt
+from faasight_dashboards.layered import Point, layered
+
+ERROR_SHARE = 0.03  # of calls: the card and its edges turn red
+WARN_SHARE = 0.01  # they turn yellow; throttles and retries do so at once
+RING_SCALE = 6.0  # the ring fills at 1/6 failed: a few per cent must be visible
+
+_THINNEST, _THICKEST = 1.2, 5.2  # of an edge, in pixels
+_BACK_BOW = 90.0  # how far a call back to the left bows out
+_KEPT = 3  # decimals of what is sent
+
+Drawing = dict[str, list[dict[str, Any]]]
+
+
+def drawing(invocation_map: InvocationMap, seconds: float) -> Drawing:
+    """Return `{"nodes": [...], "edges": [...]}` of a map over so many seconds; the same graph is always placed alike."""
+    nodes = {node.id: node for node in invocation_map.nodes}
+    edges = [edge for edge in invocation_map.edges if edge.source in nodes and edge.target in nodes]
+    layout = layered(nodes, [(edge.source, edge.target) for edge in edges])
+    busiest = max((edge.calls for edge in edges), default=0)
+    called = _calls_into(edges)
+    return {
+        "nodes": [_node(node, layout.nodes[node.id], called.get(node.id, 0), seconds) for node in nodes.values()],
+        "edges": [
+            _edge(edge, seconds, busiest)
+            | _route(
+                [
+                    layout.nodes[edge.source],
+                    *layout.bends.get((edge.source, edge.target), ()),
+                    layout.nodes[edge.target],
+                ]
+            )
+            for edge in edges
+        ],
+    }
+
+
+def status(calls: int, errors: int, throttles: int, retries: int = 0) -> str:
+    """Return ok, warn or error by the share of calls that failed; throttles and retries alone warn."""
+    if errors and errors >= ERROR_SHARE * calls:
+        return "error"
+    if throttles or retries > WARN_SHARE * calls or errors > WARN_SHARE * calls:
+        return "warn"
+    return "ok"
+
+
+def node_status(node: MapNode) -> str:
+    """Return the status of a node; what is no function is always ok, its edges tell."""
+    return status(node.invocations or 0, node.errors or 0, node.throttles or 0)
+
+
+def edge_status(edge: MapEdge) -> str:
+    """Return the status of an edge."""
+    return status(edge.calls, edge.errors, edge.throttles, edge.retries)
+
+
+def _node(node: MapNode, at: Point, called: int, seconds: float) -> dict[str, Any]:
+    ill = (node.errors or 0) + (node.throttles or 0)
+    attempts = (node.invocations or 0) + (node.throttles or 0)
+    return {
+        "id": node.id,
+        "kind": node.kind,
+        "label": node.name,
+        "detail": _node_detail(node, called, seconds),
+        "status": node_status(node),
+        "ill_share": round(min(1.0, ill / attempts * RING_SCALE), _KEPT) if attempts else 0,
+        "x": round(at.x),
+        "y": round(at.y),
+    }
+
+
+def _node_detail(node: MapNode, called: int, seconds: float) -> str:
+    if node.invocations is None:
+        return f"{node.kind} · {fmt.rate(called, seconds)}" if called else node.kind
+    errors = fmt.percent((node.errors or 0) / node.invocations if node.invocations else 0.0, 1)
+    return f"{fmt.rate(node.invocations, seconds)} · {errors} · {fmt.ms(node.p95_ms)}"
+
+
+def _edge(edge: MapEdge, seconds: float, busiest: int) -> dict[str, Any]:
+    health = edge_status(edge)
+    waits = edge.queue_wait_p95_ms is not None
+    share = (edge.calls / busiest) ** 0.5 if busiest else 0.0
+    return {
+        "id": f"{edge.source}>{edge.target}",
+        "source": edge.source,
+        "target": edge.target,
+        "status": health,
+        "asynchronous": waits,
+        "told": waits or health != "ok",  # its label shows without being asked for
+        "thickness": round(_THINNEST + (_THICKEST - _THINNEST) * share, 1),
+        "label": edge_label(edge, seconds),
+    }
+
+
+def edge_label(edge: MapEdge, seconds: float) -> str:
+    """Return rate, errors if there are any, and how long messages waited: `18.7/s · 7.4% · waits 1.20 s`."""
+    parts = [fmt.rate(edge.calls, seconds)]
+    if edge.errors:
+        parts.append(fmt.percent(edge.errors / max(edge.calls, 1), 1))
+    if edge.queue_wait_p95_ms is not None:
+        parts.append(f"waits {fmt.ms(edge.queue_wait_p95_ms)}")
+    return " · ".join(parts)
+
+
+def _calls_into(edges: Sequence[MapEdge]) -> dict[str, int]:
+    called: dict[str, int] = {}
+    for edge in edges:
+        called[edge.target] = called.get(edge.target, 0) + edge.calls
+    return called
+
+
+def _route(stops: Sequence[Point]) -> dict[str, Any]:
+    """Return the control points of an edge, relative to the line from its first to its last stop as Cytoscape wants them.
+
+    Each hop leaves and arrives level, through two control points in the middle of the gap.
+    """
+    source, target = stops[0], stops[-1]
+    if target.x <= source.x:
+        return {"weights": [0.5], "distances": [_BACK_BOW], "leaves": "outside-to-node", "enters": "outside-to-node"}
+    controls: list[Point] = []
+    for left, right in zip(stops, stops[1:], strict=False):
+        middle = (left.x + right.x) / 2
+        controls += [Point(middle, left.y), Point(middle, right.y)]
+    along = [_relative(point, source, target) for point in controls]
+    return {
+        "weights": [round(weight, _KEPT) for weight, _ in along],
+        "distances": [round(distance, 1) for _, distance in along],
+        "leaves": "50% 0%",
+        "enters": "-50% 0%",
+    }
+
+
+def _relative(point: Point, source: Point, target: Point) -> tuple[float, float]:
+    """Return how far along the line a point lies (0 to 1), and how far beside it in pixels."""
+    dx, dy = target.x - source.x, target.y - source.y
+    px, py = point.x - source.x, point.y - source.y
+    length = (dx * dx + dy * dy) ** 0.5
+    return (px * dx + py * dy) / (length * length), (py * dx - px * dy) / length

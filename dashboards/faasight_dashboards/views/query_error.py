@@ -1,0 +1,28 @@
+"""What is wrong with a log query, and where."""
+
+from dash import html
+from dash.development.base_component import Component
+from faasight_store import QueryError
+
+from faasight_dashboards.components import icon
+
+
+def query_error(error: QueryError, query: str) -> Component:
+    """Return the fault below its query, with its place marked if the error tells one."""
+    place = getattr(error, "position", None)
+    return html.Div(
+        [html.Span([icon("circle-alert"), " ", str(error)]), _marked(query, place)],
+        className="query-error",
+        role="alert",
+    )
+
+
+def _marked(query: str, place: int | None) -> Component | None:
+    if place is None:
+        return None
+    place = max(0, min(place, len(query)))
+    end = place
+    while end < len(query) and not query[end].isspace():
+        end += 1
+    end = max(end, place + 1)
+    return html.Pre([query[:place], html.Mark(query[place:end] or " "), query[end:]])
