@@ -16,6 +16,8 @@ from faasight.watchdog import Watchdog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from faasight.delivery import Delivery
     from faasight.metrics import Metrics
 
@@ -36,6 +38,7 @@ class Agent:
         self.delivery: Delivery = self._exporter()
         self.watchdog = Watchdog(lambda invocation: expire(self, invocation))
         self._metrics: Metrics | None = None
+        self.when_loaded: list[Callable[[], None]] = []  # what waits for the end of the function's own set-up
         self._resource = b""
 
     def _exporter(self) -> Delivery:
@@ -64,6 +67,14 @@ class Agent:
         self.delivery.reset()
         self.watchdog.reset()
 
+    def function_loaded(self) -> None:
+        """Do what waited for the function's own set-up."""
+        while self.when_loaded:
+            try:
+                self.when_loaded.pop()()
+            except Exception as error:  # noqa: BLE001 - the function runs without what could not join
+                complaints.failure("joining", error)
+
     def know_account(self, arn: object) -> None:
         """Learn the account from the first invocation's function ARN."""
         if not self.account:
@@ -76,8 +87,8 @@ class Agent:
                 if self._metrics is None:
                     from faasight.metrics import Metrics
 
-                    self._metrics = Metrics(self, faasight.__version__)
-                    self.delivery.sources.append(self._metrics.drain)
+                    self._metrics = Metrics()
+                    self.delivery.points = self._metrics.drain
         return self._metrics
 
     def resource(self) -> bytes:

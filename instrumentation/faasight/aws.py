@@ -36,6 +36,7 @@ def load(agent: Agent) -> Callable[..., Any]:
         _report_init_error(agent, error)
         raise
     agent.coldstart.handler_loaded()
+    agent.function_loaded()
     return observe(handler)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
+    from faasight.metrics import Point
     from faasight.send import Answer
     from faasight.settings import Settings
     from faasight.spans import Span
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     class Delivery(Protocol):
         """Where finished spans go."""
 
-        sources: list[Callable[[], tuple[str, bytes]]]
+        points: Callable[[], list[Point]] | None
 
         def add(self, span: Span) -> None:
             """Keep a finished span for the next flush."""
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
             """Start anew in a forked child."""
 
 
-TRACES, METRICS, LOGS = "/v1/traces", "/v1/metrics", "/v1/json-logs"
-_TYPES = {TRACES: "application/x-protobuf", METRICS: "application/x-protobuf", LOGS: "application/x-ndjson"}
+TRACES, METRICS = "/v1/traces", "/v1/metrics"
 _RETRYABLE = frozenset({429, 502, 503, 504})  # OTLP 1.x, "Failures": these, and no others, may be sent again
 _MAX_UNANSWERED = 16  # requests on the wire without an answer; more mean that the collector hangs
 _MAX_BODY = (
@@ -89,9 +89,7 @@ class Exporter:
     """The buffer, the connection and the policy between them; safe to use from several threads."""
 
     def __init__(self, settings: Settings, resource: Callable[[], bytes], version: str) -> None:
-        self.sources: list[
-            Callable[[], tuple[str, bytes]]
-        ] = []  # metrics and logs: each gives (path, body) and forgets it
+        self.points: Callable[[], list[Point]] | None = None  # gives the user's metrics, and forgets them
         self.dropped = 0
         self._settings = settings
         self._resource = resource
@@ -134,10 +132,9 @@ class Exporter:
             spans.append(self._spans.popleft())
         if spans:
             self._keep(Batch(TRACES, encode.traces(self._resource(), spans, self._version)))
-        for source in self.sources:
-            path, body = source()
-            if body:
-                self._keep(Batch(path, body))
+        points = self.points() if self.points else []
+        if points:
+            self._keep(Batch(METRICS, encode.metrics(self._resource(), points, self._version)))
 
     def _keep(self, batch: Batch, first: bool = False) -> None:
         (self._pending.appendleft if first else self._pending.append)(batch)
@@ -165,7 +162,7 @@ class Exporter:
             self._connection.open(deadline)
         batch = self._take()
         try:
-            self._connection.send(batch.path, _TYPES[batch.path], batch.body, deadline)
+            self._connection.send(batch.path, batch.body, deadline)
         except OSError:
             self._keep(batch, first=True)
             if fresh:

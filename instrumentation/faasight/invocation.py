@@ -61,6 +61,8 @@ class Invocation:
 
 def begin(agent: Agent, event: object, context: object) -> Invocation:
     """Open an invocation: recognise its trigger, continue its trace, watch its deadline."""
+    if agent.when_loaded:
+        agent.function_loaded()
     now = now_ns()
     trigger = recognise(event)
     if not trigger.parents:

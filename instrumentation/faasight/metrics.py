@@ -6,13 +6,11 @@ import math
 from _thread import allocate_lock
 
 from faasight import agent as agents
-from faasight import encode
 from faasight.complain import complaints
 from faasight.spans import now_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from faasight.agent import Agent
     from faasight.spans import Value
 
 _MAX_SERIES = 1_000  # name and dimensions, between two flushes
@@ -37,9 +35,7 @@ class Point:
 class Metrics:
     """All series of a process; safe to use from several threads."""
 
-    def __init__(self, agent: Agent, version: str) -> None:
-        self._agent = agent
-        self._version = version
+    def __init__(self) -> None:
         self._lock = allocate_lock()
         self._points: dict[tuple[object, ...], Point] = {}
         self._since = now_ns()
@@ -57,14 +53,14 @@ class Metrics:
             point.value = value if kind == "gauge" else point.value + value
             point.monotonic = point.monotonic and value >= 0
 
-    def drain(self) -> tuple[str, bytes]:
-        """Return the path and the encoded request of what was recorded since the last call; b"" if nothing was."""
+    def drain(self) -> list[Point]:
+        """Return what was recorded since the last call."""
         with self._lock:
             points, self._points = self._points, {}
             since, self._since = self._since, now_ns()
         for point in points.values():
             point.start_ns, point.end_ns = since, self._since
-        return "/v1/metrics", encode.metrics(self._agent.resource(), points.values(), self._version) if points else b""
+        return list(points.values())
 
 
 def metric(name: str, value: float, *, unit: str = "1", kind: str = "sum", **dimensions: Value) -> None:

@@ -49,7 +49,9 @@ class Connection:
         extra = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
         if any(c in extra.replace("\r\n", "") for c in "\r\n\0"):
             extra = ""  # header injection through a setting; the collector will refuse us, which is said
-        self._head = f" HTTP/1.1\r\nHost: {host_port}\r\nUser-Agent: faasight\r\n{extra}"
+        self._head = (
+            f" HTTP/1.1\r\nHost: {host_port}\r\nUser-Agent: faasight\r\nContent-Type: application/x-protobuf\r\n{extra}"
+        )
         self._resolve = resolve
         self._socket: _socket.socket | None = None
         self._received = bytearray()
@@ -81,13 +83,11 @@ class Connection:
             sock.close()
             raise
 
-    def send(self, path: str, content_type: str, body: bytes, deadline: float) -> None:
+    def send(self, path: str, body: bytes, deadline: float) -> None:
         """Write one request. Raises OSError; then the connection is of no more use."""
         if self._socket is None:
             raise OSError("not connected")
-        head = (
-            f"POST {self.prefix}{path}{self._head}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
+        head = f"POST {self.prefix}{path}{self._head}Content-Length: {len(body)}\r\n\r\n"
         self._socket.settimeout(_left(deadline))
         self._socket.sendall(head.encode("latin-1", "replace") + body)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 bridge: Callable[[Span], Callable[[], None]] | None = (
     None  # set by otel.py: makes our span OpenTelemetry's current one, and gives the undo
 )
-foreign_parent: Callable[[], str] | None = None  # set by otel.py: id of OpenTelemetry's current span
+foreign_parent: Callable[[str], str] | None = None  # set by otel.py: OpenTelemetry's current span within a trace
 
 
 def current_span() -> Span | None:
@@ -62,7 +62,7 @@ def begin(name: str, kind: int = INTERNAL, attributes: dict[str, Any] | None = N
     parent = current.get()
     if parent is None or parent.invocation is None:
         return None
-    parent_id = (foreign_parent() if foreign_parent is not None else "") or parent.span_id
+    parent_id = (foreign_parent(parent.trace_id) if foreign_parent is not None else "") or parent.span_id
     child = Span(name, kind, parent.trace_id, parent_id, attributes=attributes, invocation=parent.invocation)
     parent.invocation.open(child)
     return Active(child)
