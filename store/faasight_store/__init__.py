@@ -9,6 +9,7 @@ from faasight_store.errors import (
     StoreLockedError,
     StoreUnavailableError,
 )
+from faasight_store.rollup import settle
 from faasight_store.types import Scope
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "StoreError",
     "StoreLockedError",
     "StoreUnavailableError",
+    "settle",
 ]

@@ -1,7 +1,17 @@
 """The connection to ClickHouse: embedded (chDB) or a server, by one address."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
+
+from clickhouse_connect.driver.exceptions import Error as DriverError
+
+from faasight_store import failures, landing, migrate
+from faasight_store.clients import Pool, connector, create_database
+from faasight_store.dsn import Dsn, EmbeddedDsn, parse
+from faasight_store.embedded import Engine
+
+READERS = 4
+QUERY_MEMORY_BYTES = 2_000_000_000
 
 
 class Store:
@@ -10,27 +20,70 @@ class Store:
     Reads take a client from a small pool; inserts have a client of their own, so that neither waits for the other.
     """
 
+    def __init__(self, dsn: Dsn, engine: Engine | None) -> None:
+        self.dsn = dsn
+        self._engine = engine
+        connect = connector(dsn)
+        self._readers = Pool(connect, READERS)
+        self._writer = Pool(connect, 1)
+        self._closed = False
+
     @classmethod
-    def open(cls, dsn: str) -> "Store":
+    def open(cls, dsn: str) -> Self:
         """Connect to `chdb:///path` or `clickhouse://user:password@host:port/database`.
 
-        Raises DsnError, StoreLockedError or StoreUnavailableError.
+        `?database=name` chooses another database than `faasight` of an embedded engine; one process may open several databases of
+        one directory. Raises DsnError, StoreLockedError or StoreUnavailableError.
         """
-        raise NotImplementedError
+        address = parse(dsn)
+        engine = Engine.acquire(address.path) if isinstance(address, EmbeddedDsn) else None
+        try:
+            create_database(address)
+        except BaseException:
+            if engine:
+                engine.release()
+            raise
+        return cls(address, engine)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 10.0
     ) -> Sequence[tuple[Any, ...]]:
-        """Run a read with server-bound parameters (`{name:Type}`) under time and memory limits."""
-        raise NotImplementedError
+        """Run a read with server-bound parameters (`{name:Type}`) under time and memory limits.
+
+        Raises StoreUnavailableError (also when a limit is reached), QueryError (a bad regular expression) or StoreError.
+        """
+        settings = {"max_execution_time": timeout_s, "max_memory_usage": QUERY_MEMORY_BYTES}
+        try:
+            with self._readers.client() as client:
+                result = client.query(sql, parameters=dict(parameters or {}), settings=settings)
+                rows: Sequence[tuple[Any, ...]] = [tuple(row) for row in result.result_rows]
+                return rows
+        except DriverError as error:
+            raise failures.of_query(error, timeout_s) from error
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement that returns nothing."""
-        raise NotImplementedError
+        try:
+            with self._writer.client() as client:
+                client.command(sql, parameters=dict(parameters or {}))
+        except DriverError as error:
+            raise failures.of_query(error, float("inf")) from error
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert a few rows."""
-        raise NotImplementedError
+        if not rows:
+            return
+        try:
+            with self._writer.client() as client:
+                client.insert(table, rows, column_names=columns)
+        except DriverError as error:
+            raise failures.of_insert(error, f"{len(rows)} rows for {table}") from error
 
     def land(self, signal: str, segment: bytes, token: str) -> None:
         """Decode and store a journal segment exactly once for its token.
@@ -38,12 +91,27 @@ class Store:
         `signal` is traces, logs, metrics or records (docs/design/wire.md); `segment` is length-delimited protobuf or lines of JSON.
         Raises StoreUnavailableError (try again with the same token) or BadDataError (split the segment).
         """
-        raise NotImplementedError
+        target = landing.LANDINGS[signal]
+        if not segment:
+            return
+        try:
+            with self._writer.client() as client:
+                client.raw_insert(
+                    target.table, insert_block=segment, fmt=target.format, settings=landing.settings(target, token)
+                )
+        except DriverError as error:
+            raise failures.of_insert(error, f"segment {token} of {signal}") from error
 
     def migrate(self) -> list[str]:
         """Apply the migrations that are missing, and return their names; safe to call twice and by two processes."""
-        raise NotImplementedError
+        return migrate.apply(self)
 
     def close(self) -> None:
         """Close all clients; the embedded engine writes its state and releases its directory."""
-        raise NotImplementedError
+        if self._closed:
+            return
+        self._closed = True
+        self._readers.close()
+        self._writer.close()
+        if self._engine:
+            self._engine.release()

@@ -1,19 +1,141 @@
 """The functions of a scope, each with its figures."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from faasight_store import buckets
 from faasight_store.connection import Store
-from faasight_store.types import ColdStarts, FunctionRow, Scope
+from faasight_store.queries import figures
+from faasight_store.queries.cells import cells, plan
+from faasight_store.queries.merged import merged
+from faasight_store.queries.windows import step_ns
+from faasight_store.times import from_ns, to_ns
+from faasight_store.types import ColdStarts, FunctionRow, ImportCost, Scope
+
+SPARK_BUCKETS = 24
+MOST_IMPORTS = 40
+_HOURS = (
+    "hour >= toStartOfHour(fromUnixTimestamp64Nano({scope_ns:Int64}, 'UTC')) AND hour < fromUnixTimestamp64Nano({scope_end_ns:Int64}, 'UTC')"
+    " AND ({environment:String} = '' OR environment IN ({environment:String}, ''))"
+)
 
 
 def functions(store: Store, scope: Scope) -> list[FunctionRow]:
     """Return one row for each function seen in the scope, by name."""
-    raise NotImplementedError
+    return _rows(store, scope, "")
 
 
 def function(store: Store, scope: Scope, name: str) -> FunctionRow | None:
     """Return one function, None if it was not seen in the scope."""
-    raise NotImplementedError
+    rows = _rows(store, scope, name)
+    return rows[0] if rows else None
 
 
 def cold_starts(store: Store, scope: Scope, name: str) -> ColdStarts:
     """Return the anatomy of its cold starts."""
-    raise NotImplementedError
+    source = merged([(to_ns(scope.start), to_ns(scope.end))], function=name, environment=scope.environment)
+    total, count, known, quantiles, types = store.query(
+        f"""SELECT countIf(NOT never_ran), countIf(cold), countIf(cold AND init_ms IS NOT NULL),
+            quantilesIf(0.5, 0.95)(ifNull(init_ms, 0), cold AND init_ms IS NOT NULL),
+            sumMapIf(map(if(init_type = '', 'on-demand', init_type), toUInt64(1)), cold)
+        FROM (SELECT *, cold_start AND NOT never_ran AS cold FROM {source.text})""",  # noqa: S608 - SQL of ours, values bound
+        source.parameters,
+    )[0]
+    return ColdStarts(
+        count=count,
+        share=count / total if total else 0.0,
+        p50_ms=quantiles[0] if known else None,
+        p95_ms=quantiles[1] if known else None,
+        by_init_type=types,
+        imports=_imports(store, scope, name),
+        overhead_ms=_overhead_ms(store, scope, name),
+    )
+
+
+_SPANS = (
+    "ts >= fromUnixTimestamp64Nano({start:Int64}, 'UTC') AND ts < fromUnixTimestamp64Nano({end:Int64}, 'UTC') AND function = {function:String}"
+    " AND ({environment:String} = '' OR environment = {environment:String})"
+)
+
+
+def _imports(store: Store, scope: Scope, name: str) -> list[ImportCost]:
+    rows = store.query(
+        f"""SELECT attributes['faasight.import.module'] AS module, uniqExact(span_id), avg(duration_ns) / 1e6,
+            avg(toFloat64OrZero(attributes['faasight.import.self_ms'])) AS self
+        FROM spans WHERE {_SPANS} AND attributes['faasight.phase'] = 'import'
+        GROUP BY module ORDER BY self * count() DESC LIMIT {{limit:UInt32}}""",  # noqa: S608 - SQL of ours, values bound
+        {**_span_parameters(scope, name), "limit": MOST_IMPORTS},
+    )
+    return [ImportCost(*row) for row in rows]
+
+
+def _overhead_ms(store: Store, scope: Scope, name: str) -> float | None:
+    count, mean = store.query(
+        f"""SELECT count(), avg(toFloat64OrZero(attributes['faasight.overhead_ms'])) FROM spans
+        WHERE {_SPANS} AND attributes['faasight.phase'] = 'init' AND attributes['faasight.overhead_ms'] != ''""",  # noqa: S608 - SQL of ours, values bound
+        _span_parameters(scope, name),
+    )[0]
+    return float(mean) if count else None
+
+
+def _span_parameters(scope: Scope, name: str) -> dict[str, Any]:
+    return {"start": to_ns(scope.start), "end": to_ns(scope.end), "function": name, "environment": scope.environment}
+
+
+def _rows(store: Store, scope: Scope, name: str) -> list[FunctionRow]:
+    source = cells(plan(store, scope), scope, name)
+    sums = store.query(
+        f"""SELECT function, {figures.TOTALS}, sumIf(cold_starts, init_bucket > {buckets.NONE}),
+            quantileExactWeightedIf(0.95)(init_bucket, cold_starts, init_bucket > {buckets.NONE})
+        FROM {source.text} GROUP BY function ORDER BY function""",  # noqa: S608 - SQL of ours, values bound
+        source.parameters,
+    )
+    about = _about(store, source.parameters)
+    sparks = _sparks(store, scope, name)
+    nothing = (to_ns(scope.end), "", "", "", "", "", None, None)
+    return [_row(row, about.get(row[0], nothing), sparks.get(row[0], ()), to_ns(scope.end)) for row in sums]
+
+
+def _row(sums: Sequence[Any], about: Sequence[Any], spark: Sequence[int], end: int) -> FunctionRow:
+    measures, (cold, init_bucket) = sums[1 : 1 + figures.WIDTH], sums[1 + figures.WIDTH :]
+    last_seen, version, runtime, architecture, region, account, memory_mb, timeout_ms = about
+    return FunctionRow(
+        function=sums[0],
+        runtime=runtime,
+        version=version,
+        architecture=architecture,
+        region=region,
+        account=account,
+        memory_mb=memory_mb or None,
+        memory_used_mb=measures[9],
+        timeout_ms=timeout_ms or None,
+        totals=figures.totals(measures),
+        max_ms=measures[8],
+        init_p95_ms=buckets.middle_ms(init_bucket) if cold else None,
+        last_seen=from_ns(min(last_seen, end)),
+        spark=spark or (0,) * SPARK_BUCKETS,
+    )
+
+
+def _about(store: Store, parameters: dict[str, Any]) -> dict[str, Sequence[Any]]:
+    rows = store.query(
+        f"""SELECT function, toUnixTimestamp64Nano(max(last_seen)), max(version).2, max(runtime).2, max(architecture).2, max(region).2,
+            max(account).2, max(memory_mb).2, max(timeout_ms).2
+        FROM function_hours WHERE {_HOURS} GROUP BY function""",  # noqa: S608 - SQL of ours, values bound
+        parameters,
+    )
+    return {row[0]: row[1:] for row in rows}
+
+
+def _sparks(store: Store, scope: Scope, name: str) -> dict[str, list[int]]:
+    step = step_ns(scope, SPARK_BUCKETS)
+    source = cells(plan(store, scope, step_ns=step), scope, name)
+    rows = store.query(
+        f"""SELECT function, intDiv(toUnixTimestamp64Nano(slot) - {{scope_ns:Int64}}, {{width:Int64}}) AS i, sum(invocations)
+        FROM {source.text} GROUP BY function, i""",  # noqa: S608 - SQL of ours, values bound
+        {**source.parameters, "width": step},
+    )
+    sparks: dict[str, list[int]] = {}
+    for found, i, count in rows:
+        sparks.setdefault(found, [0] * SPARK_BUCKETS)[i] += count
+    return sparks

@@ -1,29 +1,101 @@
 """Totals, series, heatmaps and lists of invocations."""
 
 from datetime import datetime
+from typing import Any
 
+from faasight_store.buckets import NONE, edge_ms
 from faasight_store.connection import Store
+from faasight_store.queries import figures
+from faasight_store.queries.cells import cells, plan
+from faasight_store.queries.merged import merged
+from faasight_store.queries.windows import hex_id, newest_first, step_ns
+from faasight_store.times import from_ns, to_ns
 from faasight_store.types import ErrorGroup, Heatmap, Invocation, Scope, Series, Totals
+
+HEATMAP_ROWS = 40
+_AS_NS = "toUnixTimestamp64Nano"
 
 
 def totals(store: Store, scope: Scope, function: str = "") -> Totals:
     """Return the sums of all functions, or of one."""
-    raise NotImplementedError
+    source = cells(plan(store, scope), scope, function)
+    rows = store.query(f"SELECT {figures.TOTALS} FROM {source.text}", source.parameters)  # noqa: S608 - SQL of ours, values bound
+    return figures.totals(rows[0])
 
 
 def series(store: Store, scope: Scope, function: str = "", buckets: int = 120) -> Series:
-    """Return the scope cut into `buckets` equal buckets."""
-    raise NotImplementedError
+    """Return the scope cut into `buckets` equal buckets.
+
+    Concurrency counts the time that invocations of this scope ran in each bucket; in settled hours all of it counts where they started.
+    """
+    start, step = to_ns(scope.start), step_ns(scope, buckets)
+    source = cells(plan(store, scope, step_ns=step), scope, function, spread_ns=step)
+    rows = store.query(
+        f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{step_ns:Int64}}) AS i, {figures.TOTALS} FROM {source.text} GROUP BY i",  # noqa: S608 - SQL of ours, values bound
+        source.parameters,
+    )
+    empty: tuple[Any, ...] = (0, 0, 0, 0, 0, 0.0, 0, (), None, None, 0.0)
+    found = {row[0]: row[1:] for row in rows}
+    columns = [found.get(i, empty) for i in range(buckets)]
+    percentiles = [figures.percentiles(row) for row in columns]
+    return Series(
+        t=[from_ns(start + i * step) for i in range(buckets)],
+        step_s=step / 1e9,
+        ok=[row[0] - row[1] for row in columns],
+        errors=[row[1] for row in columns],
+        timeouts=[row[2] for row in columns],
+        throttles=[row[3] for row in columns],
+        cold_starts=[row[4] for row in columns],
+        cost_usd=[row[5] for row in columns],
+        p50_ms=[p[0] for p in percentiles],
+        p90_ms=[p[1] for p in percentiles],
+        p95_ms=[p[2] for p in percentiles],
+        p99_ms=[p[3] for p in percentiles],
+        memory_used_mb=[row[9] for row in columns],
+        concurrency=[row[10] * 1e6 / step for row in columns],
+    )
 
 
 def heatmap(store: Store, scope: Scope, function: str = "", buckets: int = 120) -> Heatmap:
     """Return counts by time and duration; rows are merged to at most 40."""
-    raise NotImplementedError
+    start, step = to_ns(scope.start), step_ns(scope, buckets)
+    source = cells(plan(store, scope, step_ns=step), scope, function)
+    rows = store.query(
+        f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{width:Int64}}) AS i, bucket, sum(invocations) FROM {source.text}"  # noqa: S608 - SQL of ours, values bound
+        " WHERE bucket > {none:Int16} AND invocations > 0 GROUP BY i, bucket",
+        {**source.parameters, "width": step, "none": NONE},
+    )
+    t = [from_ns(start + i * step) for i in range(buckets)]
+    if not rows:
+        return Heatmap(t, [], [])
+    low, high = min(r[1] for r in rows), max(r[1] for r in rows)
+    merge = -(-(high - low + 1) // HEATMAP_ROWS)
+    height = -(-(high - low + 1) // merge)
+    counts = [[0] * buckets for _ in range(height)]
+    for column, bucket, count in rows:
+        if 0 <= column < buckets:
+            counts[(bucket - low) // merge][column] += count
+    return Heatmap(t, [edge_ms(low + i * merge) for i in range(height + 1)], counts)
 
 
 def errors(store: Store, scope: Scope, function: str = "", limit: int = 20) -> list[ErrorGroup]:
     """Return failures grouped by type, most frequent first."""
-    raise NotImplementedError
+    source = merged([(to_ns(scope.start), to_ns(scope.end))], function=function, environment=scope.environment)
+    rows = store.query(
+        rf"""SELECT function, if(error_type = '', outcome, error_type) AS type,
+            replaceRegexpAll(error_message, '0x[0-9a-fA-F]+|[0-9a-fA-F]{{8,}}(-[0-9a-fA-F]+)*|[0-9]+', '#') AS shape,
+            argMax(error_message, start), count() AS failures, {_AS_NS}(min(start)), {_AS_NS}(max(start) AS last), lower(hex(argMax(trace_id, start)))
+        FROM {source.text} WHERE outcome NOT IN ('ok', 'throttled')
+        GROUP BY function, type, shape ORDER BY failures DESC, last DESC LIMIT {{limit:UInt32}}""",  # noqa: S608 - SQL of ours, values bound
+        {**source.parameters, "limit": limit},
+    )
+    return [ErrorGroup(r[0], r[1], r[3], r[4], from_ns(r[5]), from_ns(r[6]), hex_id(r[7])) for r in rows]
+
+
+_INVOCATION = (
+    "function, version, request_id, lower(hex(trace_id)), toUnixTimestamp64Nano(start), duration_ms, init_ms, cold_start, outcome, error_type,"
+    " trigger, source_kind, source_name, attempt, queue_wait_ms, billed_ms, memory_mb, memory_used_mb, cost_usd"
+)
 
 
 def recent(
@@ -38,14 +110,41 @@ def recent(
     limit: int = 50,
 ) -> list[Invocation]:
     """Return the newest invocations first."""
-    raise NotImplementedError
+    conditions = ["1"]
+    if failed:
+        conditions.append("outcome != 'ok'")
+    if cold:
+        conditions.append("cold_start")
+    if min_ms:
+        conditions.append("ifNull(duration_ms, 0) >= {min_ms:Float64}")
+    if max_ms is not None:
+        conditions.append("duration_ms < {max_ms:Float64}")
+    parameters = {"min_ms": min_ms, "max_ms": max_ms or 0.0, "limit": limit}
+    found: list[Invocation] = []
+    for interval in newest_first(scope):
+        source = merged([interval], function=function, environment=scope.environment)
+        rows = store.query(
+            f"SELECT {_INVOCATION} FROM {source.text} WHERE {' AND '.join(conditions)}"  # noqa: S608 - SQL of ours, values bound
+            " ORDER BY start DESC, request_id LIMIT {limit:UInt32}",
+            {**source.parameters, **parameters, "limit": limit - len(found)},
+        )
+        found += [_invocation(row) for row in rows]
+        if len(found) >= limit:
+            break
+    return found
 
 
 def last_event(store: Store) -> datetime | None:
     """Return when anything was last stored, None before the first event."""
-    raise NotImplementedError
+    rows = store.query("SELECT count(), toUnixTimestamp64Nano(max(received_at)) FROM arrivals")
+    return from_ns(rows[0][1]) if rows[0][0] else None
 
 
 def environments(store: Store) -> list[str]:
     """Return the names of all environments seen, sorted."""
-    raise NotImplementedError
+    rows = store.query("SELECT DISTINCT environment FROM function_hours WHERE environment != '' ORDER BY environment")
+    return [row[0] for row in rows]
+
+
+def _invocation(row: tuple[Any, ...]) -> Invocation:
+    return Invocation(*row[:3], hex_id(row[3]), from_ns(row[4]), *row[5:7], bool(row[7]), *row[8:])

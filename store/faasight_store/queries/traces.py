@@ -1,7 +1,20 @@
 """Traces: lists, and one with all that is linked to it."""
 
+import re
+from collections.abc import Sequence
+from typing import Any
+
 from faasight_store.connection import Store
-from faasight_store.types import Scope, Trace, TraceRow
+from faasight_store.queries import logs
+from faasight_store.queries.merged import merged
+from faasight_store.queries.windows import hex_id, newest_first
+from faasight_store.times import HOUR, MINUTE, from_ns
+from faasight_store.types import LogRow, Scope, Span, SpanEvent, SpanLink, Trace, TraceRow
+
+LINK_HOPS = 3
+MOST_TRACES = 20  # opened together
+MOST_LOGS = 2000
+_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}\Z")
 
 
 def find(
@@ -15,9 +28,135 @@ def find(
     limit: int = 100,
 ) -> list[TraceRow]:
     """Return the newest traces first."""
-    raise NotImplementedError
+    conditions = [
+        "began >= fromUnixTimestamp64Nano({start:Int64}, 'UTC')",
+        "began < fromUnixTimestamp64Nano({end:Int64}, 'UTC')",
+    ]
+    if function:
+        conditions.append("has(names, {function:String})")
+    if scope.environment:
+        conditions.append("has(places, {environment:String})")
+    if failed:
+        conditions.append("failures > 0")
+    if cold:
+        conditions.append("colds > 0")
+    if min_ms:
+        conditions.append("length_ms >= {min_ms:Float64}")
+    found: list[TraceRow] = []
+    for start, end in newest_first(scope):
+        rows = store.query(
+            f"""SELECT lower(hex(trace_id)), toUnixTimestamp64Nano(min(first) AS began), toUnixTimestamp64Nano(max(last)) AS ended,
+                (ended - toUnixTimestamp64Nano(began)) / 1e6 AS length_ms, sum(spans), sum(errors) AS failures, sum(cold_starts) AS colds,
+                min(root) AS origin, arraySort(groupUniqArrayArray(services)) AS names, groupUniqArrayArray(environments) AS places
+            FROM trace_index
+            WHERE slot >= fromUnixTimestamp64Nano({{start:Int64}} - {{slack:Int64}}, 'UTC')
+              AND slot < fromUnixTimestamp64Nano({{end:Int64}} + {{slack:Int64}}, 'UTC')
+            GROUP BY trace_id HAVING {" AND ".join(conditions)} ORDER BY began DESC, trace_id LIMIT {{limit:UInt32}}""",  # noqa: S608 - SQL of ours, values bound
+            {
+                "start": start, "end": end, "slack": HOUR, "function": function, "environment": scope.environment, "min_ms": min_ms,
+                "limit": limit - len(found),
+            },
+        )  # fmt: skip
+        found += [_trace_row(row) for row in rows]
+        if len(found) >= limit:
+            break
+    return found
 
 
 def trace(store: Store, trace_id: str, limit: int = 10_000) -> Trace | None:
-    """Return a trace with those linked to it in either direction; None if it is unknown. `trace_id` is hex of any case; ValueError if it is not 32 digits."""
-    raise NotImplementedError
+    """Return a trace with those linked to it in either direction; None if it is unknown.
+
+    `trace_id` is hex of any case; ValueError if it is not 32 digits.
+    """
+    if not _TRACE_ID.match(trace_id):
+        raise ValueError(f"a trace id is 32 hexadecimal digits, not {trace_id!r}")
+    ids = _linked(store, trace_id.lower())
+    times = _times(store, ids)
+    if times is None:
+        return None
+    parameters = {"ids": ids, "start": times[0], "end": times[1]}
+    spans = _spans(store, {**parameters, "limit": limit + 1})
+    if not spans:
+        return None
+    return Trace(
+        trace_ids=ids,
+        spans=spans[:limit],
+        logs=_logs(store, parameters),
+        cost_usd=_cost(store, ids, times),
+        truncated=len(spans) > limit,
+    )
+
+
+_AMONG = "trace_id IN (SELECT toFixedString(unhex(arrayJoin({ids:Array(String)})), 16))"
+
+
+def _linked(store: Store, trace_id: str) -> list[str]:
+    """Return the trace and those that links lead to, the nearest first."""
+    known = [trace_id]
+    news = known
+    for _ in range(LINK_HOPS):
+        rows = store.query(
+            f"SELECT DISTINCT lower(hex(linked_trace_id)) AS id FROM span_links WHERE {_AMONG} ORDER BY id LIMIT {{limit:UInt32}}",  # noqa: S608 - SQL of ours, values bound
+            {"ids": news, "limit": MOST_TRACES * 2},
+        )
+        news = [row[0] for row in rows if row[0] not in known][: MOST_TRACES - len(known)]
+        if not news:
+            break
+        known = known + news
+    return known
+
+
+def _times(store: Store, ids: Sequence[str]) -> tuple[int, int] | None:
+    """Return the range in ns that holds all spans, with room for clocks that differ; None if nothing is known of them."""
+    count, first, last = store.query(
+        f"SELECT count(), toUnixTimestamp64Nano(min(first)), toUnixTimestamp64Nano(max(last)) FROM trace_index WHERE {_AMONG}",  # noqa: S608 - SQL of ours, values bound
+        {"ids": ids},
+    )[0]
+    return (first - MINUTE, last + MINUTE) if count else None
+
+
+_RANGE = "ts >= fromUnixTimestamp64Nano({start:Int64}, 'UTC') AND ts <= fromUnixTimestamp64Nano({end:Int64}, 'UTC')"
+
+
+def _spans(store: Store, parameters: dict[str, Any]) -> list[Span]:
+    rows = store.query(
+        f"""SELECT lower(hex(trace_id)), lower(hex(span_id)), lower(hex(parent_span_id)), trace_state, service, name, kind, start_ns,
+            duration_ns, status, status_message, resource, attributes, scope_name, events,
+            arrayMap(link -> (lower(hex(link.trace_id)), lower(hex(link.span_id)), link.attributes), links)
+        FROM spans WHERE {_RANGE} AND {_AMONG}
+        ORDER BY start_ns, span_id, duration_ns DESC LIMIT 1 BY trace_id, span_id LIMIT {{limit:UInt32}}""",  # noqa: S608 - SQL of ours, values bound
+        parameters,
+    )
+    return [_span(row) for row in rows]
+
+
+def _span(row: Sequence[Any]) -> Span:
+    events = [SpanEvent(from_ns(ns), name, attributes) for ns, name, attributes in map(_values, row[14])]
+    links = [SpanLink(trace_id, span_id, attributes) for trace_id, span_id, attributes in map(_values, row[15])]
+    return Span(*row[:14], events=events, links=links)
+
+
+def _values(item: Any) -> Sequence[Any]:  # noqa: ANN401 - the driver gives named tuples as dicts
+    return list(item.values()) if isinstance(item, dict) else list(item)
+
+
+def _logs(store: Store, parameters: dict[str, Any]) -> list[LogRow]:
+    rows = store.query(
+        f"SELECT {logs.COLUMNS} FROM logs WHERE {_RANGE} AND {_AMONG} ORDER BY ts, seq LIMIT {{limit:UInt32}}",  # noqa: S608 - SQL of ours, values bound
+        {**parameters, "limit": MOST_LOGS},
+    )
+    return [logs.row(r) for r in rows]
+
+
+def _cost(store: Store, ids: Sequence[str], times: tuple[int, int]) -> float:
+    source = merged(
+        [times], where=f"request_id IN (SELECT request_id FROM invocation_facts WHERE {_RANGE} AND {_AMONG})"
+    )
+    parameters = {**source.parameters, "ids": ids, "start": times[0], "end": times[1]}
+    return float(store.query(f"SELECT sum(cost_usd) FROM {source.text}", parameters)[0][0])  # noqa: S608 - SQL of ours, values bound
+
+
+def _trace_row(row: Sequence[Any]) -> TraceRow:
+    trace_id, start, _, length_ms, spans, failures, colds, origin, names, _ = row
+    root = _values(origin)
+    return TraceRow(hex_id(trace_id), from_ns(start), length_ms, spans, failures, colds, root[2], root[3], names)

@@ -1,0 +1,53 @@
+"""How each signal of the journal lands: its table, its format, and the schema that the engine decodes it by."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where the bytes of a signal go."""
+
+    table: str
+    format: str
+    schema: str = ""  # the file of the protobuf message `Request`
+
+
+LANDINGS = {
+    "traces": Landing("otlp_traces", "Protobuf", "traces.proto"),
+    "logs": Landing("otlp_logs", "Protobuf", "logs.proto"),
+    "metrics": Landing("otlp_metrics", "Protobuf", "metrics.proto"),
+    "records": Landing("records", "JSONEachRow"),
+}
+
+# One block for each segment: a fault anywhere in it then leaves nothing stored. Segments are tens of megabytes at most.
+_WHOLE = {
+    "input_format_parallel_parsing": 0,
+    "max_insert_block_size": 100_000_000,
+    "max_insert_threads": 1,
+    "async_insert": 0,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # A clamped clock keeps the days few; this is for the day when someone widens the clamp.
+    "max_partitions_per_insert_block": 1000,
+}
+_JSON = {"input_format_skip_unknown_fields": 1, "input_format_null_as_default": 1}
+
+
+@cache
+def schema(name: str) -> str:
+    """Return the protobuf text of a signal."""
+    folder = files("faasight_store") / "schemas"
+    return (folder / "common.proto").read_text("utf-8") + (folder / name).read_text("utf-8")
+
+
+def settings(landing: Landing, token: str) -> dict[str, str | int]:
+    """Return the settings of one insert."""
+    common: dict[str, str | int] = {**_WHOLE, "insert_deduplication_token": token}
+    if not landing.schema:
+        return common | _JSON
+    return common | {
+        "format_schema_source": "string",
+        "format_schema": schema(landing.schema),
+        "format_schema_message_name": "Request",
+    }

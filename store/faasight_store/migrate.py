@@ -1,0 +1,114 @@
+"""Migrations: numbered .sql files, applied in order and recorded with a checksum.
+
+A file may hold `{{name argument}}`, which stands for the file `macros/name.sql` with `$1` replaced by the argument, and
+`{{engine MergeTree}}`, which stands for a table engine as the deployment wants it (Replicated ones on a cluster).
+
+Two processes may migrate at once: every statement says IF NOT EXISTS, so both do the same and the later one finds it done.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Protocol
+
+from faasight_store.errors import StoreError
+
+_PLACEHOLDER = re.compile(r"\{\{(\w+)(?: ([^{}]+))?\}\}")
+_COMMENT = re.compile(r"--[^\n]*")
+_RECORDS = """CREATE TABLE IF NOT EXISTS schema_migrations (
+    name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
+) ENGINE = {engine} ORDER BY name"""
+
+Engine = Callable[[str], str]
+
+
+class Target(Protocol):
+    """What a migration needs of a store."""
+
+    def query(self, sql: str) -> Sequence[tuple[Any, ...]]:
+        """Run a read."""
+
+    def command(self, sql: str) -> None:
+        """Run a statement."""
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A file of statements, its placeholders filled in."""
+
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """Of the statements alone: a better comment is no new schema."""
+        return hashlib.sha256("\n".join(" ".join(s.split()) for s in self.statements()).encode()).hexdigest()[:16]
+
+    def statements(self) -> Iterator[str]:
+        """Yield the statements one by one."""
+        for part in _COMMENT.sub("", self.sql).split(";\n"):
+            statement = part.strip().removesuffix(";")
+            if statement:
+                yield statement
+
+
+def single_node(engine: str) -> str:
+    """Return the engine of one server, embedded or not."""
+    return engine
+
+
+def load(engine: Engine = single_node) -> list[Migration]:
+    """Return all migrations in order."""
+    folder = files("faasight_store") / "migrations"
+    found = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    return [Migration(f.name.removesuffix(".sql"), _fill(f.read_text("utf-8"), engine)) for f in found]
+
+
+def apply(target: Target, engine: Engine = single_node) -> list[str]:
+    """Apply what is missing and return its names.
+
+    Raises StoreError if a migration that was applied has been changed since.
+    """
+    target.command(_RECORDS.format(engine=engine("MergeTree")))
+    done = dict(target.query("SELECT name, any(checksum) FROM schema_migrations GROUP BY name"))
+    new = []
+    for migration in load(engine):
+        known = done.get(migration.name)
+        if known is None:
+            for statement in migration.statements():
+                target.command(statement)
+            target.insert("schema_migrations", ["name", "checksum"], [[migration.name, migration.checksum]])
+            new.append(migration.name)
+        elif known != migration.checksum:
+            raise StoreError(
+                f"Migration {migration.name} was applied to this database in another form ({known}, now {migration.checksum}). "
+                "This FaaSight and the one that made the database differ: use the same version, or a new database."
+            )
+    return new
+
+
+def _fill(text: str, engine: Engine) -> str:
+    macros = _macros()
+
+    def replace(match: re.Match[str]) -> str:
+        name, argument = match.group(1), match.group(2) or ""
+        return engine(argument) if name == "engine" else macros[name].replace("$1", argument)
+
+    while _PLACEHOLDER.search(text):
+        text = _PLACEHOLDER.sub(replace, text)
+    return text
+
+
+@cache
+def _macros() -> dict[str, str]:
+    folder: Traversable = files("faasight_store") / "migrations" / "macros"
+    return {
+        f.name.removesuffix(".sql"): f.read_text("utf-8").strip() for f in folder.iterdir() if f.name.endswith(".sql")
+    }

@@ -1,0 +1,221 @@
+-- Spans: the landing table decodes OTLP, `span_stream` is one row a span, and every other table of traces is fed from there.
+
+CREATE TABLE IF NOT EXISTS otlp_traces (
+    resource_spans Array(Tuple(
+        resource Tuple(attributes {{attributes_type}}),
+        scope_spans Array(Tuple(
+            scope Tuple(name String, version String),
+            spans Array(Tuple(
+                trace_id String,
+                span_id String,
+                trace_state String,
+                parent_span_id String,
+                name String,
+                kind Int32,
+                start_time_unix_nano UInt64,
+                end_time_unix_nano UInt64,
+                attributes {{attributes_type}},
+                dropped_attributes_count UInt32,
+                events Array(Tuple(time_unix_nano UInt64, name String, attributes {{attributes_type}})),
+                dropped_events_count UInt32,
+                links Array(Tuple(trace_id String, span_id String, trace_state String, attributes {{attributes_type}})),
+                dropped_links_count UInt32,
+                status Tuple(message String, code Int32),
+                flags UInt32))))))
+) ENGINE = Null;
+
+CREATE TABLE IF NOT EXISTS span_stream (
+    ts DateTime64(9, 'UTC'),
+    start_ns UInt64,
+    duration_ns UInt64,
+    received_at DateTime64(9, 'UTC'),
+    trace_id String,
+    span_id String,
+    parent_span_id String,
+    trace_state String,
+    flags UInt32,
+    environment LowCardinality(String),
+    service LowCardinality(String),
+    function LowCardinality(String),
+    name LowCardinality(String),
+    kind UInt8,
+    status UInt8,
+    status_message String,
+    resource Map(LowCardinality(String), String),
+    attributes Map(LowCardinality(String), String),
+    scope_name LowCardinality(String),
+    scope_version LowCardinality(String),
+    events Array(Tuple(ns UInt64, name String, attributes Map(LowCardinality(String), String))),
+    links Array(Tuple(trace_id String, span_id String, trace_state String, attributes Map(LowCardinality(String), String))),
+    dropped_attributes UInt32,
+    dropped_events UInt32,
+    dropped_links UInt32,
+    init_ms Nullable(Float64)
+) ENGINE = Null;
+
+-- The INIT span is a sibling in the same message, so the invocation learns its length here, without a join.
+CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_traces_to_span_stream TO span_stream AS
+SELECT
+    {{clamped sp.start_time_unix_nano}} AS ts,
+    sp.start_time_unix_nano AS start_ns,
+    if(sp.end_time_unix_nano > sp.start_time_unix_nano, sp.end_time_unix_nano - sp.start_time_unix_nano, 0) AS duration_ns,
+    now64(9, 'UTC') AS received_at,
+    sp.trace_id AS trace_id,
+    sp.span_id AS span_id,
+    sp.parent_span_id AS parent_span_id,
+    sp.trace_state AS trace_state,
+    sp.flags AS flags,
+    if(resource['deployment.environment.name'] = '', 'default', resource['deployment.environment.name']) AS environment,
+    if(resource['service.name'] = '', resource['faas.name'], resource['service.name']) AS service,
+    if(resource['faas.name'] = '', resource['service.name'], resource['faas.name']) AS function,
+    sp.name AS name,
+    if(sp.kind BETWEEN 0 AND 5, sp.kind, 0) AS kind,
+    if(sp.status.code BETWEEN 0 AND 2, sp.status.code, 0) AS status,
+    sp.status.message AS status_message,
+    resource,
+    {{text_map sp.attributes}} AS attributes,
+    scope_name,
+    scope_version,
+    arrayMap(event -> (event.time_unix_nano, event.name, {{text_map event.attributes}}), sp.events) AS events,
+    arrayMap(link -> (link.trace_id, link.span_id, link.trace_state, {{text_map link.attributes}}),
+             arrayFilter(link -> length(link.trace_id) = 16 AND length(link.span_id) = 8, sp.links)) AS links,
+    sp.dropped_attributes_count AS dropped_attributes,
+    sp.dropped_events_count AS dropped_events,
+    sp.dropped_links_count AS dropped_links,
+    arrayFirst(init -> init.1 = sp.span_id, inits).2 AS init_ms
+FROM (
+    SELECT
+        resource,
+        scope.scope.name AS scope_name,
+        scope.scope.version AS scope_version,
+        scope.spans AS spans,
+        arrayMap(span -> (span.parent_span_id, toNullable((toInt64(span.end_time_unix_nano) - toInt64(span.start_time_unix_nano)) / 1e6)),
+                 arrayFilter(span -> span.name = 'INIT', scope.spans)) AS inits
+    FROM (
+        SELECT {{text_map resource_span.resource.attributes}} AS resource, arrayJoin(resource_span.scope_spans) AS scope
+        FROM (SELECT arrayJoin(resource_spans) AS resource_span FROM otlp_traces)
+    )
+)
+ARRAY JOIN spans AS sp;
+
+CREATE TABLE IF NOT EXISTS spans (
+    ts DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    start_ns UInt64 CODEC(Delta(8), ZSTD(1)),
+    duration_ns UInt64 CODEC(T64, ZSTD(1)),
+    received_at DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    trace_id FixedString(16) CODEC(ZSTD(1)),
+    span_id FixedString(8) CODEC(ZSTD(1)),
+    parent_span_id String CODEC(ZSTD(1)),
+    trace_state String CODEC(ZSTD(1)),
+    flags UInt32 CODEC(T64, ZSTD(1)),
+    environment LowCardinality(String),
+    service LowCardinality(String),
+    function LowCardinality(String),
+    name LowCardinality(String),
+    kind UInt8,
+    status UInt8,
+    status_message String CODEC(ZSTD(1)),
+    resource Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    scope_name LowCardinality(String),
+    scope_version LowCardinality(String),
+    events Array(Tuple(ns UInt64, name String, attributes Map(LowCardinality(String), String))) CODEC(ZSTD(1)),
+    links Array(Tuple(trace_id String, span_id String, trace_state String, attributes Map(LowCardinality(String), String))) CODEC(ZSTD(1)),
+    dropped_attributes UInt32 CODEC(T64, ZSTD(1)),
+    dropped_events UInt32 CODEC(T64, ZSTD(1)),
+    dropped_links UInt32 CODEC(T64, ZSTD(1)),
+    INDEX trace_ids trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX durations duration_ns TYPE minmax GRANULARITY 1
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toDate(ts)
+ORDER BY (service, toStartOfHour(ts), name, ts)
+TTL toDateTime(ts) + INTERVAL 31 DAY
+{{map_settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_spans TO spans AS
+SELECT * EXCEPT (init_ms) FROM span_stream
+WHERE length(trace_id) = 16 AND length(span_id) = 8 AND length(parent_span_id) IN (0, 8);
+
+-- A 15-byte trace id is valid protobuf: such rows are kept here, so that they neither fail a segment nor vanish.
+CREATE TABLE IF NOT EXISTS quarantine (
+    received_at DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    signal LowCardinality(String),
+    reason LowCardinality(String),
+    service LowCardinality(String),
+    name String,
+    trace_id String,
+    span_id String,
+    row String CODEC(ZSTD(3))
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toDate(received_at)
+ORDER BY (signal, received_at)
+TTL toDateTime(received_at) + INTERVAL 31 DAY
+{{settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_quarantine TO quarantine AS
+SELECT received_at, 'traces' AS signal, 'id of a wrong length' AS reason, service, name, hex(trace_id) AS trace_id, hex(span_id) AS span_id,
+       toJSONString((start_ns, duration_ns, hex(parent_span_id), attributes)) AS row
+FROM span_stream
+WHERE NOT (length(trace_id) = 16 AND length(span_id) = 8 AND length(parent_span_id) IN (0, 8));
+
+-- One row a trace and five minutes, so that a list of traces and the opening of one read little.
+CREATE TABLE IF NOT EXISTS trace_index (
+    slot DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    trace_id FixedString(16) CODEC(ZSTD(1)),
+    first_ns SimpleAggregateFunction(min, UInt64),
+    first SimpleAggregateFunction(min, DateTime64(9, 'UTC')),
+    last SimpleAggregateFunction(max, DateTime64(9, 'UTC')),
+    spans SimpleAggregateFunction(sum, UInt64),
+    errors SimpleAggregateFunction(sum, UInt64),
+    cold_starts SimpleAggregateFunction(sum, UInt64),
+    root SimpleAggregateFunction(min, Tuple(UInt8, DateTime64(9, 'UTC'), String, String)),
+    services SimpleAggregateFunction(groupUniqArrayArray, Array(String)),
+    environments SimpleAggregateFunction(groupUniqArrayArray, Array(String)),
+    INDEX trace_ids trace_id TYPE bloom_filter(0.001) GRANULARITY 1
+) ENGINE = {{engine AggregatingMergeTree}}
+PARTITION BY toDate(slot)
+ORDER BY (slot, trace_id)
+TTL slot + INTERVAL 31 DAY
+{{settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_trace_index TO trace_index AS
+SELECT
+    toStartOfFiveMinutes(ts) AS slot,
+    trace_id,
+    min(start_ns) AS first_ns,
+    min(ts) AS first,
+    max(ts + toIntervalNanosecond(least(duration_ns, 86400000000000))) AS last,
+    count() AS spans,
+    countIf(status = 2) AS errors,
+    countIf(attributes['faas.coldstart'] = 'true') AS cold_starts,
+    min((parent_span_id != '', ts, toString(service), toString(name))) AS root,
+    groupUniqArray(toString(function)) AS services,
+    groupUniqArray(toString(environment)) AS environments
+FROM span_stream
+WHERE length(trace_id) = 16 AND length(span_id) = 8 AND length(parent_span_id) IN (0, 8)
+GROUP BY slot, trace_id;
+
+-- Links in both directions, so that a trace finds what it points to and what points to it.
+CREATE TABLE IF NOT EXISTS span_links (
+    ts DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    trace_id FixedString(16) CODEC(ZSTD(1)),
+    linked_trace_id FixedString(16) CODEC(ZSTD(1)),
+    forward Bool
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toDate(ts)
+ORDER BY (trace_id, ts)
+TTL toDateTime(ts) + INTERVAL 31 DAY
+{{settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_span_links TO span_links AS
+SELECT DISTINCT
+    ts,
+    toFixedString(if(forward, own, other), 16) AS trace_id,
+    toFixedString(if(forward, other, own), 16) AS linked_trace_id,
+    forward
+FROM (
+    SELECT ts, trace_id AS own, arrayJoin(links).trace_id AS other, arrayJoin([true, false]) AS forward
+    FROM span_stream
+    WHERE length(trace_id) = 16 AND length(span_id) = 8 AND notEmpty(links)
+)
+WHERE own != other;

@@ -1,0 +1,189 @@
+-- Invocations: one immutable fact for each witness; queries merge them by (function, request_id).
+
+-- The order of `witness` is the order of trust in its start time; the order of `outcome` is that of gravity: the gravest is kept.
+CREATE TABLE IF NOT EXISTS invocation_facts (
+    ts DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    received_at DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    function LowCardinality(String),
+    request_id String CODEC(ZSTD(1)),
+    invocation UInt64 MATERIALIZED cityHash64(function, request_id) CODEC(ZSTD(1)),
+    witness Enum8('function' = 1, 'start' = 2, 'report' = 3, 'done' = 4, 'init' = 5, 'fault' = 6, 'throttle' = 7, 'caller' = 8),
+    outcome Enum8('' = 0, 'ok' = 1, 'error' = 2, 'init_error' = 3, 'out_of_memory' = 4, 'timeout' = 5),
+    environment LowCardinality(String),
+    version LowCardinality(String),
+    region LowCardinality(String),
+    account LowCardinality(String),
+    provider LowCardinality(String),
+    runtime LowCardinality(String),
+    architecture LowCardinality(String),
+    instance String CODEC(ZSTD(1)),
+    trace_id FixedString(16) CODEC(ZSTD(1)),
+    trigger LowCardinality(String),
+    source_kind LowCardinality(String),
+    source_name LowCardinality(String),
+    caller LowCardinality(String),
+    attempt UInt16 CODEC(T64, ZSTD(1)),
+    queue_wait_ms Nullable(Float64) CODEC(ZSTD(1)),
+    timeout_ms Nullable(Float64) CODEC(ZSTD(1)),
+    duration_ms Nullable(Float64) CODEC(ZSTD(1)),
+    init_ms Nullable(Float64) CODEC(ZSTD(1)),
+    init_type LowCardinality(String),
+    cold_start Bool,
+    billed_ms Nullable(Float64) CODEC(ZSTD(1)),
+    memory_mb Nullable(Float64) CODEC(ZSTD(1)),
+    memory_used_mb Nullable(Float64) CODEC(ZSTD(1)),
+    error_type LowCardinality(String),
+    error_message String CODEC(ZSTD(1)),
+    INDEX request_ids request_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX trace_ids trace_id TYPE bloom_filter(0.001) GRANULARITY 1
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toDate(ts)
+ORDER BY (toStartOfHour(ts), function, ts)
+TTL toDateTime(ts) + INTERVAL 62 DAY
+{{settings}};
+
+-- The function itself: its SERVER or CONSUMER span.
+CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_facts TO invocation_facts AS
+WITH arrayLast(event -> event.name = 'exception', events).attributes AS exception
+SELECT
+    ts,
+    received_at,
+    function,
+    attributes['faas.invocation_id'] AS request_id,
+    'function' AS witness,
+    multiIf(attributes['faasight.outcome'] IN ('ok', 'error', 'timeout', 'out_of_memory', 'init_error'), attributes['faasight.outcome'],
+            status = 2, 'error', 'ok') AS outcome,
+    environment,
+    resource['faas.version'] AS version,
+    resource['cloud.region'] AS region,
+    resource['cloud.account.id'] AS account,
+    resource['cloud.provider'] AS provider,
+    if(resource['process.runtime.version'] = '', '',
+       concat(if(resource['process.runtime.name'] IN ('cpython', ''), 'python', resource['process.runtime.name']),
+              arrayStringConcat(arraySlice(splitByChar('.', resource['process.runtime.version']), 1, 2), '.'))) AS runtime,
+    resource['host.arch'] AS architecture,
+    resource['faas.instance'] AS instance,
+    toFixedString(trace_id, 16) AS trace_id,
+    attributes['faas.trigger'] AS trigger,
+    attributes['faasight.source.kind'] AS source_kind,
+    attributes['faasight.source.name'] AS source_name,
+    attributes['faasight.caller'] AS caller,
+    greatest(toUInt16OrZero(attributes['faasight.attempt']), 1) AS attempt,
+    toFloat64OrNull(attributes['faasight.queue_wait_ms']) AS queue_wait_ms,
+    toFloat64OrNull(attributes['faasight.timeout_ms']) AS timeout_ms,
+    duration_ns / 1e6 AS duration_ms,
+    span_stream.init_ms AS init_ms,
+    attributes['faasight.init_type'] AS init_type,
+    attributes['faas.coldstart'] = 'true' AS cold_start,
+    nullIf(toFloat64OrZero(resource['faas.max_memory']), 0) / 1048576 AS memory_mb,
+    nullIf(toFloat64OrZero(attributes['faasight.memory_used']), 0) / 1048576 AS memory_used_mb,
+    multiIf(outcome = 'ok', '', attributes['error.type'] != '', attributes['error.type'], exception['exception.type']) AS error_type,
+    multiIf(outcome = 'ok', '', exception['exception.message'] != '', exception['exception.message'], status_message) AS error_message
+FROM span_stream
+WHERE kind IN (2, 5) AND attributes['faas.invocation_id'] != '' AND length(trace_id) = 16 AND length(span_id) = 8
+  AND length(parent_span_id) IN (0, 8);
+
+-- The caller: only what never ran, for whoever runs has better witnesses.
+CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_caller_facts TO invocation_facts AS
+SELECT
+    ts,
+    received_at,
+    {{function_name attributes['faas.invoked_name']}} AS function,
+    if(attributes['aws.request_id'] = '', concat('span:', hex(span_id)), attributes['aws.request_id']) AS request_id,
+    'caller' AS witness,
+    environment,
+    toFixedString(trace_id, 16) AS trace_id,
+    'function' AS source_kind,
+    span_stream.function AS source_name,
+    span_stream.function AS caller,
+    1 AS attempt
+FROM span_stream
+WHERE kind IN (3, 4) AND attributes['faas.invoked_name'] != '' AND attributes['faasight.throttled'] = 'true'
+  AND length(trace_id) = 16 AND length(span_id) = 8;
+
+-- The platform. Its events carry the time they were written, an end's being the end: the start is reckoned back.
+CREATE MATERIALIZED VIEW IF NOT EXISTS records_to_facts TO invocation_facts AS
+WITH if(kind IN ('report', 'done') AND records.duration_ms > 0,
+        records.ts - toInt64(least(assumeNotNull(records.duration_ms), 86400000) * 1e6), records.ts) AS start_ns
+SELECT
+    {{clamped start_ns}} AS ts,
+    now64(9, 'UTC') AS received_at,
+    function,
+    request_id,
+    records.kind AS witness,
+    multiIf(
+        kind IN ('start', 'throttle') OR (kind = 'init' AND status IN ('', 'success')), '',
+        status IN ('success', 'ok') OR (status = '' AND kind != 'fault' AND records.error_type = ''), 'ok',
+        status = 'timeout', 'timeout',
+        match(records.error_type, 'OutOfMemory'), 'out_of_memory',
+        kind = 'init' OR match(records.error_type,
+            '^(Init|Runtime\\.(Init|ImportModule|UserCodeSyntax|HandlerNotFound|MalformedHandler|InvalidEntrypoint)|Sandbox\\.Init)'), 'init_error',
+        'error') AS outcome,
+    records.environment AS environment,
+    version,
+    region,
+    account,
+    'aws' AS provider,
+    instance,
+    toFixedString(if(match(records.trace_id, '^[0-9a-fA-F]{32}$'), unhex(records.trace_id), ''), 16) AS trace_id,
+    records.duration_ms AS duration_ms,
+    records.init_ms AS init_ms,
+    records.init_type AS init_type,
+    records.billed_ms AS billed_ms,
+    records.memory_mb AS memory_mb,
+    records.memory_used_mb AS memory_used_mb,
+    records.error_type AS error_type,
+    if(outcome IN ('', 'ok'), '', message) AS error_message
+FROM records
+WHERE kind IN ('start', 'report', 'done', 'init', 'fault', 'throttle') AND request_id != '' AND function != '';
+
+-- Which hours have changed since they were settled. A fact may move its neighbours' starts, so it touches their hours too.
+CREATE TABLE IF NOT EXISTS touched_hours (
+    hour DateTime('UTC'),
+    received_at SimpleAggregateFunction(max, DateTime64(9, 'UTC'))
+) ENGINE = {{engine AggregatingMergeTree}}
+PARTITION BY toStartOfMonth(hour)
+ORDER BY hour
+TTL hour + INTERVAL 62 DAY
+{{settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS facts_to_touched_hours TO touched_hours AS
+SELECT hour, max(fact.received_at) AS received_at
+FROM (SELECT received_at, ts FROM invocation_facts) AS fact
+ARRAY JOIN arrayDistinct([toStartOfHour(ts - INTERVAL 16 MINUTE), toStartOfHour(ts + INTERVAL 16 MINUTE)]) AS hour
+GROUP BY hour;
+
+-- What is known of each function, the newest value of each field, by hour.
+CREATE TABLE IF NOT EXISTS function_hours (
+    hour DateTime('UTC'),
+    environment LowCardinality(String),
+    function LowCardinality(String),
+    last_seen SimpleAggregateFunction(max, DateTime64(9, 'UTC')),
+    version SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
+    runtime SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
+    architecture SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
+    region SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
+    account SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
+    memory_mb SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), Float64)),
+    timeout_ms SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), Float64))
+) ENGINE = {{engine AggregatingMergeTree}}
+PARTITION BY toStartOfMonth(hour)
+ORDER BY (hour, function, environment)
+TTL hour + INTERVAL 400 DAY
+{{settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS facts_to_function_hours TO function_hours AS
+SELECT
+    toStartOfHour(ts) AS hour,
+    fact.environment AS environment,
+    function,
+    max(ts) AS last_seen,
+    max((if(fact.version = '', {{epoch}}, ts), toString(fact.version))) AS version,
+    max((if(fact.runtime = '', {{epoch}}, ts), toString(fact.runtime))) AS runtime,
+    max((if(fact.architecture = '', {{epoch}}, ts), toString(fact.architecture))) AS architecture,
+    max((if(fact.region = '', {{epoch}}, ts), toString(fact.region))) AS region,
+    max((if(fact.account = '', {{epoch}}, ts), toString(fact.account))) AS account,
+    max((if(fact.memory_mb IS NULL, {{epoch}}, ts), ifNull(fact.memory_mb, 0))) AS memory_mb,
+    max((if(fact.timeout_ms IS NULL, {{epoch}}, ts), ifNull(fact.timeout_ms, 0))) AS timeout_ms
+FROM invocation_facts AS fact
+GROUP BY hour, environment, function;

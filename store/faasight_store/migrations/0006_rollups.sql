@@ -1,0 +1,43 @@
+-- Settled invocations: hours that are over, merged once and kept as counts by duration (docs/design/store.md).
+
+-- One row for each function, minute and duration bucket. `version` is the settling: only the newest of an hour counts (settled_hours).
+CREATE TABLE IF NOT EXISTS invocation_minutes (
+    hour DateTime('UTC'),
+    version UInt64 CODEC(ZSTD(1)),
+    slot DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    environment LowCardinality(String),
+    function LowCardinality(String),
+    bucket Int16 CODEC(ZSTD(1)),
+    init_bucket Int16 CODEC(ZSTD(1)),
+    {{cell_columns}}
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toDate(hour)
+ORDER BY (hour, function, environment, slot, bucket)
+TTL hour + INTERVAL 62 DAY
+{{settings}};
+
+CREATE TABLE IF NOT EXISTS invocation_hours (
+    hour DateTime('UTC'),
+    version UInt64 CODEC(ZSTD(1)),
+    slot DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    environment LowCardinality(String),
+    function LowCardinality(String),
+    bucket Int16 CODEC(ZSTD(1)),
+    init_bucket Int16 CODEC(ZSTD(1)),
+    {{cell_columns}}
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toStartOfMonth(hour)
+ORDER BY (hour, function, environment, bucket)
+TTL hour + INTERVAL 400 DAY
+{{settings}};
+
+-- Written after the rows of a settling: an hour without its row here was not settled. `covers`: facts received up to then are in it.
+CREATE TABLE IF NOT EXISTS settled_hours (
+    hour DateTime('UTC'),
+    version UInt64,
+    covers DateTime64(9, 'UTC')
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toStartOfMonth(hour)
+ORDER BY (hour, version)
+TTL hour + INTERVAL 400 DAY
+{{settings}};

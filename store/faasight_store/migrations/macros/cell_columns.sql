@@ -1,0 +1,10 @@
+invocations UInt64 CODEC(T64, ZSTD(1)),
+    errors UInt64 CODEC(T64, ZSTD(1)),
+    timeouts UInt64 CODEC(T64, ZSTD(1)),
+    out_of_memory UInt64 CODEC(T64, ZSTD(1)),
+    throttles UInt64 CODEC(T64, ZSTD(1)),
+    cold_starts UInt64 CODEC(T64, ZSTD(1)),
+    cost_usd Float64 CODEC(ZSTD(1)),
+    busy_ms Float64 CODEC(ZSTD(1)),
+    max_ms Nullable(Float64) CODEC(ZSTD(1)),
+    memory_used_mb Nullable(Float64) CODEC(ZSTD(1))

@@ -1,0 +1,1 @@
+toDateTime64(0, 9, 'UTC')

@@ -1,0 +1,161 @@
+"""Counts of invocations by function, time and duration: from settled hours where there are some, else from the facts."""
+
+from dataclasses import dataclass
+
+from faasight_store import buckets
+from faasight_store.connection import Store
+from faasight_store.queries.merged import Interval, Sql, merged
+from faasight_store.times import HOUR, MINUTE, to_ns
+from faasight_store.types import Scope
+
+MOST_INTERVALS = 8  # of facts; beyond, one range over all of them is cheaper than the condition
+
+# The measures of a cell, in the order of the tables invocation_minutes and invocation_hours.
+_MEASURES = (
+    "invocations, errors, timeouts, out_of_memory, throttles, cold_starts, cost_usd, busy_ms, max_ms, memory_used_mb"
+)
+_OF_INVOCATION = f"""
+    toUInt64(NOT never_ran) AS invocations,
+    toUInt64(outcome NOT IN ('ok', 'throttled')) AS errors,
+    toUInt64(outcome = 'timeout') AS timeouts,
+    toUInt64(outcome = 'out_of_memory') AS out_of_memory,
+    toUInt64(throttles) AS throttles,
+    toUInt64(cold_start AND NOT never_ran) AS cold_starts,
+    cost_usd,
+    ifNull(duration_ms, 0) AS busy_ms,
+    duration_ms AS max_ms,
+    memory_used_mb,
+    {buckets.sql("duration_ms")} AS bucket,
+    if(cold_start, {buckets.sql("init_ms")}, {buckets.NONE}) AS init_bucket"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where the invocations of a range are read from."""
+
+    hours: tuple[int, ...]  # versions of settled hours that lie wholly in the range
+    minutes: tuple[int, ...]  # versions of settled hours at its edges, or of all, where minutes are asked for
+    facts: tuple[Interval, ...]
+    start_ns: int
+    end_ns: int
+
+
+def of_invocations(source: Sql, slot: str = "start") -> str:
+    """Return a select of one cell an invocation."""
+    return f"SELECT environment, function, {slot} AS slot, {_OF_INVOCATION} FROM {source.text}"
+
+
+def measures() -> str:
+    """Return the names of a cell's measures, as a list of columns."""
+    return _MEASURES
+
+
+def plan(store: Store, scope: Scope, *, step_ns: int = 0) -> Plan:
+    """Choose the cheapest tables. `step_ns` is the length of the buckets that cells will be put in, 0 for one over all."""
+    start, end = to_ns(scope.start), to_ns(scope.end)
+    settled = _settled(store, start, end) if step_ns == 0 or step_ns >= MINUTE else {}
+    first, last = -(-start // MINUTE) * MINUTE, end // MINUTE * MINUTE
+    whole = {h for h in settled if step_ns == 0 and h >= start and h + HOUR <= end}
+    covered = [(max(h, first), min(h + HOUR, last)) for h in sorted(settled)]
+    return Plan(
+        hours=tuple(settled[h] for h in sorted(whole)),
+        minutes=tuple(version for h, version in sorted(settled.items()) if h not in whole),
+        facts=_complement(start, end, [c for c in covered if c[0] < c[1]]),
+        start_ns=first,
+        end_ns=last,
+    )
+
+
+def cells(plan: Plan, scope: Scope, function: str = "", *, spread_ns: int = 0) -> Sql:
+    """Return a sub-select of cells: environment, function, slot, bucket, init_bucket and the measures.
+
+    With `spread_ns` the busy time of an invocation is spread over the buckets of that length which it ran through.
+    """
+    parts, parameters = [], {"step_ns": spread_ns}
+    conditions = "".join(
+        f" AND {name} = {{{name}:String}}"
+        for name, value in (("function", function), ("environment", scope.environment))
+        if value
+    )
+    columns = f"environment, function, toDateTime64(slot, 9, 'UTC') AS slot, {_MEASURES}, bucket, init_bucket"
+    if plan.hours:
+        parts.append(
+            f"SELECT {columns} FROM invocation_hours WHERE {_IN_RANGE} AND version IN {{hours:Array(UInt64)}}{conditions}"
+        )
+    if plan.minutes:
+        parts.append(
+            f"SELECT {columns} FROM invocation_minutes WHERE {_IN_RANGE} AND version IN {{minutes:Array(UInt64)}}{conditions}"
+            " AND slot >= toDateTime({first_s:Int64}, 'UTC') AND slot < toDateTime({last_s:Int64}, 'UTC')"
+        )
+    if plan.facts or not parts:
+        source = merged(plan.facts, function=function, environment=scope.environment)
+        facts = of_invocations(source)
+        parts.append(_spread(facts) if spread_ns else f"SELECT {columns} FROM ({facts})")
+        parameters |= source.parameters
+    parameters |= {
+        "hours": list(plan.hours),
+        "minutes": list(plan.minutes),
+        "first_s": plan.start_ns // 10**9,
+        "last_s": plan.end_ns // 10**9,
+        "scope_ns": to_ns(scope.start),
+        "scope_end_ns": to_ns(scope.end),
+        "function": function,
+        "environment": scope.environment,
+    }
+    return Sql(f"({' UNION ALL '.join(parts)})", parameters)
+
+
+_IN_RANGE = "hour >= toStartOfHour(fromUnixTimestamp64Nano({scope_ns:Int64}, 'UTC')) AND hour < fromUnixTimestamp64Nano({scope_end_ns:Int64}, 'UTC')"
+
+
+def _spread(facts: str) -> str:
+    """Count an invocation where it starts, and its busy time where it ran."""
+    first = "intDiv(toUnixTimestamp64Nano(start) - {scope_ns:Int64}, {step_ns:Int64})"
+    last = "intDiv(toUnixTimestamp64Nano(start) + toInt64(busy * 1e6) - {scope_ns:Int64}, {step_ns:Int64})"
+    counted = ", ".join(
+        f"toUInt64(k = 0) * {name} AS {name}"
+        for name in ("invocations", "errors", "timeouts", "out_of_memory", "throttles", "cold_starts", "cost_usd")
+    )
+    edge = f"({{scope_ns:Int64}} + ({first} + k) * {{step_ns:Int64}})"
+    began, ended = "toUnixTimestamp64Nano(start)", "(toUnixTimestamp64Nano(start) + toInt64(busy * 1e6))"
+    return f"""SELECT environment, function,
+        if(k = 0, start, fromUnixTimestamp64Nano({edge}, 'UTC')) AS slot,
+        {counted},
+        greatest(least({ended}, {edge} + {{step_ns:Int64}}) - greatest({began}, {edge}), 0) / 1e6 AS busy_ms,
+        if(k = 0, longest, NULL) AS max_ms,
+        if(k = 0, used, NULL) AS memory_used_mb,
+        if(k = 0, duration_bucket, {buckets.NONE}) AS bucket,
+        if(k = 0, cold_bucket, {buckets.NONE}) AS init_bucket
+    FROM (SELECT * EXCEPT (slot, busy_ms, max_ms, memory_used_mb, bucket, init_bucket), slot AS start, busy_ms AS busy, max_ms AS longest,
+                 memory_used_mb AS used, bucket AS duration_bucket, init_bucket AS cold_bucket FROM ({facts}))
+    ARRAY JOIN range(toUInt64(least({last} - {first}, 2000)) + 1) AS k
+    WHERE slot < fromUnixTimestamp64Nano({{scope_end_ns:Int64}}, 'UTC')"""
+
+
+def _settled(store: Store, start: int, end: int) -> dict[int, int]:
+    """Return the version of each settled hour of the range into which nothing came since."""
+    rows = store.query(
+        """SELECT toUnixTimestamp(hour), newest FROM (
+            SELECT hour, max(version) AS newest, argMax(covers, version) AS covered FROM settled_hours
+            WHERE hour >= toStartOfHour(fromUnixTimestamp64Nano({start:Int64}, 'UTC')) AND hour < fromUnixTimestamp64Nano({end:Int64}, 'UTC')
+            GROUP BY hour
+        ) AS settled LEFT JOIN (
+            SELECT hour, max(received_at) AS touched FROM touched_hours
+            WHERE hour >= toStartOfHour(fromUnixTimestamp64Nano({start:Int64}, 'UTC')) AND hour < fromUnixTimestamp64Nano({end:Int64}, 'UTC')
+            GROUP BY hour
+        ) AS news USING hour
+        WHERE news.touched <= settled.covered""",
+        {"start": start, "end": end},
+    )
+    return {hour * 10**9: version for hour, version in rows}
+
+
+def _complement(start: int, end: int, covered: list[Interval]) -> tuple[Interval, ...]:
+    gaps, at = [], start
+    for low, high in covered:
+        if low > at:
+            gaps.append((at, low))
+        at = max(at, high)
+    if at < end:
+        gaps.append((at, end))
+    return tuple(gaps)

@@ -1,0 +1,102 @@
+"""Invocations merged from their witnesses: SQL that the other queries select from.
+
+A witness is the function (its span), the platform (start, report, done, fault) or a throttled caller. They come in any order, late
+and twice, each reckons the start of the invocation, and they agree within SLACK. So a range is read with SLACK on both sides, merged by
+(function, request_id), and only then cut: whatever range is asked for, an invocation has one start and lies in one of two
+neighbouring ranges.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from faasight_store import prices
+from faasight_store.times import MINUTE
+
+# AWS ends every invocation after 15 minutes, so no two witnesses are further apart, give or take a clock.
+SLACK_NS = 16 * MINUTE
+LOST_NS = 15 * MINUTE  # started, never ended: longer than any invocation may run
+
+Interval = tuple[int, int]  # [start, end) in ns
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A piece of SQL with its parameters."""
+
+    text: str
+    parameters: dict[str, Any]
+
+
+_MERGE = """
+    SELECT
+        fact.function AS function,
+        any(fact.request_id) AS request_id,
+        fact.witness IN ('throttle', 'caller') AS never_ran,
+        min((fact.witness, fact.ts)).2 AS start,
+        max(fact.outcome) AS gravest,
+        multiIf(never_ran, 'throttled', gravest != '', toString(gravest),
+                start < now64(9) - toIntervalNanosecond({lost_ns:Int64}), 'lost', 'running') AS outcome,
+        if(maxIf(fact.environment, fact.witness = 'function') != '', maxIf(fact.environment, fact.witness = 'function'),
+           if(max(fact.environment) != '', max(fact.environment), 'default')) AS environment,
+        max(fact.version) AS version,
+        max(fact.region) AS region,
+        max(fact.architecture) AS architecture,
+        max(fact.provider) AS provider,
+        if(countIf(fact.witness = 'function') > 0, maxIf(fact.trace_id, fact.witness = 'function'), max(fact.trace_id)) AS trace_id,
+        max(fact.trigger) AS trigger,
+        max(fact.source_kind) AS source_kind,
+        max(fact.source_name) AS source_name,
+        max(fact.attempt) AS attempt,
+        max(fact.queue_wait_ms) AS queue_wait_ms,
+        max(fact.timeout_ms) AS timeout_ms,
+        coalesce(maxIf(fact.duration_ms, fact.witness = 'report'), maxIf(fact.duration_ms, fact.witness = 'done'), max(fact.duration_ms)) AS duration_ms,
+        coalesce(maxIf(fact.init_ms, fact.witness = 'report'), max(fact.init_ms)) AS init_ms,
+        max(fact.init_type) AS init_type,
+        if(countIf(fact.witness = 'function') > 0, max(fact.cold_start), ifNull(max(fact.init_ms), 0) > 0) AS cold_start,
+        max(fact.billed_ms) AS billed_ms,
+        coalesce(maxIf(fact.memory_mb, fact.witness = 'report'), max(fact.memory_mb)) AS memory_mb,
+        coalesce(maxIf(fact.memory_used_mb, fact.witness = 'report'), max(fact.memory_used_mb)) AS memory_used_mb,
+        minIf((fact.witness, fact.error_type), fact.error_type != '').2 AS error_type,
+        max(fact.error_message) AS error_message,
+        if(never_ran, greatest(uniqExactIf(fact.ts, fact.witness = 'throttle'), uniqExactIf(fact.ts, fact.witness = 'caller')), 0) AS throttles,
+        if(never_ran OR outcome = 'running' OR provider NOT IN ('aws', '') OR memory_mb IS NULL, 0,
+           {usd_request:Float64}
+           + ifNull(coalesce(billed_ms, ceil(duration_ms + ifNull(init_ms, 0))), 0) / 1000 * ifNull(memory_mb, 0) / 1024
+             * if(architecture = 'arm64', {usd_gb_second_arm:Float64}, {usd_gb_second_x86:Float64})) AS cost_usd
+    FROM (SELECT *, invocation FROM invocation_facts WHERE %(read)s) AS fact
+    GROUP BY function, fact.invocation, never_ran
+    HAVING outcome != 'running' AND %(keep)s
+"""
+
+
+def merged(intervals: Sequence[Interval], *, function: str = "", environment: str = "", where: str = "") -> Sql:
+    """Return a sub-select of the invocations that start in one of the intervals; `where` narrows the facts that are read.
+
+    Those that still run are no part of it: they are counted when they end, or are lost.
+    """
+    parameters: dict[str, Any] = {"lost_ns": LOST_NS, **prices.parameters()}
+    read, keep = [], []
+    for i, (start, end) in enumerate(intervals):
+        parameters |= {
+            f"from_{i}": start,
+            f"to_{i}": end,
+            f"read_from_{i}": start - SLACK_NS,
+            f"read_to_{i}": end + SLACK_NS,
+        }
+        read.append(_between("ts", f"read_from_{i}", f"read_to_{i}"))
+        keep.append(_between("start", f"from_{i}", f"to_{i}"))
+    reads, keeps = [f"({' OR '.join(read) or '0'})"], [f"({' OR '.join(keep) or '0'})"]
+    if function:
+        parameters["function"] = function
+        reads.append("function = {function:String}")
+    if environment:
+        parameters["environment"] = environment
+        keeps.append("environment = {environment:String}")
+    if where:
+        reads.append(f"({where})")
+    return Sql(f"({_MERGE % {'read': ' AND '.join(reads), 'keep': ' AND '.join(keeps)}})", parameters)
+
+
+def _between(column: str, start: str, end: str) -> str:
+    return f"({column} >= fromUnixTimestamp64Nano({{{start}:Int64}}, 'UTC') AND {column} < fromUnixTimestamp64Nano({{{end}:Int64}}, 'UTC'))"

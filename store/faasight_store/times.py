@@ -1,0 +1,19 @@
+"""Times between Python, where they are aware and in UTC, and the engine, where they are ns since the epoch."""
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MINUTE = 60_000_000_000
+HOUR = 60 * MINUTE
+
+
+def to_ns(moment: datetime) -> int:
+    """Return ns since the epoch; exact, unlike `timestamp()`. Raises ValueError for a naive time."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone; give an aware time, such as datetime.now(UTC)")
+    return (moment - EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def from_ns(ns: int) -> datetime:
+    """Return the time, rounded down to a microsecond."""
+    return EPOCH + timedelta(microseconds=ns // 1000)

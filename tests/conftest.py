@@ -1,0 +1,60 @@
+"""Fixtures for all rooms: a fresh, migrated store on the real engine, embedded and behind HTTP."""
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faasight_store import Store
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def embedded_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the one directory that this process opens: chDB allows one a process."""
+    return tmp_path_factory.mktemp("chdb")
+
+
+@pytest.fixture(scope="session")
+def clickhouse_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Run the HTTP interface before an engine of its own, for the whole session."""
+    script = Path(__file__).parent / "support" / "clickhouse_http.py"
+    command = [sys.executable, str(script), "--path", str(tmp_path_factory.mktemp("clickhouse"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()
+        assert port, "the ClickHouse HTTP interface did not start"
+        yield int(port)
+        process.terminate()
+
+
+@pytest.fixture(scope="session")
+def embedded_engine(embedded_directory: Path) -> Iterator[Store]:
+    """Keep the engine open between tests, or each would start it anew."""
+    with Store.open(f"chdb://{embedded_directory}?database=keep_open") as store:
+        yield store
+
+
+@pytest.fixture
+def embedded_dsn(embedded_engine: Store, embedded_directory: Path) -> str:
+    """Return the address of a new database in this process."""
+    return f"chdb://{embedded_directory}?database=test_{next(_numbers)}"
+
+
+@pytest.fixture
+def server_dsn(clickhouse_port: int) -> str:
+    """Return the address of a new database behind HTTP."""
+    return f"clickhouse://127.0.0.1:{clickhouse_port}/test_{next(_numbers)}"
+
+
+@pytest.fixture(params=["embedded", "server"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """Return a fresh, migrated store, once embedded and once behind HTTP."""
+    with Store.open(request.getfixturevalue(f"{request.param}_dsn")) as opened:
+        opened.migrate()
+        yield opened
+        opened.command(f"DROP DATABASE `{opened.dsn.database}` SYNC")
