@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 Edge = tuple[str, str]
 Neighbours = Mapping[str, Sequence[str]]
@@ -43,7 +44,7 @@ class Spacing:
     lane: float = 26
 
 
-def layered(nodes: Iterable[str], edges: Iterable[Edge], spacing: Spacing = Spacing()) -> Layout:  # noqa: B008 - frozen
+def layered(nodes: Iterable[str], edges: Iterable[Edge], spacing: Spacing = Spacing()) -> Layout:
     """Place nodes. Edges may form cycles; edges to itself or to unknown nodes do not matter."""
     known = sorted(set(nodes))
     members = set(known)
@@ -86,7 +87,7 @@ class _Graph:
         if chain:
             self.chains[source, target] = chain
         stops = [source, *chain, target]
-        for left, right in zip(stops, stops[1:], strict=False):
+        for left, right in pairwise(stops):
             self.after[left].append(right)
             self.before[right].append(left)
 
@@ -97,7 +98,7 @@ class _Graph:
             neighbours, columns = self._direction(sweep)
             for column in columns:
                 wish = {name: _mean([rank[other] for other in neighbours[name]], rank[name]) for name in column}
-                column.sort(key=lambda name: (wish[name], name))  # noqa: B023 - used at once
+                column.sort(key=lambda name: (wish[name], name))
                 middle = (len(column) - 1) / 2
                 rank.update((name, i - middle) for i, name in enumerate(column))
 

@@ -1,6 +1,7 @@
 """A stored trace as OTLP/JSON, to paste into any tool that reads it."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from faasight_store.types import Span, Trace
@@ -62,5 +63,5 @@ def _without_empty(pairs: Iterable[tuple[str, Any]]) -> Json:
     return {name: value for name, value in pairs if value not in ("", [], 0)}
 
 
-def _ns(moment: Any) -> int:
+def _ns(moment: datetime) -> int:
     return int(moment.timestamp()) * _NS + moment.microsecond * 1000

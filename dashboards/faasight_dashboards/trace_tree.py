@@ -32,7 +32,7 @@ class Tree:
 def tree(spans: Sequence[Span]) -> Tree:
     """Return how spans hang together: below their parent, else below the first span they link to.
 
-    So the work of a queue's consumer stands below the sending. Spans that claim to be their own ancestors are cut apart.
+    So the work of a queue's consumer stands below the sending. Spans that are their own ancestors are cut apart.
     """
     index = {(span.trace_id, span.span_id): i for i, span in reversed(list(enumerate(spans)))}
     parents, linked = [], set()

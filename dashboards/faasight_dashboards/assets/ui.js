@@ -34,6 +34,33 @@ window.faasight = (() => {
     return `${(value / 3600000).toFixed(1)} h`;
   };
 
+  /** 1234567 as 1.23M. */
+  const number = value => {
+    if (value == null) return '–';
+    const size = Math.abs(value);
+    for (const [limit, unit] of [[1e9, 'B'], [1e6, 'M'], [1e3, 'k']]) {
+      if (size >= limit) return Number((value / limit).toPrecision(3)) + unit;
+    }
+    return size < 100 ? String(Number(value.toPrecision(3))) : value.toFixed(0);
+  };
+
+  /** A rate given per second, in the unit that reads best. */
+  const rate = perSecond => {
+    for (const [factor, unit] of [[1, 's'], [60, 'min'], [3600, 'h']]) {
+      if (perSecond * factor >= 1) return `${number(perSecond * factor)}/${unit}`;
+    }
+    return perSecond ? `${number(perSecond * 86400)}/d` : '0/s';
+  };
+
+  /** US dollars, with enough digits for small ones to say something. */
+  const usd = value => {
+    if (value == null) return '–';
+    if (value === 0) return '$0';
+    if (value >= 1000) return `$${Math.round(value).toLocaleString('en')}`;
+    if (value >= 0.1) return `$${value.toFixed(2)}`;
+    return value >= 0.001 ? `$${value.toFixed(4)}` : `$${Number(value.toPrecision(2)).toFixed(7).replace(/0+$/, '')}`;
+  };
+
   /** Say something short at the bottom of the screen. */
   const toast = text => {
     let box = document.getElementById('toast');
@@ -52,5 +79,5 @@ window.faasight = (() => {
   /** What a clientside callback answers to change nothing; Dash brings it after our scripts. */
   const noUpdate = () => window.dash_clientside.no_update;
 
-  return { noUpdate, params, setParams, go, setProps, ms, toast };
+  return { noUpdate, params, setParams, go, setProps, ms, number, rate, usd, toast };
 })();

@@ -1,6 +1,7 @@
-"""The invocation map as the browser draws it (assets/clientside/map.js): placed nodes, routed edges, figures in words."""
+"""The invocation map as the browser draws it (assets/clientside/map.js): places, routes, figures in words."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from faasight_store.types import InvocationMap, MapEdge, MapNode
@@ -20,7 +21,7 @@ Drawing = dict[str, list[dict[str, Any]]]
 
 
 def drawing(invocation_map: InvocationMap, seconds: float) -> Drawing:
-    """Return `{"nodes": [...], "edges": [...]}` of a map over so many seconds; the same graph is always placed alike."""
+    """Return `{"nodes": [...], "edges": [...]}` of a map over so many seconds."""
     nodes = {node.id: node for node in invocation_map.nodes}
     edges = [edge for edge in invocation_map.edges if edge.source in nodes and edge.target in nodes]
     layout = layered(nodes, [(edge.source, edge.target) for edge in edges])
@@ -117,7 +118,7 @@ def _calls_into(edges: Sequence[MapEdge]) -> dict[str, int]:
 
 
 def _route(stops: Sequence[Point]) -> dict[str, Any]:
-    """Return the control points of an edge, relative to the line from its first to its last stop as Cytoscape wants them.
+    """Return the control points of an edge, relative to the line between its ends as Cytoscape wants them.
 
     Each hop leaves and arrives level, through two control points in the middle of the gap.
     """
@@ -125,7 +126,7 @@ def _route(stops: Sequence[Point]) -> dict[str, Any]:
     if target.x <= source.x:
         return {"weights": [0.5], "distances": [_BACK_BOW], "leaves": "outside-to-node", "enters": "outside-to-node"}
     controls: list[Point] = []
-    for left, right in zip(stops, stops[1:], strict=False):
+    for left, right in pairwise(stops):
         middle = (left.x + right.x) / 2
         controls += [Point(middle, left.y), Point(middle, right.y)]
     along = [_relative(point, source, target) for point in controls]

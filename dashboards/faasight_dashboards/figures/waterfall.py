@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from faasight_store.types import LogRow, Span, Trace
@@ -143,7 +144,7 @@ class _Columns:
         return known.setdefault(text, len(known))
 
 
-def _ns(moment: Any) -> int:
+def _ns(moment: datetime) -> int:
     return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
 
 

@@ -8,7 +8,7 @@ from dash import Dash, Output, html
 from dash.development.base_component import Component
 from faasight_store.queries import alerts
 
-from faasight_dashboards.components import card, empty, slot
+from faasight_dashboards.components import aria, card, empty, slot
 from faasight_dashboards.data import ask
 from faasight_dashboards.live import live
 from faasight_dashboards.router import Page
@@ -19,7 +19,7 @@ from faasight_dashboards.views.grid import OPTIONS
 SHOWN = 200
 
 
-def layout(**_: Any) -> Component:
+def layout(**_: str) -> Component:
     """Return the page."""
     return html.Div(
         [
@@ -27,7 +27,7 @@ def layout(**_: Any) -> Component:
             html.Section(
                 slot("alerts-active", 120),
                 className="alerts-active",
-                **{"aria-live": "polite", "aria-label": "Active alerts"},
+                **aria(live="polite", label="Active alerts"),
             ),
             card(
                 "History",

@@ -4,17 +4,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html
+from dash import Dash, Input, Output, State, ctx, dcc, html
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 from faasight_store import QueryError
 from faasight_store.queries import logs
 
-from faasight_dashboards.components import card, chart, chart_id, icon, legend
+from faasight_dashboards.components import aria, card, chart, chart_id, icon, legend
 from faasight_dashboards.data import ask, context
 from faasight_dashboards.figures.base import Figure
 from faasight_dashboards.figures.log_volume import LEGEND, log_volume
-from faasight_dashboards.live import live
+from faasight_dashboards.live import clientside, live
 from faasight_dashboards.router import Page
 from faasight_dashboards.scope import View, view
 from faasight_dashboards.views.log_lines import comma_separated, lines, ndjson
@@ -29,7 +29,7 @@ _EXAMPLE = 'level:error   function:pay*   duration_ms:>500   "timed out"'
 _TAIL_KEPT_S = 0.5  # viewers of the same tail share one query
 
 
-def layout(q: str = "", **_: Any) -> Component:
+def layout(q: str = "", **_: str) -> Component:
     """Return the page; `q` is the query to begin with."""
     return html.Div(
         [
@@ -42,7 +42,7 @@ def layout(q: str = "", **_: Any) -> Component:
                 leftSection=icon("search"),
                 rightSection=html.Span("/", className="kbd"),
                 className="logs-query",
-                **{"aria-label": "Log query", "spellCheck": "false"},
+                **aria(label="Log query"),
             ),
             html.Div(id="logs-error"),
             card(
@@ -109,25 +109,23 @@ def register(app: Dash) -> None:
 
 def _register_browser(app: Dash) -> None:
     query = Input("logs-query", "value")
-    app.clientside_callback(ClientsideFunction("logs", "show"), Output("log-list", "id"), Input("logs-rows", "data"))
-    app.clientside_callback(
-        ClientsideFunction("logs", "keep"), Output("logs-query", "id"), query, prevent_initial_call=True
-    )
-    app.clientside_callback(
-        ClientsideFunction("logs", "toggle"),
+    clientside(app, "logs", "show", Output("log-list", "id"), Input("logs-rows", "data"))
+    clientside(app, "logs", "keep", Output("logs-query", "id"), query, first=False)
+    clientside(
+        app,
+        "logs",
+        "toggle",
         Output("logs-poll", "disabled"),
         Output("logs-cursor", "data"),
         Output("logs-tail", "className"),
         Output("logs-tail-label", "children"),
         Input("logs-tail", "n_clicks"),
         State("logs-poll", "disabled"),
-        prevent_initial_call=True,
+        first=False,
     )
     cursor = Output("logs-cursor", "data", allow_duplicate=True)
-    app.clientside_callback(ClientsideFunction("logs", "restart"), cursor, query, prevent_initial_call=True)
-    app.clientside_callback(
-        ClientsideFunction("logs", "push"), cursor, Input("logs-news", "data"), prevent_initial_call=True
-    )
+    clientside(app, "logs", "restart", cursor, query, first=False)
+    clientside(app, "logs", "push", cursor, Input("logs-news", "data"), first=False)
 
 
 def _rows(look: View, query: str | None) -> list[dict[str, Any]]:

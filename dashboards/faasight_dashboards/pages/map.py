@@ -1,22 +1,20 @@
 """Invocation map: who calls whom, how often, and where it hurts."""
 
-from typing import Any
-
 import dash_cytoscape as cyto
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+from dash import Dash, Input, Output, State, dcc, html
 from dash.development.base_component import Component
 from faasight_store.queries.map import invocation_map
 
-from faasight_dashboards.components import empty, icon
+from faasight_dashboards.components import aria, empty, icon
 from faasight_dashboards.data import ask
 from faasight_dashboards.figures.map import Drawing, drawing
-from faasight_dashboards.live import live
+from faasight_dashboards.live import clientside, live
 from faasight_dashboards.router import Page
 from faasight_dashboards.scope import View
 from faasight_dashboards.views.map_panel import counts, hint, panel
 
 
-def layout(node: str = "", **_: Any) -> Component:
+def layout(node: str = "", **_: str) -> Component:
     """Return the page; `node` is the id of the node or edge to choose at first."""
     return html.Div(
         [
@@ -41,10 +39,10 @@ def layout(node: str = "", **_: Any) -> Component:
             html.Div(
                 [
                     html.Section(
-                        _graph(), className="card map-card", **{"aria-label": "Map of functions and what they call"}
+                        _graph(), className="card map-card", **aria(label="Map of functions and what they call")
                     ),
                     html.Div(id="map-empty", className="map-empty"),
-                    html.Aside(hint(), className="card map-panel", id="map-panel", **{"aria-live": "polite"}),
+                    html.Aside(hint(), className="card map-panel", id="map-panel", **aria(live="polite")),
                 ],
                 className="map-stage",
             ),
@@ -78,8 +76,10 @@ def register(app: Dash) -> None:
     live(app, Output("map-drawing", "data"), _drawing)
     live(app, [Output("map-count", "children"), Output("map-empty", "children")], _count)
     live(app, Output("map-panel", "children"), _panel, Input("map-chosen", "data"))
-    app.clientside_callback(
-        ClientsideFunction("map", "draw"),
+    clientside(
+        app,
+        "map",
+        "draw",
         Output("map-graph", "elements"),
         Output("map-graph", "stylesheet"),
         Input("map-drawing", "data"),
@@ -87,20 +87,24 @@ def register(app: Dash) -> None:
         Input("map-only-errors", "data"),
         State("map-chosen", "data"),
     )
-    app.clientside_callback(
-        ClientsideFunction("map", "toggle"),
+    clientside(
+        app,
+        "map",
+        "toggle",
         Output("map-only-errors", "data"),
         Output("map-errors", "className"),
         Input("map-errors", "n_clicks"),
         State("map-only-errors", "data"),
-        prevent_initial_call=True,
+        first=False,
     )
     for name in ("fit", "png"):
-        app.clientside_callback(
-            ClientsideFunction("map", name),
+        clientside(
+            app,
+            "map",
+            name,
             Output(f"map-{name}", "id"),
             Input(f"map-{name}", "n_clicks"),
-            prevent_initial_call=True,
+            first=False,
         )
 
 

@@ -1,19 +1,19 @@
 """Trace: one request on its whole way, over queues too."""
 
 import re
-from typing import Any, cast
+from typing import cast
 
 import dash_mantine_components as dmc
 import orjson
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, State, dcc, html
 from dash.development.base_component import Component
 from faasight_store.queries import traces
 from faasight_store.types import Trace
 
-from faasight_dashboards.components import empty, icon, slot
+from faasight_dashboards.components import aria, empty, icon, slot
 from faasight_dashboards.data import context
 from faasight_dashboards.figures.waterfall import Columns, waterfall
-from faasight_dashboards.live import live
+from faasight_dashboards.live import clientside, live
 from faasight_dashboards.otlp_json import otlp_json
 from faasight_dashboards.router import Page
 from faasight_dashboards.scope import View
@@ -24,7 +24,7 @@ _KEPT_S = 15.0  # a trace of 10,000 spans is read once for head, waterfall and p
 _ID = re.compile(r"[0-9a-fA-F]{32}")
 
 
-def layout(trace_id: str, span: str = "", **_: Any) -> Component:
+def layout(trace_id: str, span: str = "", **_: str) -> Component:
     """Return the page of a trace; `span` is the id of the one to choose at first."""
     if not _ID.fullmatch(trace_id):
         return empty(
@@ -38,9 +38,9 @@ def layout(trace_id: str, span: str = "", **_: Any) -> Component:
                     html.Section(
                         html.Div(id="waterfall", className="wf"),
                         className="card trace-card",
-                        **{"aria-label": "Waterfall"},
+                        **aria(label="Waterfall"),
                     ),
-                    html.Aside(id="trace-panel", className="card trace-side", **{"aria-live": "polite"}),
+                    html.Aside(id="trace-panel", className="card trace-side", **aria(live="polite")),
                 ],
                 className="trace-body",
             ),
@@ -55,14 +55,14 @@ def layout(trace_id: str, span: str = "", **_: Any) -> Component:
 
 def _tools() -> list[Component]:
     return [
-        html.Span(id="trace-found", **{"aria-live": "polite"}),
+        html.Span(id="trace-found", **aria(live="polite")),
         dmc.TextInput(
             id="trace-find",
             placeholder="Find",
             className="trace-find",
             leftSection=icon("search"),
             rightSection=html.Span("/", className="kbd"),
-            **{"aria-label": "Find spans and log lines; Enter goes to the next"},
+            **aria(label="Find spans and log lines; Enter goes to the next"),
         ),
         html.Button(
             [icon("scroll-text"), "Logs"], className="pill on", id="trace-logs", title="Show log lines in their place"
@@ -84,20 +84,22 @@ def register(app: Dash) -> None:
         State("trace-id", "data"),
         prevent_initial_call=True,
     )(_otlp)
-    app.clientside_callback(
-        ClientsideFunction("trace", "mount"), Output("waterfall", "id"), Input("trace-columns", "data")
-    )
-    app.clientside_callback(
-        ClientsideFunction("trace", "copy"),
+    clientside(app, "trace", "mount", Output("waterfall", "id"), Input("trace-columns", "data"))
+    clientside(
+        app,
+        "trace",
+        "copy",
         Output("trace-copy", "id"),
         Input("trace-otlp", "data"),
-        prevent_initial_call=True,
+        first=False,
     )
-    app.clientside_callback(
-        ClientsideFunction("trace", "logs"),
+    clientside(
+        app,
+        "trace",
+        "logs",
         Output("trace-logs", "className"),
         Input("trace-logs", "n_clicks"),
-        prevent_initial_call=True,
+        first=False,
     )
 
 
@@ -127,9 +129,9 @@ def _panel(view: View, span: str, trace_id: str) -> Component | None:
     return panel(found, span, view.zone) if found else None
 
 
-def _otlp(_clicks: int | None, trace_id: str) -> Any:
+def _otlp(_clicks: int | None, trace_id: str) -> str | None:
     found = _trace(trace_id)
-    return orjson.dumps(otlp_json(found), option=orjson.OPT_INDENT_2).decode() if found else no_update
+    return orjson.dumps(otlp_json(found), option=orjson.OPT_INDENT_2).decode() if found else None
 
 
 PAGE = Page("/traces/<trace_id>", "Trace", layout, register)

@@ -4,13 +4,13 @@ from typing import Any
 
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, Output, dcc, html
+from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
 from faasight_store.queries import functions, traces
 
-from faasight_dashboards.components import empty, icon
+from faasight_dashboards.components import aria, empty, icon
 from faasight_dashboards.data import ask
-from faasight_dashboards.live import live
+from faasight_dashboards.live import clientside, live
 from faasight_dashboards.router import Page
 from faasight_dashboards.scope import View
 from faasight_dashboards.views.grid import OPTIONS
@@ -22,7 +22,7 @@ ANY = "*"  # a select has no empty value
 Row = dict[str, Any]
 
 
-def layout(function: str = "", errors: str = "", cold: str = "", min_ms: str = "", **_: Any) -> Component:
+def layout(function: str = "", errors: str = "", cold: str = "", min_ms: str = "", **_: str) -> Component:
     """Return the page; the parameters are the filters to begin with."""
     chosen = [name for name, on in (("errors", errors), ("cold", cold)) if on]
     return html.Div(
@@ -53,7 +53,7 @@ def _id_box() -> Component:
         className="trace-id-box",
         leftSection=icon("search"),
         rightSection=html.Span("/", className="kbd"),
-        **{"aria-label": "Trace id"},
+        **aria(label="Trace id"),
     )
 
 
@@ -71,7 +71,7 @@ def _filters(function: str, chosen: list[str], min_ms: str) -> list[Component]:
             size="xs",
             w=220,
             leftSection=icon("square-function"),
-            **{"aria-label": "Function"},
+            **aria(label="Function"),
         ),
         dmc.ChipGroup(
             [
@@ -93,7 +93,7 @@ def _filters(function: str, chosen: list[str], min_ms: str) -> list[Component]:
             placeholder="any duration",
             leftSection=icon("timer"),
             suffix=" ms or more",
-            **{"aria-label": "Shortest duration in milliseconds"},
+            **aria(label="Shortest duration in milliseconds"),
         ),
     ]
 
@@ -117,9 +117,7 @@ def register(app: Dash) -> None:
     live(app, Output("traces-grid", "rowData"), _rows, *filters)
     live(app, [Output("traces-count", "children"), Output("traces-empty", "children")], _count, *filters)
     live(app, Output("traces-function", "data"), _functions, Input("traces-function", "value"))
-    app.clientside_callback(
-        ClientsideFunction("traces", "keep"), Output("traces-kept", "data"), *filters, prevent_initial_call=True
-    )
+    clientside(app, "traces", "keep", Output("traces-kept", "data"), *filters, first=False)
 
 
 def _find(look: View, function: str | None, chosen: list[str] | None, min_ms: float | str | None) -> list[Row]:

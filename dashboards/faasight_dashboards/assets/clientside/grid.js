@@ -6,18 +6,7 @@
     h('b', { className: wide ? 'wide' : '' }, text),
     h('u', null, h('i', { style: { width: `${Math.max(0, Math.min(100, 100 * share))}%`, background: color } })));
 
-  const rate = perSecond => {
-    for (const [factor, unit] of [[1, 's'], [60, 'min'], [3600, 'h']]) {
-      if (perSecond * factor >= 1) return `${d3.format('.3~s')(perSecond * factor)}/${unit}`;
-    }
-    return perSecond ? `${d3.format('.3~r')(perSecond * 86400)}/d` : '0/s';
-  };
-  const usd = value => {
-    if (!value) return '$0';
-    if (value >= 1000) return d3.format('$,.0f')(value);
-    return value >= 0.1 ? d3.format('$,.2f')(value) : value >= 0.001 ? d3.format('$.4f')(value) : d3.format('$.2~r')(value);
-  };
-  window.dashAgGridFunctions = Object.assign(window.dashAgGridFunctions || {}, { fmtMs: faasight.ms, fmtRate: rate, fmtUsd: usd });
+  window.dashAgGridFunctions = Object.assign(window.dashAgGridFunctions || {}, { fmtMs: faasight.ms, fmtRate: faasight.rate, fmtUsd: faasight.usd, fmtCount: value => value.toLocaleString('en') });
 
   const W = 120;
   const H = 24;

@@ -1,122 +1,148 @@
-/* How the invocation map looks: node cards as SVG images, and the stylesheet. Cytoscape draws on a canvas and knows no
-   var(), so colours are read from the page's theme each time it changes. */
+/* How the invocation map looks: node cards as pictures, and the stylesheet. Cytoscape draws on a canvas and knows no
+   var(), so colours are read from the page's theme each time it changes. Cards are drawn on a canvas too: an SVG image
+   sees none of the page's fonts. */
 (() => {
-  const FONT = "Inter, 'Inter Variable', system-ui, 'Helvetica Neue', Arial, sans-serif"; // an image sees installed fonts only
+  const FONT = '"Inter Variable", Inter, system-ui, sans-serif';
   const CARD = { width: 192, height: 52, text: 46, padding: 12 };
+  const TITLE = '600 13px';
+  const DETAIL = '10.5px';
+  const SHARP = 3;
+  const SHARP_WHEN_MANY = 2;
+  const MANY = 80; // nodes
   const RING = { x: 24, y: 26, radius: 15 };
 
   /* Strokes in a box of 24 by 24, and a colour that reads on both backgrounds. */
   const KINDS = {
-    function: { color: "#7c6cf2", path: "M9 17c2 0 2.8-1 2.8-2.8V10c0-2 1-3.3 3.2-3M9 11.2h5.7" },
-    api: { color: "#3d8bfd", path: "M4.5 12h15M12 4.5c3 3.4 3 11.6 0 15M12 4.5c-3 3.4-3 11.6 0 15" },
-    url: { color: "#3d8bfd", path: "M10 14a4 4 0 0 0 5.7 0l2.6-2.6a4 4 0 0 0-5.7-5.7L11.5 6.8M14 10a4 4 0 0 0-5.7 0L5.7 12.6a4 4 0 0 0 5.7 5.7l1.1-1.1" },
-    queue: { color: "#d98a04", path: "M5 7.5h14M5 12h14M5 16.5h9" },
-    topic: { color: "#d6409f", path: "M5 10v4l11 4.5V5.5zM8 15v3.5h3" },
-    stream: { color: "#d98a04", path: "M4 9c3-3 5 3 8 0s5 3 8 0M4 15c3-3 5 3 8 0s5 3 8 0" },
-    table: { color: "#0e99ab", path: "M5 6.5h14v11H5zM5 11h14M10.5 6.5v11" },
-    bucket: { color: "#2a9d68", path: "M5 7h14l-2 11.5H7z" },
-    schedule: { color: "#7d8699", path: "M12 7v5.2l3.4 2" },
-    bus: { color: "#d6409f", path: "M4 12h16M8 7v5M16 7v5M12 12v5" },
-    workflow: { color: "#7c6cf2", path: "M5 5.5h5.5V11H5zM13.5 13H19v5.5h-5.5zM7.7 11v5h5.8" },
-    external: { color: "#7d8699", path: "M7.5 16.5l9-9M9 7.5h7.5V15" },
+    function: { color: '#7c6cf2', path: 'M9 17c2 0 2.8-1 2.8-2.8V10c0-2 1-3.3 3.2-3M9 11.2h5.7' },
+    api: { color: '#3d8bfd', path: 'M4.5 12h15M12 4.5c3 3.4 3 11.6 0 15M12 4.5c-3 3.4-3 11.6 0 15' },
+    url: { color: '#3d8bfd', path: 'M10 14a4 4 0 0 0 5.7 0l2.6-2.6a4 4 0 0 0-5.7-5.7L11.5 6.8M14 10a4 4 0 0 0-5.7 0L5.7 12.6a4 4 0 0 0 5.7 5.7l1.1-1.1' },
+    queue: { color: '#d98a04', path: 'M5 7.5h14M5 12h14M5 16.5h9' },
+    topic: { color: '#d6409f', path: 'M5 10v4l11 4.5V5.5zM8 15v3.5h3' },
+    stream: { color: '#d98a04', path: 'M4 9c3-3 5 3 8 0s5 3 8 0M4 15c3-3 5 3 8 0s5 3 8 0' },
+    table: { color: '#0e99ab', path: 'M5 6.5h14v11H5zM5 11h14M10.5 6.5v11' },
+    bucket: { color: '#2a9d68', path: 'M5 7h14l-2 11.5H7z' },
+    schedule: { color: '#7d8699', path: 'M12 7v5.2l3.4 2' },
+    bus: { color: '#d6409f', path: 'M4 12h16M8 7v5M16 7v5M12 12v5' },
+    workflow: { color: '#7c6cf2', path: 'M5 5.5h5.5V11H5zM13.5 13H19v5.5h-5.5zM7.7 11v5h5.8' },
+    external: { color: '#7d8699', path: 'M7.5 16.5l9-9M9 7.5h7.5V15' },
   };
 
-  const escape = (text) => text.replace(/[<>&'"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+  const pencil = document.createElement('canvas').getContext('2d');
 
-  const pencil = document.createElement("canvas").getContext("2d");
-  function textWidth(text, font) {
+  const textWidth = (text, font) => {
     pencil.font = `${font} ${FONT}`;
     return pencil.measureText(text).width;
-  }
+  };
 
-  function shorten(text, font, width) {
+  const shorten = (text, font, width) => {
     if (textWidth(text, font) <= width) return text;
     let end = text.length;
     while (end > 1 && textWidth(`${text.slice(0, end)}…`, font) > width) end--;
     return `${text.slice(0, end)}…`;
-  }
+  };
 
   /* The colours of the theme in force. */
-  function theme() {
+  const theme = () => {
     const style = getComputedStyle(document.documentElement);
-    const read = (name) => style.getPropertyValue(name).trim();
+    const read = name => style.getPropertyValue(name).trim();
     return {
-      card: read("--panel"), ground: read("--panel2"), line: read("--line2"), text: read("--text"), muted: read("--muted"),
-      ok: read("--ok"), warn: read("--warn"), error: read("--err"), accent: read("--accent"),
+      card: read('--panel'), ground: read('--panel2'), line: read('--line2'), text: read('--text'), muted: read('--muted'),
+      ok: read('--ok'), warn: read('--warn'), error: read('--err'), accent: read('--accent'),
     };
-  }
+  };
 
-  function ring(node, colors) {
-    const circle = (color, width, extra = "") =>
-      `<circle cx='${RING.x}' cy='${RING.y}' r='${RING.radius}' fill='none' stroke='${color}' stroke-width='${width}'${extra}/>`;
-    if (node.kind !== "function") return circle(colors.line, 2.5);
-    if (!node.ill_share) return circle(colors.ok, 2.5);
-    const round = 2 * Math.PI * RING.radius, ill = Math.max(0.04, Math.min(1, node.ill_share)) * round;
-    const color = node.status === "warn" ? colors.warn : colors.error;
-    return circle(colors.ok, 2.5) +
-      circle(color, 3, ` stroke-dasharray='${ill.toFixed(1)} ${round.toFixed(1)}' transform='rotate(-90 ${RING.x} ${RING.y})'`);
-  }
+  const arc = (brush, color, width, share) => {
+    brush.beginPath();
+    brush.arc(RING.x, RING.y, RING.radius, -Math.PI / 2, (2 * share - 0.5) * Math.PI);
+    brush.strokeStyle = color;
+    brush.lineWidth = width;
+    brush.stroke();
+  };
 
-  /* {width, image} of a node's card. */
-  function card(node, colors) {
-    const title = "600 13px", detail = "10.5px", room = CARD.width - CARD.text - CARD.padding;
-    const label = shorten(node.label, title, room), sub = shorten(node.detail, detail, room);
-    const text = Math.max(textWidth(label, title), textWidth(sub, detail));
-    const width = node.kind === "function" ? CARD.width : Math.ceil(CARD.text + text + CARD.padding);
-    const { color, path } = KINDS[node.kind] || KINDS.external;
-    const alarm = node.status === "error" ? colors.error : colors.muted;
-    const svg =
-      `<svg xmlns='http://www.w3.org/2000/svg' width='${2 * width}' height='${2 * CARD.height}' viewBox='0 0 ${width} ${CARD.height}'>` +
-      ring(node, colors) +
-      `<path d='${path}' transform='translate(12 14)' fill='none' stroke='${color}' stroke-width='1.9' stroke-linecap='round' stroke-linejoin='round'/>` +
-      `<g font-family="${FONT}"><text x='${CARD.text}' y='23' font-size='13' font-weight='600' fill='${colors.text}'>${escape(label)}</text>` +
-      `<text x='${CARD.text}' y='39.5' font-size='10.5' fill='${alarm}'>${escape(sub)}</text></g></svg>`;
-    return { width, image: `data:image/svg+xml;utf8,${encodeURIComponent(svg)}` };
-  }
+  /* Health as a ring: what failed or was turned away covers the green. */
+  const drawRing = (brush, node, colors) => {
+    arc(brush, node.kind === 'function' ? colors.ok : colors.line, 2.5, 1);
+    if (node.ill_share) arc(brush, node.status === 'warn' ? colors.warn : colors.error, 3, Math.max(0.04, node.ill_share));
+  };
 
-  function stylesheet(colors) {
+  const drawIcon = (brush, kind) => {
+    const { color, path } = KINDS[kind] || KINDS.external;
+    brush.save();
+    brush.translate(RING.x - 12, RING.y - 12);
+    Object.assign(brush, { strokeStyle: color, lineWidth: 1.9, lineCap: 'round', lineJoin: 'round' });
+    brush.stroke(new Path2D(path));
+    brush.restore();
+  };
+
+  const write = (brush, text, y, font, color) => {
+    brush.font = `${font} ${FONT}`;
+    brush.fillStyle = color;
+    brush.fillText(text, CARD.text, y);
+  };
+
+  /** {width, image} of a node's card; `scale` is pixels for one of the card's. */
+  const card = (node, colors, scale) => {
+    const room = CARD.width - CARD.text - CARD.padding;
+    const label = shorten(node.label, TITLE, room);
+    const detail = shorten(node.detail, DETAIL, room);
+    const text = Math.max(textWidth(label, TITLE), textWidth(detail, DETAIL));
+    const width = node.kind === 'function' ? CARD.width : Math.ceil(CARD.text + text + CARD.padding);
+    const canvas = document.createElement('canvas');
+    canvas.width = width * scale;
+    canvas.height = CARD.height * scale;
+    const brush = canvas.getContext('2d');
+    brush.scale(scale, scale);
+    drawRing(brush, node, colors);
+    drawIcon(brush, node.kind);
+    write(brush, label, 23, TITLE, colors.text);
+    write(brush, detail, 39.5, DETAIL, node.status === 'error' ? colors.error : colors.muted);
+    return { width, image: canvas.toDataURL() };
+  };
+
+  const stylesheet = colors => {
     const rule = (selector, style) => ({ selector, style });
     const status = (name, color) => [
-      rule(`node[status="${name}"]`, { "border-color": color, "border-width": 1.8 }),
-      rule(`edge[status="${name}"]`, { "line-color": color, "target-arrow-color": color, color }),
+      rule(`node[status='${name}']`, { 'border-color': color, 'border-width': 1.8 }),
+      rule(`edge[status='${name}']`, { 'line-color': color, 'target-arrow-color': color, color }),
     ];
     return [
-      rule("node", {
-        shape: "round-rectangle", width: "data(width)", height: CARD.height, "background-color": colors.card,
-        "border-width": 1.2, "border-color": colors.line, "background-image": "data(image)", "background-fit": "cover",
-        "background-image-smoothing": "yes", "overlay-opacity": 0,
+      rule('node', {
+        shape: 'round-rectangle', width: 'data(width)', height: CARD.height, 'background-color': colors.card,
+        'border-width': 1.2, 'border-color': colors.line, 'background-image': 'data(image)', 'background-fit': 'cover',
+        'background-image-smoothing': 'yes', 'overlay-opacity': 0,
       }),
-      rule("edge", {
-        width: "data(thickness)", "curve-style": "unbundled-bezier", "edge-distances": "node-position",
-        "control-point-weights": "data(weights)", "control-point-distances": "data(distances)",
-        "source-endpoint": "data(leaves)", "target-endpoint": "data(enters)",
-        "line-color": colors.line, "target-arrow-color": colors.line, "target-arrow-shape": "triangle", "arrow-scale": 0.85,
-        "font-size": 10.5, "font-family": "Inter Variable, Inter, sans-serif", color: colors.muted,
-        "text-background-color": colors.ground, "text-background-opacity": 0.92, "text-background-padding": 2,
-        "min-zoomed-font-size": 6, "overlay-opacity": 0,
+      rule('edge', {
+        width: 'data(thickness)', 'curve-style': 'unbundled-bezier', 'edge-distances': 'node-position',
+        'control-point-weights': 'data(weights)', 'control-point-distances': 'data(distances)',
+        'source-endpoint': 'data(leaves)', 'target-endpoint': 'data(enters)',
+        'line-color': colors.line, 'target-arrow-color': colors.line, 'target-arrow-shape': 'triangle', 'arrow-scale': 0.85,
+        'font-size': 10.5, 'font-family': FONT, color: colors.muted,
+        'text-background-color': colors.ground, 'text-background-opacity': 0.92, 'text-background-padding': 2,
+        'min-zoomed-font-size': 6, 'overlay-opacity': 0,
       }),
-      rule("edge:loop", { "curve-style": "bezier", "source-endpoint": "outside-to-node", "target-endpoint": "outside-to-node" }),
-      rule("edge[?asynchronous]", { "line-style": "dashed", "line-dash-pattern": [7, 4] }),
-      ...status("warn", colors.warn),
-      ...status("error", colors.error),
-      rule("edge[?told], edge.map-told, edge.map-hot, edge:selected", { label: "data(label)", "z-index": 5 }),
-      rule("edge.map-hot, edge:selected", { "line-color": colors.accent, "target-arrow-color": colors.accent, color: colors.text }),
-      rule("node:selected", { "border-color": colors.accent, "border-width": 2.6 }),
-      rule(".map-dim", { opacity: 0.16 }),
+      rule('edge:loop', { 'curve-style': 'bezier', 'source-endpoint': 'outside-to-node', 'target-endpoint': 'outside-to-node' }),
+      rule('edge[?asynchronous]', { 'line-style': 'dashed', 'line-dash-pattern': [7, 4] }),
+      ...status('warn', colors.warn),
+      ...status('error', colors.error),
+      rule('edge[?told], edge.map-told, edge.map-hot, edge:selected', { label: 'data(label)', 'z-index': 5 }),
+      rule('edge.map-hot, edge:selected', { 'line-color': colors.accent, 'target-arrow-color': colors.accent, color: colors.text }),
+      rule('node:selected', { 'border-color': colors.accent, 'border-width': 2.6 }),
+      rule('.map-dim', { opacity: 0.16 }),
     ];
-  }
+  };
 
   /* Cytoscape elements in the theme's colours; `onlyErrors` leaves out what is well and not beside trouble. */
-  function elements(graph, colors, onlyErrors) {
-    const ill = (item) => item.status !== "ok";
-    const edges = graph.edges.filter((edge) => !onlyErrors || ill(edge));
-    const ends = new Set(edges.flatMap((edge) => [edge.source, edge.target]));
-    const nodes = graph.nodes.filter((node) => !onlyErrors || ill(node) || ends.has(node.id));
+  const elements = (graph, colors, onlyErrors) => {
+    const ill = item => item.status !== 'ok';
+    const edges = graph.edges.filter(edge => !onlyErrors || ill(edge));
+    const ends = new Set(edges.flatMap(edge => [edge.source, edge.target]));
+    const nodes = graph.nodes.filter(node => !onlyErrors || ill(node) || ends.has(node.id));
+    const scale = nodes.length > MANY ? SHARP_WHEN_MANY : SHARP;
     return [
-      ...nodes.map((node) => ({ data: { ...node, ...card(node, colors) }, position: { x: node.x, y: node.y } })),
-      ...edges.map((edge) => ({ data: edge })),
+      ...nodes.map(node => ({ data: { ...node, ...card(node, colors, scale) }, position: { x: node.x, y: node.y } })),
+      ...edges.map(edge => ({ data: edge })),
     ];
-  }
+  };
 
   faasight.mapStyle = { theme, stylesheet, elements };
 })();
