@@ -13,6 +13,7 @@ from faasight_alerts.evaluate import Cache, Labels, Measure, evaluate, labels_of
 from faasight_alerts.own import CHANNEL_FAILING, MOST_FAILURES, OWN_RULES, RULE_FAILING
 from faasight_alerts.record import Known, Writer
 from faasight_alerts.rule import Rule
+from faasight_alerts.slots import Progress
 from faasight_alerts.state import Instance, Look, Seen, settle, step
 
 log = structlog.get_logger("faasight.alerts")
@@ -23,8 +24,8 @@ _SLOTS_A_TICK = 20  # of one rule: catching up must not keep the lease from bein
 class _Draft:
     """The state as it will be once its rows are stored; thrown away if they are not."""
 
-    def __init__(self, done: Mapping[str, int], instances: Mapping[str, Known], writer: Writer) -> None:
-        self.done = dict(done)
+    def __init__(self, progress: Mapping[str, Progress], instances: Mapping[str, Known], writer: Writer) -> None:
+        self.progress = dict(progress)
         self.instances = dict(instances)
         self.rows: list[AlertChange] = []
         self._writer = writer
@@ -43,7 +44,7 @@ class _Draft:
         if change:
             row = self._writer.row(rule, labels, seen, after, change, len(self.rows))
             self.rows.append(row)
-        settled = seen.slot - rule.late_slots * rule.every_s > after.floor
+        settled = seen.slot - max(rule.late_slots, default=0) * rule.every_s > after.floor
         if after.resting and not after.history and settled:
             self.instances.pop(id_, None)  # nothing to remember
         else:
@@ -68,19 +69,19 @@ class Evaluator:
         self._measure = measure
         self._url = url
         self._channels = channels
-        self._done: dict[str, int] = {}
+        self._progress: dict[str, Progress] = {}
         self._instances: dict[str, Known] = {}
         self.failing: dict[str, int] = {}
 
     def load(self, lease: AlertLease, now: datetime) -> None:
         """Take over where the last evaluator stood. Raises what the store raises."""
         instances = record.known(stored.latest(self._store, now))
-        self._done, self._instances = record.restore(lease.checkpoint, instances)
+        self._progress, self._instances = record.restore(lease.checkpoint, instances)
 
     @property
     def checkpoint(self) -> str:
         """What the next evaluator must know beyond the stored changes."""
-        return record.checkpoint(self._done, self._instances)
+        return record.checkpoint(self._progress, self._instances)
 
     def run(self, epoch: int, now: datetime, refusing: Mapping[str, int], stopping: Callable[[], bool]) -> int:
         """Evaluate what is due and store what changed; return how many changes there were.
@@ -88,7 +89,7 @@ class Evaluator:
         `refusing` counts the failures in a row of each channel. Raises what the store raises on writing, and then
         nothing has changed here either.
         """
-        draft = _Draft(self._done, self._instances, Writer(epoch, now, self._url, self._channels))
+        draft = _Draft(self._progress, self._instances, Writer(epoch, now, self._url, self._channels))
         measure = Cache(self._measure)
         for rule in self._rules:
             if stopping():
@@ -97,20 +98,23 @@ class Evaluator:
         self._look_at_ourselves(draft, now, refusing)
         self._tidy(draft, now)
         stored.append(self._store, draft.rows)
-        self._done, self._instances = draft.done, draft.instances
+        self._progress, self._instances = draft.progress, draft.instances
         return len(draft.rows)
 
     def _evaluate(self, rule: Rule, draft: _Draft, measure: Cache, now: datetime) -> None:
-        for slot in slots.due(rule, draft.done.get(rule.id), now)[:_SLOTS_A_TICK]:
+        progress = draft.progress.get(rule.id)
+        due = slots.due(rule, progress, now)[:_SLOTS_A_TICK]
+        begun = progress.begun if progress else due[0]
+        for slot in due:
             try:
-                looks = evaluate(rule, slot, measure, draft.awake(rule.id))
+                looks = evaluate(rule, slot, measure, draft.awake(rule.id), begun)
             except Exception as error:  # noqa: BLE001 - one rule must not stop the others; the slot is tried again
                 self.failing[rule.id] = self.failing.get(rule.id, 0) + 1
                 log.warning("rule cannot be evaluated", rule=rule.id, failures=self.failing[rule.id], error=str(error))
                 return
             for labels, seen in sorted(looks.items()):
                 draft.see(rule, labels, seen)
-            draft.done[rule.id] = slot
+            draft.progress[rule.id] = Progress(begun, slot)
         self.failing.pop(rule.id, None)
 
     def _look_at_ourselves(self, draft: _Draft, now: datetime, refusing: Mapping[str, int]) -> None:

@@ -12,7 +12,7 @@ from faasight_alerts import units
 from faasight_alerts.evaluate import Labels, labels_of
 from faasight_alerts.message import Message, page_link
 from faasight_alerts.rule import Rule
-from faasight_alerts.slots import instant
+from faasight_alerts.slots import Progress, instant
 from faasight_alerts.state import Change, Instance, Seen, State
 
 
@@ -120,18 +120,18 @@ def message(row: AlertChange) -> Message:
     )
 
 
-def checkpoint(slots: Mapping[str, int], instances: Mapping[str, Known]) -> str:
+def checkpoint(progress: Mapping[str, Progress], instances: Mapping[str, Known]) -> str:
     """Return how far each rule came, and the histories that no row of a change holds."""
     kept = {
         id_: {"rule": found.rule_id, "labels": list(found.labels), "memory": remember(found.instance)}
         for id_, found in instances.items()
         if found.instance.history or not found.instance.resting
     }
-    return json.dumps({"slots": dict(slots), "instances": kept})
+    return json.dumps({"slots": {rule: [at.begun, at.done] for rule, at in progress.items()}, "instances": kept})
 
 
-def restore(text: str, instances: Mapping[str, Known]) -> tuple[dict[str, int], dict[str, Known]]:
-    """Return the slots and instances of a checkpoint, laid over those of the rows where it is the newer one."""
+def restore(text: str, instances: Mapping[str, Known]) -> tuple[dict[str, Progress], dict[str, Known]]:
+    """Return the progress and instances of a checkpoint, laid over those of the rows where it is the newer one."""
     saved = json.loads(text) if text else {"slots": {}, "instances": {}}
     merged = dict(instances)
     for id_, kept in saved["instances"].items():
@@ -140,4 +140,4 @@ def restore(text: str, instances: Mapping[str, Known]) -> tuple[dict[str, int], 
         if row is None or memory.slot > row.instance.slot:
             labels = tuple((name, value) for name, value in kept["labels"])
             merged[id_] = Known(kept["rule"], labels, memory, row.last if row else None)
-    return dict(saved["slots"]), merged
+    return {rule: Progress(*slots) for rule, slots in saved["slots"].items()}, merged

@@ -54,7 +54,7 @@ class Rule:
     window_s: int = 300
     every_s: int = 60
     delay_s: int = 15
-    late_s: int = 120  # each window is looked at once more this much later
+    late_s: tuple[int, ...] = (120, 960)  # each window is looked at again so much later; AWS ends all within 15 min
     needed: int = 1  # breaches ...
     of: int = 1  # ... among this many slots
     keep_firing_s: int = 300
@@ -81,9 +81,9 @@ class Rule:
         return f"{words} {self.breach.operator} {limit} over {units.span(self.window_s)}"
 
     @property
-    def late_slots(self) -> int:
-        """How many slots after the first look at a window the second one comes."""
-        return -(-self.late_s // self.every_s)
+    def late_slots(self) -> tuple[int, ...]:
+        """How many slots after the first look at a window the others come."""
+        return tuple(-(-seconds // self.every_s) for seconds in self.late_s)
 
     def recovered(self, value: float) -> bool:
         """Tell whether the value is clear of the limit, and of the recovery limit where there is one."""

@@ -100,6 +100,12 @@ def _positive(value: object) -> int:
     return seconds
 
 
+def _lates(value: object) -> tuple[int, ...]:
+    """Read one duration, a list of them, or 0 for no second look."""
+    seconds = [_seconds(item) for item in (value if isinstance(value, list) else [value])]
+    return tuple(sorted({item for item in seconds if item}))
+
+
 def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError("is no whole number from 0 up")
@@ -138,7 +144,7 @@ _PLAIN: Mapping[str, tuple[str, Callable[[object], Any]]] = {
     "window": ("window_s", _positive),
     "every": ("every_s", _positive),
     "delay": ("delay_s", _seconds),
-    "late": ("late_s", _seconds),
+    "late": ("late_s", _lates),
     "keep_firing_for": ("keep_firing_s", _seconds),
     "repeat": ("repeat_s", _seconds),
     "min_samples": ("min_samples", _count),

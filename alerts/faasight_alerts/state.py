@@ -39,7 +39,7 @@ class Seen:
     slot: int
     look: Look
     value: float = 0.0
-    late_breach: bool = False  # the older window, looked at again, holds a breach
+    late: tuple[int, ...] = ()  # so many slots ago a window held a breach, as is now seen
     reason: str = ""
 
 
@@ -86,16 +86,17 @@ def step(rule: Rule, before: Instance, seen: Seen) -> tuple[Instance, Change | N
 
 def _remember(rule: Rule, before: Instance, seen: Seen) -> int:
     """Shift the history to the new slot and write what was seen. Slots without a look hold no breach."""
-    length = rule.of + rule.late_slots
+    length = rule.of + max(rule.late_slots, default=0)
     shift = min((seen.slot - before.slot) // rule.every_s, length)
     history = before.history << shift | (seen.look is Look.BREACH)
-    if seen.late_breach and seen.slot - rule.late_slots * rule.every_s > before.floor:
-        history |= 1 << rule.late_slots
+    for ago in seen.late:
+        if seen.slot - ago * rule.every_s > before.floor:
+            history |= 1 << ago
     return history & ((1 << length) - 1)
 
 
 def _rise(rule: Rule, now: Instance, seen: Seen) -> tuple[Instance, Change | None]:
-    offsets = range(rule.late_slots + 1) if seen.late_breach else range(1)
+    offsets = range(max(seen.late, default=0) + 1)
     mask = (1 << rule.of) - 1
     held = next((i for i in offsets if (now.history >> i & mask).bit_count() >= rule.needed), None)
     if held is not None:

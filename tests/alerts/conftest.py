@@ -43,11 +43,11 @@ class SlackServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/services/{SECRET}"
 
     def titles(self) -> list[str]:
-        """The header of each accepted message."""
+        """Return the header of each accepted message."""
         return [body["blocks"][0]["text"]["text"] for body in self.accepted]
 
     def texts(self) -> str:
-        """All accepted messages, as one text to search."""
+        """Return all accepted messages as one text to search."""
         return "\n".join(json.dumps(body, ensure_ascii=False) for body in self.accepted)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -85,7 +85,7 @@ class _Webhook(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def slack() -> Iterator[SlackServer]:
-    """A Slack that says ok unless told otherwise."""
+    """Run a Slack that says ok unless told otherwise."""
     server = SlackServer()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -10,6 +10,13 @@ SIGNALS = ("invocations", "errors", "error_rate", "duration_p90_ms", "cost_usd",
 BASE = "rules: [{{name: a, signal: {signal}, levels: {{warning: '{limit}'}}{more}}}]"
 
 
+TWO_ALIKE = """
+rules:
+  - {name: a, signal: errors, levels: {info: "> 1"}}
+  - {name: a, signal: errors, levels: {info: "> 2"}}
+"""
+
+
 def one(signal: str = "errors", limit: str = "> 1", more: str = "") -> str:
     return BASE.format(signal=signal, limit=limit, more=f", {more}" if more else "")
 
@@ -26,7 +33,7 @@ def test_every_key_is_read() -> None:
         window: 2m
         every: 30s
         delay: 20s
-        late: 5m
+        late: [16m, 5m]
         breaches: 3 of 5
         keep_firing_for: 10m
         repeat: 1d
@@ -40,13 +47,8 @@ def test_every_key_is_read() -> None:
     assert (critical.severity, warning.severity) == ("critical", "warning")
     assert critical.id == "slow-checkout/critical"
     assert (critical.breach, critical.recover_limit) == (Condition(">", 4000.0), 1000.0)
-    assert (warning.window_s, warning.every_s, warning.delay_s, warning.late_s, warning.late_slots) == (
-        120,
-        30,
-        20,
-        300,
-        10,
-    )
+    assert (warning.window_s, warning.every_s, warning.delay_s) == (120, 30, 20)
+    assert (warning.late_s, warning.late_slots) == ((300, 960), (10, 32))
     assert (warning.needed, warning.of, warning.keep_firing_s, warning.repeat_s) == (3, 5, 600, 86400)
     assert (warning.min_samples, warning.max_samples) == (100, 1_000_000)
     assert (warning.no_data, warning.forget_s) == (NoData.KEEP, 43200)
@@ -103,7 +105,7 @@ def test_a_paused_rule_is_checked_and_left_out() -> None:
         (one(more="min_samples: -1"), ["min_samples: -1", "whole number"]),
         (one(more="no_data: ok"), ["no_data: 'ok'", "zero, keep, alert"]),
         (one(more="enabled: maybe"), ["enabled: 'maybe'", "true or false"]),
-        ("rules: [{name: a, signal: errors, levels: {info: '> 1'}}, {name: a, signal: errors, levels: {info: '> 2'}}]", ["'a'", "same name"]),
+        (TWO_ALIKE, ["'a'", "same name"]),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_place_and_what_is_allowed(text: str, parts: list[str]) -> None:

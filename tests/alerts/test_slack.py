@@ -55,9 +55,13 @@ def test_a_name_cannot_make_a_link_or_a_mention() -> None:
     assert "<http://evil" not in marked_up
 
 
-@given(st.lists(st.builds(message, summary=st.text(max_size=8000), condition=st.text(max_size=4000), value=st.text(),
-                          labels=st.dictionaries(st.sampled_from(["function", "environment", "version", "region"]), st.text(max_size=3000))),
-                min_size=1, max_size=40))  # fmt: skip
+labels = st.dictionaries(st.sampled_from(["function", "environment", "version", "region"]), st.text(max_size=3000))
+messages = st.builds(
+    message, summary=st.text(max_size=8000), condition=st.text(max_size=4000), value=st.text(), labels=labels
+)
+
+
+@given(st.lists(messages, min_size=1, max_size=40))
 def test_every_message_keeps_slacks_limits(many: list[Message]) -> None:
     body = blocks.payload(many)
     assert len(body["blocks"]) <= 50
