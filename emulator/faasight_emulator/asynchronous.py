@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from faasight_emulator.errors import TooManyRequestsError
-from faasight_emulator.invocation import Invocation, Result, new_trace_header
+from faasight_emulator.invocation import Invocation, Json, Result, new_trace_header
 from faasight_emulator.model import AsyncPolicy, Function
 
 # Lambda waits one minute before the second try and two before the third.
@@ -113,7 +113,7 @@ def _destination_record(function: Function, invocation: Invocation, result: Resu
     return json.dumps(record).encode()
 
 
-def _loads(payload: bytes) -> Any:
+def _loads(payload: bytes) -> Json:
     try:
         return json.loads(payload)
     except ValueError:

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import botocore.session
 from botocore.config import Config
@@ -22,6 +22,8 @@ from faasight_emulator.warden import Warden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+Client: TypeAlias = Any  # boto makes its clients at run time; they have no static type
 
 _START_LIMIT = 60.0  # seconds; moto takes one or two, a machine under load more
 
@@ -45,7 +47,7 @@ class Moto:
         """Start the server and wait until it answers. Raises StartError."""
         environment = {"PATH": os.defpath, "HOME": str(self._log.parent), "LANG": "C.UTF-8"}
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 -- moto, by this Python
                 [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)],
                 env=environment,
                 cwd=self._log.parent,
@@ -77,7 +79,7 @@ class Moto:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.endpoint}/moto-api/", timeout=2):
+            with urllib.request.urlopen(f"{self.endpoint}/moto-api/", timeout=2):  # noqa: S310 -- http, on 127.0.0.1
                 return True
         except urllib.error.HTTPError:
             return True
@@ -85,7 +87,7 @@ class Moto:
             return False
 
 
-def client(service: str, place: Place) -> Any:
+def client(service: str, place: Place) -> Client:
     """Return a boto client of AWS's stand-in that takes nothing from the user's own AWS settings."""
     session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     session.set_config_variable("config_file", os.devnull)
@@ -120,5 +122,5 @@ def create_resources(place: Place, queues: "Iterable[Queue]", tables: "Iterable[
         ) from error
 
 
-def _create_queue(sqs: Any, queue: Queue) -> str:
+def _create_queue(sqs: Client, queue: Queue) -> str:
     return str(sqs.create_queue(QueueName=queue.name, Attributes=dict(queue.attributes))["QueueUrl"])

@@ -10,7 +10,7 @@ from faasight_emulator.invocation import Result
 class Counts:
     """One function's numbers since the start.
 
-    `errors` is AWS's metric: every invocation that did not succeed; the time-outs, memory kills and init errors are among
+    `errors` is AWS's metric: every invocation that did not succeed; time-outs, memory kills and init errors are among
     them. Throttles are no invocations.
     """
 

@@ -1,4 +1,4 @@
-"""Carries platform events to the collector: a thread that batches, posts and retries, and never makes a function wait."""
+"""Carries platform events to the collector: a thread that batches, posts and retries; no function waits for it."""
 
 import http.client
 import json

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
 from faasight_emulator.errors import TemplateError
 
-Steps = tuple[str | int, ...]
+Steps: TypeAlias = tuple[str | int, ...]
+Value: TypeAlias = Any  # what YAML holds: mappings, lists, text, numbers; typed when a Section reads it
 
 # No real template comes near these; an alias bomb or a file that is no template does.
 MAX_BYTES = 4 * 1024 * 1024
@@ -25,7 +26,7 @@ class Document:
     """A template's values (dicts, lists, scalars; tags in their long form) and the line, from 1, of each path."""
 
     path: Path
-    values: Mapping[str, Any]
+    values: Mapping[str, Value]
     lines: Mapping[Steps, int]
 
     def line(self, steps: Steps) -> int:
@@ -81,7 +82,7 @@ class _Reader:
         self.lines: dict[Steps, int] = {}
         self._nodes = 0
 
-    def value(self, node: yaml.Node, steps: Steps) -> Any:
+    def value(self, node: yaml.Node, steps: Steps) -> Value:
         self._nodes += 1
         line = node.start_mark.line + 1
         self.lines.setdefault(steps, line)
@@ -96,15 +97,15 @@ class _Reader:
             plain = plain.split(".", 1)
         return {_PLAIN_TAGS.get(node.tag, f"Fn::{node.tag[1:]}"): plain}
 
-    def _untagged(self, node: yaml.Node, steps: Steps) -> Any:
+    def _untagged(self, node: yaml.Node, steps: Steps) -> Value:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, steps)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*steps, index)) for index, item in enumerate(node.value)]
         return self._scalar(node, steps)
 
-    def _mapping(self, node: yaml.MappingNode, steps: Steps) -> dict[str, Any]:
-        values: dict[str, Any] = {}
+    def _mapping(self, node: yaml.MappingNode, steps: Steps) -> dict[str, Value]:
+        values: dict[str, Value] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
@@ -116,7 +117,7 @@ class _Reader:
             values[key] = self.value(value_node, (*steps, key))
         return values
 
-    def _scalar(self, node: yaml.Node, steps: Steps) -> Any:
+    def _scalar(self, node: yaml.Node, steps: Steps) -> Value:
         text = node.value
         # CloudFormation has no dates: 2010-09-09 is text.
         if node.tag.startswith("!") or node.tag.endswith((":str", ":timestamp", ":binary", ":merge", ":value")):

@@ -1,4 +1,4 @@
-"""The environment variables and the command of a sandbox: what AWS's Python runtime sets, and nothing of this machine's."""
+"""The variables and the command of a sandbox: what AWS's Python runtime sets, and nothing of this machine's."""
 
 import platform
 import secrets
@@ -75,21 +75,20 @@ def sandbox_environment(
     }
 
 
-def sandbox_command(function: Function, environment: Mapping[str, str]) -> list[str]:
+def sandbox_command(function: Function, environment: Mapping[str, str], opt: Mapping[str, Path]) -> list[str]:
     """Return the runtime's command line, behind the user's wrapper if AWS_LAMBDA_EXEC_WRAPPER names one.
 
-    `/opt/...` is looked for in the function's layers, then beside this Python: what `pip install` put there.
+    There is no /opt here: a wrapper in it is looked for in `opt` (by its path below /opt), else in the function's layers.
     """
     # `-m` puts the working folder, which is the code's, first on the path, as LAMBDA_TASK_ROOT is on AWS.
     runtime = [sys.executable, "-m", "awslambdaric", function.handler]
     wrapper = environment.get("AWS_LAMBDA_EXEC_WRAPPER")
-    return [str(_wrapper(Path(wrapper), function.layers)), *runtime] if wrapper else runtime
+    return [str(_wrapper(Path(wrapper), function.layers, opt)), *runtime] if wrapper else runtime
 
 
-def _wrapper(given: Path, layers: tuple[Path, ...]) -> Path:
-    if given.is_absolute() and given.parts[1:2] == ("opt",) and not given.exists():
-        inside = Path(*given.parts[2:])
-        for folder in [*layers, Path(sys.executable).parent]:
-            if (folder / inside).is_file():
-                return folder / inside
-    return given
+def _wrapper(given: Path, layers: tuple[Path, ...], opt: Mapping[str, Path]) -> Path:
+    if given.parts[:2] != ("/", "opt") or given.exists():
+        return given
+    inside = Path(*given.parts[2:])
+    found = [opt[str(inside)]] if str(inside) in opt else [folder / inside for folder in layers]
+    return next((path for path in found if path.is_file()), given)

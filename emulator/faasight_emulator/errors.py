@@ -1,4 +1,11 @@
-"""What can go wrong, as one tree: EmulatorError > TemplateError | StartError | UnknownFunctionError | TooManyRequestsError."""
+"""What can go wrong, as one tree.
+
+EmulatorError
+  TemplateError          the template cannot be run
+  StartError             the emulator could not start
+  UnknownFunctionError   no function of this name
+  TooManyRequestsError   a throttle
+"""
 
 
 class EmulatorError(Exception):

@@ -21,8 +21,8 @@ Run = Callable[[Function, Invocation], Awaitable[Result]]
 class Gateway:
     """Answers HTTP requests with functions; `handle` is what the HTTP server calls.
 
-    Errors are answered as API Gateway answers them. A throttle is 429 here for both kinds of API (an HTTP API of AWS says
-    503), so that a caller can tell it from a function that fails.
+    Errors are answered as API Gateway answers them. A throttle is 429 here for both kinds of API (an HTTP API of AWS
+    says 503), so that a caller can tell it from a function that fails.
     """
 
     def __init__(

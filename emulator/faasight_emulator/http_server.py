@@ -14,7 +14,7 @@ MAX_HEADERS = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `path` is decoded, `raw_path` as it was sent; header names are lower case, in order, repeats kept."""
+    """One request. `raw_path` is as it was sent; header names are lower case, in order, repeats kept."""
 
     method: str
     raw_path: str
@@ -121,7 +121,7 @@ class _Connection(asyncio.Protocol):
         self._server.connections.add(self)
         self._worker = asyncio.get_running_loop().create_task(self._work())
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- the name is asyncio's
         self._server.connections.discard(self)
         if self._worker is not None and (self._server.abandon or self._requests.empty()):
             self._requests.put_nowait((_GONE, False))

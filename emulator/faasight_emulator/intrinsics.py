@@ -3,9 +3,8 @@
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from faasight_emulator.document import Document, Steps
+from faasight_emulator.document import Document, Steps, Value
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 NO_VALUE = object()  # what AWS::NoValue leaves: the property is as if it were not there
@@ -18,11 +17,13 @@ class Resolver:
     (logical id, attribute).
     """
 
-    def __init__(self, document: Document, names: Mapping[str, Any], attributes: Mapping[tuple[str, str], str]) -> None:
+    def __init__(
+        self, document: Document, names: Mapping[str, Value], attributes: Mapping[tuple[str, str], str]
+    ) -> None:
         self._document = document
         self._names = names
         self._attributes = attributes
-        self._functions: dict[str, Callable[[Any, Steps], Any]] = {
+        self._functions: dict[str, Callable[[Value, Steps], Value]] = {
             "Ref": self._ref,
             "Fn::GetAtt": self._get_att,
             "Fn::Sub": self._sub,
@@ -38,7 +39,7 @@ class Resolver:
             "Condition": lambda given, steps: self.condition(str(given), steps),
         }
 
-    def resolve(self, value: Any, steps: Steps) -> Any:
+    def resolve(self, value: Value, steps: Steps) -> Value:
         """Return `value` with every intrinsic in it replaced.
 
         Raises:
@@ -66,7 +67,7 @@ class Resolver:
             raise self._document.error(steps, f"there is no condition '{name}'{_guess(name, conditions)}")
         return bool(self.resolve(conditions[name], ("Conditions", name)))
 
-    def _call(self, function: str, given: Any, steps: Steps) -> Any:
+    def _call(self, function: str, given: Value, steps: Steps) -> Value:
         # A condition's arguments are resolved by itself; If must not resolve the branch that is not taken.
         if function not in ("Ref", "Fn::GetAtt", "Fn::Sub", "Fn::If", "Condition"):
             given = self.resolve(given, steps)
@@ -75,7 +76,7 @@ class Resolver:
         except RecursionError as error:
             raise self._document.error(steps, f"{function} refers to itself; break the circle.") from error
 
-    def _ref(self, given: Any, steps: Steps) -> Any:
+    def _ref(self, given: Value, steps: Steps) -> Value:
         name = str(given)
         if name == "AWS::NoValue":
             return NO_VALUE
@@ -85,7 +86,7 @@ class Resolver:
             steps, f"'{name}' is neither a parameter nor a resource of this template{_guess(name, self._names)}"
         )
 
-    def _get_att(self, given: Any, steps: Steps) -> str:
+    def _get_att(self, given: Value, steps: Steps) -> str:
         parts = given.split(".", 1) if isinstance(given, str) else [str(part) for part in given or ()]
         if len(parts) != 2:
             raise self._document.error(steps, "!GetAtt needs a resource and an attribute: !GetAtt OrderQueue.Arn")
@@ -98,7 +99,7 @@ class Resolver:
         wanted = f"it has {', '.join(known)}" if known else "this kind of resource has none here"
         raise self._document.error(steps, f"'{resource}' has no attribute '{attribute}'; {wanted}.")
 
-    def _sub(self, given: Any, steps: Steps) -> str:
+    def _sub(self, given: Value, steps: Steps) -> str:
         text, own = (given, {}) if isinstance(given, str) else self._pair(given, steps, "Sub")
         if not isinstance(text, str) or not isinstance(own, dict):
             raise self._document.error(steps, "!Sub needs text, or a list of text and a mapping of its variables.")
@@ -116,53 +117,53 @@ class Resolver:
 
         return _VARIABLE.sub(replace, text)
 
-    def _join(self, given: Any, steps: Steps) -> str:
+    def _join(self, given: Value, steps: Steps) -> str:
         separator, items = self._pair(given, steps, "Join")
         if not isinstance(items, list):
             raise self._document.error(steps, "!Join needs a separator and a list.")
         return text_of(separator).join(text_of(item) for item in items)
 
-    def _select(self, given: Any, steps: Steps) -> Any:
+    def _select(self, given: Value, steps: Steps) -> Value:
         index, items = self._pair(given, steps, "Select")
         try:
             return items[int(index)]
         except (TypeError, ValueError, IndexError, KeyError) as error:
             raise self._document.error(steps, "!Select needs an index and a list that is long enough.") from error
 
-    def _split(self, given: Any, steps: Steps) -> list[str]:
+    def _split(self, given: Value, steps: Steps) -> list[str]:
         separator, text = self._pair(given, steps, "Split")
         return text_of(text).split(text_of(separator) or ",")
 
-    def _find_in_map(self, given: Any, steps: Steps) -> Any:
-        found: Any = self._document.values.get("Mappings") or {}
+    def _find_in_map(self, given: Value, steps: Steps) -> Value:
+        found: Value = self._document.values.get("Mappings") or {}
         for key in given if isinstance(given, list) else ():
             if not isinstance(found, dict) or text_of(key) not in found:
                 raise self._document.error(steps, f"the Mappings section has no '{text_of(key)}' here; add it.")
             found = found[text_of(key)]
         return found
 
-    def _if(self, given: Any, steps: Steps) -> Any:
+    def _if(self, given: Value, steps: Steps) -> Value:
         if not isinstance(given, list) or len(given) != 3:
             raise self._document.error(steps, "!If needs a condition's name, a value if true, and a value if false.")
         return self.resolve(given[1] if self.condition(str(given[0]), steps) else given[2], steps)
 
-    def _pair(self, given: Any, steps: Steps, name: str) -> tuple[Any, Any]:
+    def _pair(self, given: Value, steps: Steps, name: str) -> tuple[Value, Value]:
         if not isinstance(given, list) or len(given) != 2:
             raise self._document.error(steps, f"!{name} needs a list of two.")
         return given[0], given[1]
 
-    def _flags(self, given: Any, steps: Steps) -> Sequence[bool]:
+    def _flags(self, given: Value, steps: Steps) -> Sequence[bool]:
         if not isinstance(given, list) or not given:
             raise self._document.error(steps, "a condition function needs a list of conditions.")
         return [bool(flag) for flag in given]
 
 
-def text_of(value: Any) -> str:
+def text_of(value: Value) -> str:
     """Return a scalar as CloudFormation writes it: true and false in lower case."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _guess(name: str, known: Mapping[str, Any]) -> str:
+def _guess(name: str, known: Mapping[str, Value]) -> str:
     """Return "; did you mean 'X'?" when a known name is near."""
     near = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean '{near[0]}'?" if near else "; add it or correct the name."

@@ -5,8 +5,9 @@ import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
+Json: TypeAlias = Any  # any value that JSON has
 Status = Literal["success", "error", "failure", "timeout"]
 
 # Lambda's limits on a synchronous invocation's payload, both ways (6 MB, and the envelope of an error).
@@ -47,7 +48,7 @@ class Result:
         """Whether the function answered without an error."""
         return self.status == "success"
 
-    def json(self) -> Any:
+    def json(self) -> Json:
         """Return the payload decoded; None if there is none."""
         return json.loads(self.payload) if self.payload else None
 

@@ -46,7 +46,10 @@ class LambdaApi:
         return await self._invoke(function, Invocation(request.body or b"{}", trace, context), kind)
 
     async def _invoke(self, function: Function, invocation: Invocation, kind: str) -> Response:
-        headers = (("content-type", "application/json"), ("x-amzn-requestid", invocation.request_id))
+        headers: tuple[tuple[str, str], ...] = (
+            ("content-type", "application/json"),
+            ("x-amzn-requestid", invocation.request_id),
+        )
         try:
             if kind == "DryRun":
                 return Response(204, b"", headers)

@@ -76,12 +76,12 @@ class Reporter:
         self._init_type = init_type
         self._clock = clock
 
-    def line(self, text: str) -> None:
-        """One line of stdout or stderr."""
-        self._put("function", text)
+    def line(self, text: str, written: datetime | None = None) -> None:
+        """Pass on what the function has printed: a line, or a log record of several."""
+        self._put("function", text, written)
 
     def init_start(self, phase: str) -> None:
-        """The init begins; `phase` is init, or invoke when Lambda tries again within an invocation."""
+        """Say that the init begins; `phase` is init, or invoke when Lambda tries again within an invocation."""
         who = self._identity
         self._put(
             "platform.initStart",
@@ -97,7 +97,7 @@ class Reporter:
         )
 
     def init_done(self, phase: str, status: Status, error_type: str | None, duration_ms: float) -> None:
-        """The init has ended, one way or another."""
+        """Say that the init has ended, one way or another."""
         record: Event = {"initializationType": self._init_type, "phase": phase, "status": status}
         if error_type:
             record["errorType"] = error_type
@@ -105,7 +105,7 @@ class Reporter:
         self._put("platform.initReport", {**record, "metrics": {"durationMs": _ms(duration_ms)}})
 
     def start(self, invocation: Invocation) -> None:
-        """The invocation begins."""
+        """Say that the invocation begins."""
         record = {
             "requestId": invocation.request_id,
             "version": self._identity.version,
@@ -114,11 +114,11 @@ class Reporter:
         self._put("platform.start", record)
 
     def fault(self, text: str) -> None:
-        """The process has ended though it should not have."""
+        """Say that the process has ended though it should not have."""
         self._put("platform.fault", text)
 
     def done(self, invocation: Invocation, status: Status, error_type: str | None, spent: Spent) -> None:
-        """The invocation has ended: runtimeDone and report."""
+        """Say that the invocation has ended: runtimeDone and report."""
         record: Event = {"requestId": invocation.request_id, "status": status, "tracing": _tracing(invocation)}
         if error_type:
             record["errorType"] = error_type
@@ -141,8 +141,8 @@ class Reporter:
             metrics["initDurationMs"] = _ms(spent.init_ms)
         return metrics
 
-    def _put(self, kind: str, record: Event | str) -> None:
-        self._sink.put(self._identity, {"time": _time(self._clock()), "type": kind, "record": record})
+    def _put(self, kind: str, record: Event | str, when: datetime | None = None) -> None:
+        self._sink.put(self._identity, {"time": _time(when or self._clock()), "type": kind, "record": record})
 
 
 def throttle_event(request_id: str, reason: str, now: datetime) -> Event:

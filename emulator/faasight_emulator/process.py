@@ -1,4 +1,4 @@
-"""One operating-system process with its group: started clean, read line by line, frozen, thawed, measured, killed."""
+"""One operating-system process with its group: started clean, frozen, thawed, measured, killed."""
 
 import asyncio
 import contextlib
@@ -9,18 +9,15 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from faasight_emulator.output import Frames, Lines, OnRecord, Pipe
 from faasight_emulator.warden import Warden
-
-# CloudWatch cuts a line at 256 KB.
-MAX_LINE = 256 * 1024
-_CHUNK = 64 * 1024
-_PIPE_CHUNKS = 16  # a pipe holds 64 KB, 1 MB at most
 
 
 class Process:
     """A child in a process group of its own. To be made and used on the event loop's thread.
 
-    `on_line` gets each line of stdout and stderr; `on_exit` gets the return code (negative: the signal) once, on the loop.
+    `on_record` gets what it prints and logs; `on_exit` gets the return code (negative: the signal) once, on the loop.
+    Raises OSError if the command cannot be run.
     """
 
     def __init__(
@@ -29,36 +26,34 @@ class Process:
         environment: Mapping[str, str],
         folder: Path,
         warden: Warden,
-        on_line: Callable[[str], None],
+        on_record: OnRecord,
         on_exit: Callable[[int], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._warden = warden
-        self._on_line = on_line
         self._on_exit = on_exit
-        self._partial = b""
         self._lock = threading.Lock()
         self._reaped = False
-        self._output, write_end = os.pipe()
-        os.set_blocking(self._output, False)
+        self._output = Pipe(Lines(on_record))
+        self._log = Pipe(Frames(on_record))
         try:
             # No preexec_fn: it would force a fork of this threaded process; without it Python uses vfork.
-            self._child = subprocess.Popen(
+            self._child = subprocess.Popen(  # noqa: S603 -- running the user's code is what this is for
                 command,
-                env=dict(environment),
+                env={**environment, "_LAMBDA_TELEMETRY_LOG_FD": str(self._log.write_end)},
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
-                stdout=write_end,
-                stderr=write_end,
+                stdout=self._output.write_end,
+                stderr=self._output.write_end,
+                pass_fds=[self._log.write_end],
                 process_group=0,
             )
         except OSError:
-            os.close(self._output)
+            self._close_pipes()
             raise
-        finally:
-            os.close(write_end)
+        self._output.close_write_end()
+        self._log.close_write_end()
         warden.add(self._child.pid)
-        self._loop.add_reader(self._output, self._read)
         self.ended = asyncio.Event()
         threading.Thread(target=self._wait, name=f"wait-{self._child.pid}", daemon=True).start()
 
@@ -84,41 +79,13 @@ class Process:
         return _peak_memory(self.pid)
 
     def drain(self) -> None:
-        """Take what the pipe holds now, so that these lines stand before the report that follows them."""
-        for _ in range(_PIPE_CHUNKS):
-            if not self._read():
-                return
+        """Take what has been printed and logged until now."""
+        self._output.drain()
+        self._log.drain()
 
-    def _read(self) -> bool:
-        """Take one chunk; one that prints without end must not hold the loop. Returns whether there was any."""
-        if self._output < 0:
-            return False
-        try:
-            data = os.read(self._output, _CHUNK)
-        except BlockingIOError:
-            return False
-        if data:
-            self._take(data)
-        else:
-            self._close_output()
-        return bool(data)
-
-    def _take(self, data: bytes) -> None:
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        for line in lines:
-            self._on_line(line.decode("utf-8", "replace"))
-        if len(self._partial) > MAX_LINE:
-            self._on_line(self._partial.decode("utf-8", "replace"))
-            self._partial = b""
-
-    def _close_output(self) -> None:
-        if self._output >= 0:
-            self._loop.remove_reader(self._output)
-            os.close(self._output)
-            self._output = -1
-        if self._partial:
-            self._on_line(self._partial.decode("utf-8", "replace"))
-            self._partial = b""
+    def _close_pipes(self) -> None:
+        self._output.close()
+        self._log.close()
 
     def _signal(self, number: signal.Signals) -> None:
         with self._lock:
@@ -139,8 +106,7 @@ class Process:
             self._loop.call_soon_threadsafe(self._exited)
 
     def _exited(self) -> None:
-        self.drain()
-        self._close_output()
+        self._close_pipes()
         self.ended.set()
         self._on_exit(self._child.returncode)
 

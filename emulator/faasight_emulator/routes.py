@@ -1,4 +1,4 @@
-"""Which function answers a path: literal segments before {parameters} before {greedy+} before $default, as API Gateway."""
+"""Which function answers a path: literal segments, then {parameters}, then {greedy+}, then $default, as API Gateway."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from faasight_emulator.http_server import HttpServer, Request, Response, listen
@@ -49,9 +50,9 @@ Said = Ready | Responded | Failed
 
 
 class RuntimeApi:
-    """Speaks with one runtime process. What the process says is put on `said`; what it is to do comes by `give`."""
+    """Speaks with one runtime process: `said` is called with what it says; what it is to do comes by `give`."""
 
-    def __init__(self, said: "asyncio.Queue[Said]") -> None:
+    def __init__(self, said: Callable[[Said], None]) -> None:
         self._said = said
         self._task: asyncio.Future[Task] = asyncio.get_running_loop().create_future()
         self._running: Task | None = None
@@ -78,7 +79,7 @@ class RuntimeApi:
         if (request.method, path) == ("GET", "/invocation/next"):
             return await self._next()
         if (request.method, path) == ("POST", "/init/error"):
-            self._said.put_nowait(_failed(request))
+            self._said(_failed(request))
             return _ACCEPTED
         parts = path.split("/")
         if (
@@ -91,7 +92,7 @@ class RuntimeApi:
         return _refused(404, "NotFound", f"{request.method} {request.raw_path} is not of the Runtime API")
 
     async def _next(self) -> Response:
-        self._said.put_nowait(Ready())
+        self._said(Ready())
         task = await self._task
         self._task = asyncio.get_running_loop().create_future()
         headers = [
@@ -110,14 +111,14 @@ class RuntimeApi:
             return _refused(400, "InvalidRequestID", f"{request_id} is not the invocation that runs")
         self._running = None
         if kind == "error":
-            self._said.put_nowait(_failed(request))
+            self._said(_failed(request))
             return _ACCEPTED
         if len(request.body) > MAX_RESPONSE:
             message = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE} bytes)."
             refusal = _refused(413, "Function.ResponseSizeTooLarge", message)
-            self._said.put_nowait(Failed(refusal.body, "Function.ResponseSizeTooLarge"))
+            self._said(Failed(refusal.body, "Function.ResponseSizeTooLarge"))
             return refusal
-        self._said.put_nowait(Responded(request.body))
+        self._said(Responded(request.body))
         return _ACCEPTED
 
 

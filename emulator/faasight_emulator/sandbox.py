@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Mapping
@@ -10,11 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from faasight_emulator.environment import log_stream, sandbox_command, sandbox_environment
-from faasight_emulator.invocation import Invocation, Result, Status, error_payload
+from faasight_emulator.invocation import Invocation, Result
 from faasight_emulator.model import Function, Place
 from faasight_emulator.platform import Reporter, Sink, Spent, identity_of
 from faasight_emulator.process import Process
-from faasight_emulator.runtime_api import Failed, Ready, Responded, RuntimeApi, Said, Task
+from faasight_emulator.runtime_api import Failed, Ready, Responded, RuntimeApi, Task
+from faasight_emulator.trouble import (
+    Exited,
+    Happened,
+    OverLimit,
+    TimedOut,
+    Trouble,
+    handler_trouble,
+    launch_trouble,
+    trouble_of,
+)
 from faasight_emulator.warden import Warden
 
 MEMORY_CHECK = 0.05  # seconds between looks at the memory of a running sandbox
@@ -22,48 +31,25 @@ MEMORY_CHECK = 0.05  # seconds between looks at the memory of a running sandbox
 # that moment, and a caller that calls again at once finds the warm sandbox.
 ANSWER_GRACE = 0.2
 
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """The process has ended by itself or by a signal (a negative code)."""
-
-    code: int
-
-
-@dataclass(frozen=True, slots=True)
-class OverLimit:
-    """The process has taken more memory than the function has."""
-
-
-@dataclass(frozen=True, slots=True)
-class TimedOut:
-    """The time is up."""
-
-
-Happened = Said | Exited | OverLimit | TimedOut
+Answer = asyncio.Future[Result]
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all sandboxes share. `init_limit` is in seconds; `extra` are variables for every function."""
+    """What all sandboxes share.
+
+    `extra` are variables for every function, `opt` what stands at /opt for them, `environment` the deployment's name;
+    `init_limit` is in seconds.
+    """
 
     place: Place
     sink: Sink
     warden: Warden
     folder: Path
     extra: Mapping[str, str] = field(default_factory=dict)
+    opt: Mapping[str, Path] = field(default_factory=dict)
     environment: str = "default"
     init_limit: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why an init or an invocation went wrong: what the report says, and what the caller gets."""
-
-    status: Status
-    error_type: str
-    payload: bytes
-    ends_sandbox: bool = True
 
 
 class Sandbox:
@@ -80,9 +66,9 @@ class Sandbox:
         self._reporter = Reporter(identity, around.sink, init_type)
         self._temporary = Path(tempfile.mkdtemp(prefix="sandbox-", dir=around.folder))
         self._process: Process | None = None
-        self._busy = False
         self._api: RuntimeApi | None = None
-        self._init_ms: float | None = None
+        self._busy = False
+        self._init_ms: float | None = None  # until the first invocation has reported it
         self._init_trouble: Trouble | None = None
         self._peak = 0
 
@@ -97,13 +83,14 @@ class Sandbox:
         return self._init_trouble is not None
 
     async def start(self) -> None:
-        """Run the init. An init that is too long is killed and run again within the invocation, as Lambda does."""
+        """Run the init; how it went shows in the first invocation, as on AWS."""
         self._busy = True
-        self._init_trouble = await self._init("init", self._around.init_limit, "")
+        limit = self._around.init_limit
+        self._init_trouble, self._init_ms = await self._init("init", limit, "", limit)
         self._busy = False
 
-    async def run(self, invocation: Invocation, answer: "asyncio.Future[Result]") -> Result:
-        """Run one invocation; `answer` is set when the caller may have it, and the result is returned when all is done.
+    async def run(self, invocation: Invocation, answer: Answer) -> Result:
+        """Run one invocation; `answer` is set when the caller may have it, the result is returned when all is done.
 
         Afterwards the sandbox is frozen, or no longer `alive`.
         """
@@ -113,43 +100,6 @@ class Sandbox:
         finally:
             self._busy = False
 
-    async def _run(self, invocation: Invocation, answer: "asyncio.Future[Result]") -> Result:
-        began = time.monotonic()
-        deadline = began + self.function.timeout
-        init_ms, self._init_ms = self._init_ms, None
-        self._reporter.start(invocation)
-        trouble = self._init_trouble
-        if trouble is not None and trouble.status == "timeout":
-            trouble = await self._init("invoke", deadline - time.monotonic(), invocation.request_id)
-            self._init_ms = None  # a second init is part of the duration
-        handled = None
-        if trouble is None:
-            self._give(invocation, deadline)
-            event = await self._next_event(deadline)
-            if isinstance(event, Responded | Failed):
-                handled = event
-                answered = time.monotonic()
-                trouble = self._handler_trouble(event)
-                event = await self._settle(invocation, event, trouble, answer, deadline)
-            if not isinstance(event, Ready):
-                trouble = self._trouble(event, invocation.request_id, self.function.timeout)
-        ended = time.monotonic()
-        answered = answered if handled is not None else ended
-        body = handled.body if isinstance(handled, Responded) else b""
-        spent = Spent(
-            duration_ms=(ended - began) * 1000,
-            init_ms=init_ms,
-            peak_memory=self._peak,
-            response_latency_ms=(answered - began) * 1000,
-            overhead_ms=(ended - answered) * 1000,
-            produced_bytes=len(body),
-        )
-        await self._finish(invocation, trouble, spent)
-        result = _result(invocation, trouble, body)
-        if not answer.done():
-            answer.set_result(result)
-        return result
-
     async def stop(self) -> None:
         """End the process group and remove what the sandbox had."""
         self.alive = False
@@ -158,36 +108,32 @@ class Sandbox:
 
     # -- init
 
-    async def _init(self, phase: str, limit: float, request_id: str) -> Trouble | None:
+    async def _init(self, phase: str, limit: float, request_id: str, told: float) -> tuple[Trouble | None, float]:
+        """Start the process and wait for its first `next`; returns what went wrong and the milliseconds it took."""
         began = time.monotonic()
         self._reporter.init_start(phase)
+        trouble: Trouble | None = None
         try:
             await self._launch()
             event = await self._next_event(began + limit)
+            if not isinstance(event, Ready):
+                trouble = trouble_of(event, request_id, told)
         except OSError as error:
-            message = f"the runtime could not be started: {error}"
-            trouble: Trouble | None = Trouble(
-                "error", "Runtime.InvalidEntrypoint", error_payload("Runtime.InvalidEntrypoint", message)
-            )
-        else:
-            trouble = (
-                None
-                if isinstance(event, Ready)
-                else self._trouble(event, request_id, self.function.timeout if request_id else limit)
-            )
-        self._init_ms = (time.monotonic() - began) * 1000
-        status: Status = trouble.status if trouble else "success"
+            trouble = launch_trouble(error)
+            self._reporter.fault(trouble.payload.decode())
+        took = (time.monotonic() - began) * 1000
         if trouble is None:
             self._rest()
         else:
             await self._end_process()
-        self._reporter.init_done(phase, status, trouble.error_type if trouble else None, self._init_ms)
-        return trouble
+        status = trouble.status if trouble else "success"
+        self._reporter.init_done(phase, status, trouble.error_type if trouble else None, took)
+        return trouble, took
 
     async def _launch(self) -> None:
-        self._happened = asyncio.Queue()
-        happened = self._happened  # a process that is started again has a queue of its own
-        self._api = RuntimeApi(happened)
+        happened = self._happened = asyncio.Queue()  # a process that is started again has a queue of its own
+        self._peak = 0
+        self._api = RuntimeApi(happened.put_nowait)
         await self._api.start()
         environment = sandbox_environment(
             self.function,
@@ -199,15 +145,56 @@ class Sandbox:
             temporary=self._temporary,
         )
         self._process = Process(
-            sandbox_command(self.function, environment),
+            sandbox_command(self.function, environment, self._around.opt),
             environment,
             self.function.code,
             self._around.warden,
-            on_line=self._line,
+            on_record=self._reporter.line,
             on_exit=lambda code: self._exited(happened, code),
         )
 
     # -- an invocation
+
+    async def _run(self, invocation: Invocation, answer: Answer) -> Result:
+        began = time.monotonic()
+        deadline = began + self.function.timeout
+        init_ms, self._init_ms = self._init_ms, None
+        self._reporter.start(invocation)
+        said: Responded | Failed | None = None
+        answered = 0.0
+        trouble = await self._init_again(invocation, deadline)
+        if trouble is None:
+            self._give(invocation, deadline)
+            event = await self._next_event(deadline)
+            if isinstance(event, Responded | Failed):
+                said, answered = event, time.monotonic()
+                trouble = handler_trouble(event) if isinstance(event, Failed) else None
+                event = await self._settle(_result(invocation, trouble, event.body), answer, deadline)
+            if not isinstance(event, Ready):
+                trouble = trouble_of(event, invocation.request_id, self.function.timeout)
+        ended = time.monotonic()
+        body = said.body if isinstance(said, Responded) else b""
+        spent = Spent(
+            duration_ms=(ended - began) * 1000,
+            init_ms=init_ms,
+            peak_memory=self._peak,
+            response_latency_ms=((answered or ended) - began) * 1000,
+            overhead_ms=(ended - (answered or ended)) * 1000,
+            produced_bytes=len(body),
+        )
+        await self._finish(invocation, trouble, spent)
+        result = _result(invocation, trouble, body)
+        if not answer.done():
+            answer.set_result(result)
+        return result
+
+    async def _init_again(self, invocation: Invocation, deadline: float) -> Trouble | None:
+        """Run an init that took too long once more within the invocation, on its time, as Lambda does."""
+        if self._init_trouble is None or self._init_trouble.status != "timeout":
+            return self._init_trouble
+        left = deadline - time.monotonic()
+        self._init_trouble, _ = await self._init("invoke", left, invocation.request_id, self.function.timeout)
+        return self._init_trouble
 
     def _give(self, invocation: Invocation, deadline: float) -> None:
         if self._process is None or self._api is None:
@@ -225,19 +212,14 @@ class Sandbox:
             )
         )
 
-    async def _settle(
-        self,
-        invocation: Invocation,
-        event: Responded | Failed,
-        trouble: Trouble | None,
-        answer: "asyncio.Future[Result]",
-        deadline: float,
-    ) -> Happened:
-        """Wait until the runtime asks for the next invocation: what runs until then still counts, and may still be killed."""
-        grace = asyncio.get_running_loop().call_later(
-            ANSWER_GRACE,
-            lambda: answer.done() or answer.set_result(_result(invocation, trouble, event.body)),
-        )
+    async def _settle(self, result: Result, answer: Answer, deadline: float) -> Happened:
+        """Wait until the runtime asks for the next invocation: until then it runs on the function's time."""
+
+        def release() -> None:
+            if not answer.done():
+                answer.set_result(result)
+
+        grace = asyncio.get_running_loop().call_later(ANSWER_GRACE, release)
         try:
             return await self._next_event(deadline)
         finally:
@@ -263,29 +245,6 @@ class Sandbox:
             self._peak = max(self._peak, self._process.peak_memory())
         return self._peak > self.function.memory * 1024 * 1024
 
-    def _handler_trouble(self, event: Responded | Failed) -> Trouble | None:
-        if isinstance(event, Responded):
-            return None
-        return Trouble("error", event.error_type, event.body, ends_sandbox=False)
-
-    def _trouble(self, event: Happened, request_id: str, limit: float) -> Trouble:
-        who = f"RequestId: {request_id} Error: " if request_id else ""
-        match event:
-            case Failed(body, error_type):
-                return Trouble("error", error_type, body)
-            case TimedOut():
-                message = f"{who}Task timed out after {limit:.2f} seconds"
-                return Trouble("timeout", "Sandbox.Timedout", error_payload("Sandbox.Timedout", message))
-            case OverLimit():
-                return _crash("Runtime.OutOfMemory", f"{who}Runtime exited with error: signal: killed")
-            case Exited(0):
-                return _crash("Runtime.ExitError", f"{who}Runtime exited without providing a reason")
-            case Exited(code):
-                how = f"exit status {code}" if code > 0 else f"signal: {_signal_name(-code)}"
-                return _crash("Runtime.ExitError", f"{who}Runtime exited with error: {how}")
-            case _:
-                return _crash("Runtime.Unknown", f"{who}Runtime answered out of turn")
-
     async def _finish(self, invocation: Invocation, trouble: Trouble | None, spent: Spent) -> None:
         if trouble is not None and trouble.ends_sandbox:
             await self._end_process()
@@ -294,7 +253,7 @@ class Sandbox:
                 self._reporter.fault(f"RequestId: {invocation.request_id} Process exited before completing request")
         else:
             self._rest()
-        status: Status = trouble.status if trouble else "success"
+        status = trouble.status if trouble else "success"
         self._reporter.done(invocation, status, trouble.error_type if trouble else None, spent)
 
     def _rest(self) -> None:
@@ -316,23 +275,8 @@ class Sandbox:
         if not self._busy:  # killed by somebody else while it was frozen: it must not be given an invocation
             self.alive = False
 
-    def _line(self, text: str) -> None:
-        # awslambdaric writes the lines of a traceback with \r between them, so that they stay one record.
-        if text:
-            self._reporter.line(text.rstrip("\r").replace("\r", "\n"))
-
 
 def _result(invocation: Invocation, trouble: Trouble | None, body: bytes) -> Result:
     if trouble is None:
         return Result(invocation.request_id, "success", body)
     return Result(invocation.request_id, trouble.status, trouble.payload, trouble.error_type)
-
-
-def _crash(error_type: str, message: str) -> Trouble:
-    return Trouble("error", error_type, error_payload(error_type, message))
-
-
-def _signal_name(number: int) -> str:
-    # Go's words, which are Lambda's: "killed", "segmentation fault".
-    description = signal.strsignal(number) or str(number)
-    return description.lower()

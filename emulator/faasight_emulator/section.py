@@ -1,9 +1,8 @@
-"""A view on one mapping of a template: resolves intrinsics when a key is read, checks the type, names the place if wrong."""
+"""A view on one mapping of a template: a key is resolved and type-checked when it is read."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from faasight_emulator.document import Document, Steps
+from faasight_emulator.document import Document, Steps, Value
 from faasight_emulator.errors import TemplateError
 from faasight_emulator.intrinsics import NO_VALUE, Resolver, text_of
 
@@ -11,7 +10,7 @@ from faasight_emulator.intrinsics import NO_VALUE, Resolver, text_of
 class Section:
     """Typed getters over one mapping. Only what is read is resolved, so that what we do not use cannot fail."""
 
-    def __init__(self, document: Document, resolver: Resolver, values: Any, steps: Steps) -> None:
+    def __init__(self, document: Document, resolver: Resolver, values: Value, steps: Steps) -> None:
         self._document = document
         self._resolver = resolver
         self.steps = steps
@@ -31,7 +30,7 @@ class Section:
         """Return an error that names the key's file, line and path."""
         return self._document.error((*self.steps, key) if key else self.steps, message)
 
-    def value(self, key: str) -> Any:
+    def value(self, key: str) -> Value:
         """Return the resolved value of a key, None if it is absent."""
         value = self._resolver.resolve(self._values.get(key), (*self.steps, key))
         return None if value is NO_VALUE else value
@@ -82,7 +81,7 @@ class Section:
             raise self.error(key, f"is {value!r}; must be true or false.")
         return text_of(value).lower() == "true"
 
-    def items(self, key: str) -> list[Any]:
+    def items(self, key: str) -> list[Value]:
         """Return a list; an absent one is empty."""
         value = self.value(key)
         if value is None:
@@ -92,6 +91,6 @@ class Section:
         return value
 
 
-def _kind(value: Any) -> str:
+def _kind(value: Value) -> str:
     names = {dict: "a mapping", list: "a list", str: "text", int: "a number", float: "a number", bool: "a boolean"}
     return names.get(type(value), "nothing")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -50,6 +51,7 @@ class Settings:
         collector: where the platform events go.
         environment: variables for every function; the template's own win.
         parameters: values for the template's Parameters.
+        opt: files that a layer would put under /opt, by their path there: {"faasight": Path(".../faasight-exec")}.
         aws_endpoint: an AWS stand-in that runs already; None starts moto_server.
         region: the region that functions see.
         account_concurrency: invocations that may run at once in all (AWS: 1,000; here each one is a process).
@@ -65,6 +67,7 @@ class Settings:
     collector: str = "http://127.0.0.1:4318"
     environment: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    opt: Mapping[str, Path] = field(default_factory=dict)
     aws_endpoint: str | None = None
     region: str = "us-east-1"
     account_concurrency: int = 50
@@ -77,8 +80,8 @@ class Settings:
 class Emulator:
     """Runs the functions of a template on this machine as the cloud does.
 
-    `progress` gets a sentence for each step of the start and each warning; `on_line` gets (function, line) for every line
-    that a function prints. Both are called from threads of the emulator and must not block.
+    `progress` gets a sentence for each step of the start and each warning; `on_line` gets (function, line) for every
+    line that a function prints. Both are called from threads of the emulator and must not block.
     """
 
     def __init__(
@@ -141,9 +144,7 @@ class Emulator:
 
     def _start(self) -> None:
         settings = self.settings
-        Template.load(
-            settings.template, settings.parameters, self.place
-        )  # wrong templates are refused before anything runs
+        Template.load(settings.template, settings.parameters, self.place)  # a wrong one is refused before anything runs
         listener = self._listen()
         self.place = replace(self.place, gateway=f"http://127.0.0.1:{listener.getsockname()[1]}")
         folder = Path(tempfile.mkdtemp(prefix="faasight-emulator-"))
@@ -166,6 +167,7 @@ class Emulator:
             warden=warden,
             folder=folder,
             extra=settings.environment,
+            opt=settings.opt,
             environment=settings.environment.get("FAASIGHT_ENVIRONMENT", "default"),
             init_limit=settings.init_limit,
         )
@@ -173,7 +175,7 @@ class Emulator:
         self._start_mappings(template)
         self._say(f"{len(template.functions)} functions are ready; the gateway listens on {self.gateway_address}")
 
-    def _listen(self) -> Any:
+    def _listen(self) -> socket.socket:
         port = self.settings.gateway_port
         try:
             listener = listen("127.0.0.1", port)
@@ -205,14 +207,14 @@ class Emulator:
 
         self._undo.callback(end)
 
-    async def _serve(self, template: Template, around: Surroundings, listener: Any) -> None:
+    async def _serve(self, template: Template, around: Surroundings, listener: socket.socket) -> None:
         functions = template.functions
         reserved = sum(function.reserved or 0 for function in functions)
         unreserved = self.settings.account_concurrency - reserved
         if unreserved < 1:
             raise StartError(
-                f"The functions reserve {reserved} of {self.settings.account_concurrency} concurrent executions and leave "
-                "none for the others; lower ReservedConcurrentExecutions or raise the account's concurrency."
+                f"The functions reserve {reserved} of {self.settings.account_concurrency} concurrent executions and "
+                "leave none for the others; lower ReservedConcurrentExecutions or raise the account's concurrency."
             )
         account = Account(unreserved, self.settings.parallel_inits)
         for function in functions:
@@ -292,9 +294,7 @@ class Emulator:
                 sqs.send_message, QueueUrl=url, MessageBody=body.decode("utf-8", "replace"), MessageAttributes=texts
             )
         else:
-            self._say(
-                f"Warning: the outcome of an invocation cannot be sent to {arn}; only queues and functions are emulated."
-            )
+            self._say(f"Warning: an outcome cannot be sent to {arn}; only queues and functions are emulated.")
 
     async def _reap(self) -> None:
         while True:

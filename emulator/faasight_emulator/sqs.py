@@ -1,4 +1,4 @@
-"""Event source mappings from SQS: receive, batch, invoke, delete what was done, leave the rest to the visibility time-out."""
+"""Event source mappings from SQS: receive, batch, invoke, delete what was done, leave the rest to its time-out."""
 
 import base64
 import threading
@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
+from faasight_emulator.aws import Client
 from faasight_emulator.errors import TooManyRequestsError
 from faasight_emulator.invocation import Result
 from faasight_emulator.model import Function, Place, QueueSource
@@ -26,14 +27,14 @@ Invoke = Callable[[str, bytes], Result]
 
 
 class QueueMapping:
-    """Feeds one function from one queue. `invoke` blocks until the function is done, and raises TooManyRequestsError."""
+    """Feeds one function from one queue. `invoke` waits for the function, and raises TooManyRequestsError."""
 
     def __init__(
         self,
         function: Function,
         source: QueueSource,
         place: Place,
-        sqs: Any,
+        sqs: Client,
         invoke: Invoke,
         warn: Callable[[str], None],
     ) -> None:

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from faasight_emulator.document import Document, read_document
+from faasight_emulator.document import Document, Value, read_document
 from faasight_emulator.functions import function_from
 from faasight_emulator.intrinsics import NO_VALUE, Resolver, text_of
 from faasight_emulator.model import Api, Function, Place, Queue, Table, kebab
@@ -72,7 +71,7 @@ class _Builder:
         self.document = document
         self.place = place
         self.warnings: list[str] = []
-        self._names: dict[str, Any] = _pseudo_parameters(place)
+        self._names: dict[str, Value] = _pseudo_parameters(place)
         self._attributes: dict[tuple[str, str], str] = {}
         self._resolver = Resolver(document, self._names, self._attributes)
         self._add_parameters(parameters)
@@ -80,13 +79,13 @@ class _Builder:
         self._add_resource_names()
 
     def build(self) -> Template:
-        of_type: dict[str, Callable[[str, Section], Any]] = {
+        of_type: dict[str, Callable[[str, Section], Value]] = {
             _FUNCTION: self._function,
             _QUEUE: self._queue,
             _TABLE: self._table,
             _SIMPLE_TABLE: self._simple_table,
         }
-        made: dict[str, list[Any]] = {kind: [] for kind in of_type}
+        made: dict[str, list[Value]] = {kind: [] for kind in of_type}
         for logical_id, (kind, resource) in self.resources.items():
             if kind in of_type:
                 one = of_type[kind](logical_id, resource.section("Properties"))
@@ -111,7 +110,7 @@ class _Builder:
             tuple(self.warnings),
         )
 
-    def _section(self, values: Any, *steps: str | int) -> Section:
+    def _section(self, values: Value, *steps: str | int) -> Section:
         return Section(self.document, self._resolver, values, steps)
 
     def _warn(self, section: Section, key: str, message: str) -> None:
@@ -124,7 +123,7 @@ class _Builder:
                 raise self.document.error(("Parameters",), f"there is no parameter '{name}'; add it or do not give it.")
         for name in declared:
             parameter = declared.section(name)
-            value = given.get(name, parameter.value("Default"))
+            value: Value = given.get(name, parameter.value("Default"))
             if value is None:
                 raise declared.error(name, f"has no default; give a value for the parameter '{name}'.")
             allowed = [text_of(one) for one in parameter.items("AllowedValues")]
@@ -234,7 +233,7 @@ class _Builder:
             "LocalSecondaryIndexes",
             "StreamSpecification",
         )
-        definition: dict[str, Any] = {key: properties.value(key) for key in keys if key in properties}
+        definition: dict[str, Value] = {key: properties.value(key) for key in keys if key in properties}
         for key in ("AttributeDefinitions", "KeySchema"):
             properties.items(key) or properties.text(key)  # a table without them is refused here, by name and line
         if "StreamSpecification" in definition:
@@ -291,7 +290,7 @@ class _Builder:
                 if queue is None:
                     raise self.document.error(
                         ("Resources", function.logical_id, "Properties", "Events"),
-                        f"the queue {source.queue_arn} is not in this template; add an {_QUEUE} and use !GetAtt <queue>.Arn.",
+                        f"the queue {source.queue_arn} is not in this template; add an {_QUEUE} and use !GetAtt.",
                     )
                 if queue.visibility_timeout < function.timeout:
                     raise self.document.error(
@@ -301,7 +300,7 @@ class _Builder:
                     )
 
 
-def _pseudo_parameters(place: Place) -> dict[str, Any]:
+def _pseudo_parameters(place: Place) -> dict[str, Value]:
     return {
         "AWS::Region": place.region,
         "AWS::AccountId": place.account,

@@ -1,7 +1,7 @@
 """Kills the emulator's processes should it die: run as a program of its own, told by its standard input who is alive.
 
-PR_SET_PDEATHSIG would kill the direct child alone and fires when the *thread* that started it ends; a frozen process group
-with children of its own would stay. The warden needs no thread, no fork in a threaded process, and works wherever POSIX does.
+PR_SET_PDEATHSIG would kill the direct child alone, fires when the *thread* that started it ends, and can only be set
+between a fork and an exec, which a threaded process had better not do. The warden reaches whole groups, frozen or not.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ class Warden:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         # -I -S: nothing of the user's environment or packages; a group of its own, so that Ctrl+C does not end it.
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 -- this file, by this Python
             [sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0
         )
 
