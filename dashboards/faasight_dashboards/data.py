@@ -40,7 +40,7 @@ def context() -> Context:
 def ask(query: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what `query(store, *args, **kwargs)` answers, at most a few seconds old. Arguments must be hashable."""
     here = context()
-    key = (query.__module__, query.__qualname__, args, tuple(sorted(kwargs.items())))
+    key = (query, args, tuple(sorted(kwargs.items())))
     return here.cache.get(key, lambda: query(here.store, *args, **kwargs), _ttl_s(args))
 
 

@@ -1,7 +1,5 @@
 """The frame around every page: navigation, and a header with search, environment, time range and refresh."""
 
-from typing import Any
-
 import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, dcc, html
 from dash.development.base_component import Component

@@ -89,7 +89,7 @@ def concurrency(series: Series, zone: tzinfo = UTC) -> Figure:
         "tickformat": "~s",
         "visible": any(series.throttles),
     }
-    return _figure(series, zone, [throttled, running], margin={"r": 34}, yaxis2=second)
+    return _figure(series, zone, [throttled, running], margin={"r": 34 if any(series.throttles) else 12}, yaxis2=second)
 
 
 def memory(series: Series, given_mb: float | None, zone: tzinfo = UTC) -> Figure:

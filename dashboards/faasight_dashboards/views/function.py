@@ -11,7 +11,7 @@ from faasight_dashboards import format as fmt
 from faasight_dashboards.components import Item, badge, empty, link, logs_href, moment, table, trace_href
 from faasight_dashboards.theme import BRAND, COLD, ERROR, OK, WARN
 from faasight_dashboards.views.cards import Kpi, change, kpi
-from faasight_dashboards.views.health import headroom, health, share
+from faasight_dashboards.views.health import health, share
 
 MOST_IMPORTS = 10
 
@@ -43,7 +43,7 @@ def badges(row: FunctionRow, now: datetime, zone: tzinfo) -> list[Component]:
         f"{row.memory_mb:.0f} MB" if row.memory_mb else "",
     ]
     if row.timeout_ms:
-        facts.append(f"time-out {fmt.ms(row.timeout_ms)}")
+        facts.append(f"time-out {fmt.ms(row.timeout_ms)}, longest {fmt.ms(row.max_ms)}")
     seen = html.Span(["seen ", moment(row.last_seen, now, zone)], className="muted")
     return [
         badge(verdict.word, verdict.status, mark=True, title="\n".join(verdict.reasons) or None),
@@ -57,21 +57,8 @@ def kpis(row: FunctionRow, before: Totals, series: Series, cold: ColdStarts, sco
     now = row.totals
     errors, errors_before = share(now.errors, now), share(before.errors, before)
     ran = [ok + failed for ok, failed in zip(series.ok, series.errors, strict=True)]
-    memory, time = headroom(row.memory_used_mb, row.memory_mb), headroom(row.max_ms, row.timeout_ms)
-    limits = (
-        f"{fmt.percent(time, 0)} of time-out left"
-        if time is not None
-        else f"{fmt.percent(memory, 0)} free"
-        if memory is not None
-        else ""
-    )
-    used = (
-        fmt.NONE
-        if row.memory_used_mb is None
-        else f"{row.memory_used_mb:.0f} / {row.memory_mb:.0f} MB"
-        if row.memory_mb
-        else fmt.megabytes(row.memory_used_mb)
-    )
+    given = f"of {row.memory_mb:.0f} MB" if row.memory_mb else ""
+    million = f"{fmt.usd(now.cost_usd / now.invocations * 1e6)}/M" if now.invocations else ""
     cards = (
         Kpi(
             "Invocations",
@@ -96,7 +83,7 @@ def kpis(row: FunctionRow, before: Totals, series: Series, cold: ColdStarts, sco
         Kpi(
             "p95 duration",
             fmt.ms(now.p95_ms),
-            f"p50 {fmt.ms(now.p50_ms)} · p99 {fmt.ms(now.p99_ms)}",
+            f"p99 {fmt.ms(now.p99_ms)}",
             "timer",
             BRAND,
             change(now.p95_ms, before.p95_ms),
@@ -113,11 +100,11 @@ def kpis(row: FunctionRow, before: Totals, series: Series, cold: ColdStarts, sco
             "bad",
             series.cold_starts,
         ),
-        Kpi("Memory", used, limits, "memory-stick", BRAND, None, "", series.memory_used_mb),
+        Kpi("Memory", fmt.megabytes(row.memory_used_mb), given, "memory-stick", BRAND, None, "", series.memory_used_mb),
         Kpi(
             "Est. cost",
             fmt.usd(now.cost_usd),
-            f"{fmt.usd(now.cost_usd / now.invocations * 1e6)} per million" if now.invocations else "",
+            million,
             "coins",
             WARN,
             change(now.cost_usd, before.cost_usd),

@@ -52,7 +52,7 @@ COLUMNS: list[dict[str, Any]] = [
         "field": "throttles",
         "headerName": "Throttles",
         "width": 102,
-        "valueFormatter": {"function": "d3.format(',.0f')(params.value)"},
+        "valueFormatter": {"function": "fmtCount(params.value)"},
         **_RIGHT,
     },
     {
