@@ -80,7 +80,6 @@ def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--gateway-port", type=_port, default=3000, metavar="PORT", help="where the shop answers (3000)"
     )
-    command.add_argument("--aws-port", type=_port, default=5000, metavar="PORT", help="the stand-in for AWS (5000)")
     command.add_argument(
         "--provider-port", type=_port, default=4010, metavar="PORT", help="the payment provider (4010)"
     )
@@ -97,12 +96,13 @@ def _local(command: argparse.ArgumentParser) -> None:
     start = ways.add_parser("start", help="run all of them, with gateway, queues and schedules, until Ctrl+C")
     start.set_defaults(entry="local:start")
     start.add_argument("--port", type=_port, default=3000, help="of the HTTP gateway (3000)")
+    start.add_argument("--quiet", action="store_true", help="do not print what the functions print")
     invoke = ways.add_parser("invoke", help="invoke one function and print its answer")
     invoke.set_defaults(entry="local:invoke", port=0)
     for way in (start, invoke):
         way.add_argument("template", type=Path, help="an AWS SAM template, YAML or JSON")
         way.add_argument(
-            "--aws-port", type=_port, default=5000 if way is start else 0, metavar="PORT", help="the stand-in for AWS"
+            "--aws-endpoint", metavar="URL", help="a stand-in for AWS that runs already; else moto is started"
         )
         way.add_argument(
             "--parameter",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from faasight_store.queries import invocations
 
-from faasight_cli import children, logs, ports, services, settings, up
+from faasight_cli import children, local, logs, ports, services, settings, up
 from faasight_cli.children import Child
 from faasight_cli.console import Console, Steps, banner
 from faasight_cli.errors import ChildError, CommandError
@@ -66,7 +66,6 @@ def _settings(overrides: Mapping[str, str], shop: Path, environ: Mapping[str, st
 def _wanted(chosen: Namespace) -> list[Wanted]:
     rows = [
         ("gateway of the functions", chosen.gateway_port, "--gateway-port"),
-        ("stand-in for AWS", chosen.aws_port, "--aws-port"),
         ("payment provider", chosen.provider_port, "--provider-port"),
         ("parcel carrier", chosen.carrier_port, "--carrier-port"),
     ]
@@ -142,7 +141,7 @@ class _Demo:
     def _start_functions(self, _stop: StopSignal) -> None:
         provider, carrier = (f"127.0.0.1:{port}" for port in (self._chosen.provider_port, self._chosen.carrier_port))
         arguments = [
-            *("--port", str(self._chosen.gateway_port), "--aws-port", str(self._chosen.aws_port)),
+            *("--port", str(self._chosen.gateway_port), "--quiet"),
             *("--collector", services.reached_at(self._own.collector_http)),
             *("--parameter", f"PaymentProviderUrl=http://{provider}", "--parameter", f"CarrierUrl=http://{carrier}"),
             *("--env", f"FAASIGHT_PEER_SERVICES={provider}=payment-provider,{carrier}=carrier"),
@@ -161,8 +160,7 @@ class _Demo:
 
     def _await_functions(self, stop: StopSignal) -> None:
         functions = next(child for child in self._children if child.name == "functions")
-        gateway = Address("127.0.0.1", self._chosen.gateway_port)
-        functions.wait_until(lambda: ports.in_use(gateway), _START_S, lambda: stop.asked)
+        functions.wait_until(lambda: local.READY in functions.log.read_text(), _START_S, lambda: stop.asked)
 
     def _start_customers(self, _stop: StopSignal) -> None:
         arguments = ["--gateway", f"http://127.0.0.1:{self._chosen.gateway_port}"]

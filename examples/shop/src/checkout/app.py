@@ -3,6 +3,7 @@
 import json
 import os
 import uuid
+from collections import Counter
 from typing import Any
 
 import boto3
@@ -20,7 +21,10 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer 202 with the order's id; 400 with the reason when the cart is no good."""
     try:
         cart = json.loads(event.get("body") or "{}")
-        items = [{"product": str(item["product"]), "quantity": int(item["quantity"])} for item in cart["items"]]
+        quantities: Counter[str] = Counter()
+        for item in cart["items"]:
+            quantities[str(item["product"])] += int(item["quantity"])
+        items = [{"product": product, "quantity": quantity} for product, quantity in quantities.items()]
         total_cents = price(items)
     except (KeyError, TypeError, ValueError) as problem:
         log.warning("cart refused", reason=repr(problem))

@@ -1,0 +1,106 @@
+"""`faasight local start` and `local invoke`: the functions of an AWS SAM template run on this machine."""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faasight
+from faasight_emulator import Emulator
+from faasight_emulator import Settings as EmulatorSettings
+
+from faasight_cli.console import Console, banner
+from faasight_cli.errors import CommandError
+from faasight_cli.signals import StopSignal
+
+READY = "The functions are running. Ctrl+C stops them."
+
+
+def start(chosen: Namespace) -> int:
+    """Run all functions until somebody asks to stop."""
+    console, stop = Console(), StopSignal()
+    emulator = _emulator(chosen, console.say, None if chosen.quiet else _printer(console))
+    emulator.start()
+    try:
+        console.say(banner(READY, _addresses(emulator)))
+        stop.wait()
+    finally:
+        emulator.stop()
+    for function, counts in emulator.counts().items():
+        console.say(f"{function:<20} {counts}")
+    return 0
+
+
+def invoke(chosen: Namespace) -> int:
+    """Invoke one function and print its answer; the exit status is 1 if it failed."""
+    event = _event(chosen.event)
+    emulator = _emulator(chosen, _to_stderr, lambda _, line: _to_stderr(line))
+    emulator.start()
+    try:
+        result = emulator.invoke(chosen.function, event)
+    finally:
+        emulator.stop()
+    Console().say(json.dumps(_json(result.payload), indent=2))
+    return 0 if result.ok else 1
+
+
+def wrapper() -> Path:
+    """Return the program that AWS_LAMBDA_EXEC_WRAPPER names."""
+    return Path(faasight.__file__).with_name("faasight-exec")
+
+
+def _emulator(
+    chosen: Namespace, progress: Callable[[str], None], on_line: Callable[[str, str], None] | None
+) -> Emulator:
+    environment = {} if chosen.no_wrapper else {"AWS_LAMBDA_EXEC_WRAPPER": str(wrapper())}
+    environment["FAASIGHT_ENDPOINT"] = chosen.collector
+    settings = EmulatorSettings(
+        template=chosen.template,
+        gateway_port=chosen.port,
+        collector=chosen.collector,
+        environment={**environment, **dict(chosen.env)},
+        parameters=dict(chosen.parameter),
+        aws_endpoint=chosen.aws_endpoint,
+    )
+    return Emulator(settings, progress, on_line)
+
+
+def _addresses(emulator: Emulator) -> list[tuple[str, str]]:
+    functions = emulator.template.functions if emulator.template else ()
+    rows = [("gateway", emulator.gateway_address)]
+    for function in functions:
+        events = [f"{route.method} {route.path}" for route in function.routes]
+        events += [source.queue_arn.rpartition(":")[2] for source in function.queues]
+        events += [source.expression for source in function.schedules]
+        rows.append((function.name, ", ".join(events) or "nothing invokes it"))
+    return rows
+
+
+def _printer(console: Console) -> Callable[[str, str], None]:
+    return lambda function, line: console.say(f"{function} | {line}")
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _event(file: Path | None) -> Any:  # noqa: ANN401 - any JSON value
+    """Read the event: a file, stdin for `-`, or {}. Raises CommandError."""
+    if file is None:
+        return {}
+    try:
+        return json.loads(sys.stdin.read() if str(file) == "-" else file.read_text())
+    except OSError as problem:
+        raise CommandError(f"the event {file} cannot be read: {problem.strerror}; give an existing file") from None
+    except ValueError as problem:
+        raise CommandError(f"the event {file} is not JSON: {problem}") from None
+
+
+def _json(payload: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Return what the function answered; text if it is no JSON."""
+    try:
+        return json.loads(payload or b"null")
+    except ValueError:
+        return payload.decode(errors="replace")
