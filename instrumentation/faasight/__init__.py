@@ -1,6 +1,6 @@
 """The wrapper that serverless functions carry: spans, logs and metrics of each invocation.
 
-The public door. Its names are loaded when they are first used, because each import here would be paid by every cold start.
+The public door. Its names are loaded when they are first used: each import here would be paid by every cold start.
 """
 
 from __future__ import annotations

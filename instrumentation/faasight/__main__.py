@@ -1,4 +1,4 @@
-"""The command line: `python -m faasight exec-wrapper` prints the path to put into AWS_LAMBDA_EXEC_WRAPPER; `settings` prints the table."""
+"""The command line: `python -m faasight exec-wrapper` prints what AWS_LAMBDA_EXEC_WRAPPER needs."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What one process keeps between invocations: settings, the way to the collector, the watchdog, and the story of its start."""
+"""What one process keeps between invocations: settings, delivery, watchdog, and the story of its start."""
 
 from __future__ import annotations
 

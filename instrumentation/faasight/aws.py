@@ -1,4 +1,4 @@
-"""Zero-code start on AWS Lambda: the runtime is told to load `faasight.aws.handler`, and gets the user's handler, wrapped."""
+"""Zero-code start on AWS Lambda: the runtime loads `faasight.aws.handler`, and gets the user's handler, wrapped."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """From finished spans to the collector, without ever keeping the function waiting.
 
-A flush writes to the socket and returns: the kernel carries the bytes on while the sandbox is frozen, and the answer is read in the next flush.
-What was refused, or lost with a broken connection, is sent again; what cannot be sent is kept, within bounds, while a circuit breaker spares the
-function further attempts.
+A flush writes to the socket and returns: the kernel carries the bytes on, and the answer is read in the next flush.
+What was refused, or lost with a broken connection, is sent again; what cannot be sent is kept, within bounds, while a
+circuit breaker spares the function further attempts.
 """
 
 from __future__ import annotations
@@ -227,7 +227,8 @@ class Exporter:
     def _leave_stale(self) -> None:
         """Close a connection that was idle for long: what stands between may have forgotten it without a word.
 
-        Its requests were written in full and nothing bad was heard: they count as delivered, since sending them again would double them.
+        Its requests were written in full and nothing bad was heard: they count as delivered, sending them again would
+        double them.
         """
         if self._connection.is_open and time.monotonic() - self._last_use > self._settings.idle_limit:
             self._unanswered.clear()

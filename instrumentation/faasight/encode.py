@@ -1,12 +1,12 @@
 """OTLP protobuf written by hand: the generated code of opentelemetry-proto would cost each cold start 24 ms.
 
-Field numbers are those of opentelemetry-proto 1.x (trace.proto, metrics.proto, common.proto); a test compares every field with the
-official encoder. A message is tag, length, content: `_message(tag, content)`.
+Field numbers are those of opentelemetry-proto 1.x (trace.proto, metrics.proto, common.proto); a test compares every
+field with the official encoder. A message is tag, length, content: `_message(tag, content)`.
 """
 
 from __future__ import annotations
 
-from struct import pack
+from _struct import pack  # `struct` is this and a re-export
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _text(tag: bytes, text: str) -> bytes:
     return tag + _varint(len(content)) + content
 
 
-def _any_value(value: Any) -> bytes:
+def _any_value(value: object) -> bytes:
     if isinstance(value, str):
         return _text(b"\x0a", value if len(value) <= _MAX_TEXT else value[:_MAX_TEXT])
     if isinstance(value, bool):

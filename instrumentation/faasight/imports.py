@@ -1,7 +1,7 @@
-"""One finder on `sys.meta_path` for two duties: it times the imports of the cold start, and runs hooks after a library's import.
+"""One finder on `sys.meta_path` for two duties: to time the cold start's imports, and to run hooks after an import.
 
-It finds nothing itself. It asks the finders behind it and hangs a timed `exec_module` on the loader *instance* that they return, so that the
-loader keeps its class and identity for everyone else.
+It finds nothing itself. It asks the finders behind it and hangs a timed `exec_module` on the loader *instance* that
+they return, so that the loader keeps its class and identity for everyone else.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Import:
 
 
 class ImportWatcher:
-    """The finder. Its imports are recorded while `recording` is set, for the thread that made it: others run beside, not within."""
+    """The finder. It records while `recording` is set, for the thread that made it: others run beside, not within."""
 
     def __init__(self, threshold_ns: int) -> None:
         self.recording = False
@@ -116,7 +116,10 @@ class ImportWatcher:
 
 
 def _watch(loader: object, execute_with: Callable[[Hook, ModuleType], None]) -> bool:
-    """Put our step in front of the loader's `exec_module`. Loaders that are classes (built-in, frozen) are quick, and shared: left alone."""
+    """Put our step in front of the loader's `exec_module`.
+
+    Loaders that are classes (built-in, frozen) are quick, and shared: left alone.
+    """
     if loader is None or isinstance(loader, type):
         return False
     own = getattr(loader, "__dict__", None)

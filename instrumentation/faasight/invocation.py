@@ -38,7 +38,7 @@ class Invocation:
         self._ticket = [True]
 
     def claim(self) -> bool:
-        """Whether the caller is the one to report this invocation: True once, for the handler's thread or the watchdog."""
+        """Whether the caller is the one to report this invocation: True once, for handler or watchdog."""
         try:
             return self._ticket.pop()  # one step under the GIL
         except IndexError:
@@ -134,7 +134,7 @@ def _parent_of_client(trigger: Trigger, context: object) -> None:
 
 
 def _new_trace_id() -> str:
-    """Start a trace with X-Ray's id where there is one, so that hops which pass on X-Ray's header alone stay in one trace."""
+    """Start a trace with X-Ray's id where there is one: hops that pass on X-Ray's header alone stay in one trace."""
     import os
 
     return xray_trace_id(os.environ.get("_X_AMZN_TRACE_ID")) or new_trace_id()

@@ -1,4 +1,4 @@
-"""The wrapping itself: the handler is called whatever happens in the wrapper, and its own result or exception comes back."""
+"""The wrapping itself: the handler is called whatever happens to us, and its own result or exception comes back."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from faasight.invocation import begin, finish
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar, overload
+    from typing import Any, Protocol, TypeVar, overload
 
     from faasight.agent import Agent
     from faasight.invocation import Invocation
 
     Handler = TypeVar("Handler", bound=Callable[..., Any])
-else:
 
-    def overload(function):  # noqa: ANN001, ANN201 - stands in for typing.overload, which would import typing
-        """Do nothing."""
-        return function
+    class Observe(Protocol):
+        """`observe` as type checkers see it: a handler keeps its type."""
+
+        @overload
+        def __call__(self, handler: Handler, /) -> Handler: ...
+        @overload
+        def __call__(self, handler: None = None, /, *, name: str = "") -> Callable[[Handler], Handler]: ...
 
 
-@overload
-def observe(handler: Handler, /) -> Handler: ...
-@overload
-def observe(handler: None = None, /, *, name: str = "") -> Callable[[Handler], Handler]: ...
-def observe(handler: Any = None, /, *, name: str = "") -> Any:
+def _observe(handler: Callable[..., Any] | None = None, /, *, name: str = "") -> Callable[..., Any]:
     """Wrap a handler `(event, context)`: one span an invocation, sent at its end. `name` replaces the span's name.
 
     Use it as `@observe` or `@observe(name=...)`. A handler that is wrapped already comes back as it is, and so does any
@@ -38,6 +37,9 @@ def observe(handler: Any = None, /, *, name: str = "") -> Any:
     if handler is None:
         return lambda function: observe_as(function, name)
     return observe_as(handler, name)
+
+
+observe: Observe = _observe  # type: ignore[assignment]  # one function serves both overloads
 
 
 def observe_as(handler: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -51,10 +53,10 @@ def observe_as(handler: Callable[..., Any], name: str) -> Callable[..., Any]:
         return handler
 
     @wraps(handler)
-    def observed(event: Any = None, context: Any = None, *more: Any, **named: Any) -> Any:
+    def observed(event: object = None, context: object = None, *more: object, **named: object) -> object:
         invocation = _begin(agent, event, context, name)
         try:
-            result = handler(event, context, *more, **named)
+            result: object = handler(event, context, *more, **named)
         except BaseException as error:
             if invocation is not None:
                 _finish(agent, invocation, None, error)

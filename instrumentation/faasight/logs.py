@@ -1,4 +1,4 @@
-"""JSON log lines that know their invocation: for the standard library's logging without importing structlog, and for structlog."""
+"""JSON log lines that know their invocation: for structlog, and for logging without importing structlog."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from faasight.context import current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any
+
+    from structlog.typing import FilteringBoundLogger
 
     from faasight.agent import Agent
 
@@ -87,7 +90,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def use_json(agent: Agent) -> None:
-    """Give the root logger's handlers our formatter: on AWS Lambda these are the runtime's own, whose log sink is kept."""
+    """Give the root logger's handlers our formatter: on AWS Lambda they are the runtime's, whose log sink is kept."""
     root = logging.getLogger()
     for handler in root.handlers:
         handler.setFormatter(JsonFormatter("\n" if type(handler).__module__.endswith("bootstrap") else ""))
@@ -95,15 +98,16 @@ def use_json(agent: Agent) -> None:
         root.setLevel(agent.settings.log_level)
 
 
-def get_logger(*arguments: Any, **initial: Any) -> Any:
+def get_logger(*arguments: object, **initial: object) -> FilteringBoundLogger:
     """Return a structlog logger, set up for JSON lines with request, trace and span ids (imports structlog)."""
     import structlog
 
     configure(structlog, agents.get())
-    return structlog.get_logger(*arguments, **initial)
+    logger: FilteringBoundLogger = structlog.get_logger(*arguments, **initial)
+    return logger
 
 
-def configure(structlog: Any, agent: Agent) -> None:
+def configure(structlog: ModuleType, agent: Agent) -> None:
     """Set structlog up, unless the user has."""
     if structlog.is_configured() or agent.settings.logs == "off" or agent.settings.disabled:
         return

@@ -16,7 +16,7 @@ def _from_proc() -> int:
 
 
 def _choose() -> Callable[[], int]:
-    """Prefer getrusage (1 us) to /proc (20 us), unless its mark was inherited from a larger parent: Linux keeps ru_maxrss across exec."""
+    """Prefer getrusage (1 us) to /proc (20 us), unless its mark is a parent's: Linux keeps ru_maxrss across exec."""
     try:
         import resource as limits
     except ImportError:  # Windows

@@ -1,4 +1,4 @@
-"""The OpenTelemetry SDK beside us: spans of the user's tracers reach the same buffer, and hang under the invocation's span."""
+"""The OpenTelemetry SDK beside us: spans of the user's tracers reach the same buffer, under the invocation's span."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def convert(span: ReadableSpan) -> Span | None:
 
 
 def make_current(span: Span) -> Callable[[], None]:
-    """Make our span the current one for OpenTelemetry, as a parent that records nothing itself; return what undoes it."""
+    """Make our span the current one for OpenTelemetry, as a parent that records nothing; return what undoes it."""
     context = trace.SpanContext(
         int(span.trace_id, 16), int(span.span_id, 16), is_remote=False, trace_flags=trace.TraceFlags(1)
     )

@@ -1,6 +1,7 @@
-"""Delivery through opentelemetry-exporter-otlp, by choice (FAASIGHT_EXPORTER=otlp): gRPC, certificates of one's own, proxies.
+"""Delivery through opentelemetry-exporter-otlp, by choice (FAASIGHT_EXPORTER=otlp): gRPC, own certificates, proxies.
 
-It costs the cold start what the official exporter costs. Its calls run on a thread of their own, so that the flush limit holds here too.
+It costs the cold start what the official exporter costs. Its calls run on a thread, so that the flush limit holds here
+too.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class OfficialExporter:
 
 
 def make_exporters(endpoint: str, headers: dict[str, str]) -> tuple[SpanExporter, MetricExporter]:
-    """Return the official exporters for OTEL_EXPORTER_OTLP_PROTOCOL; certificates and compression they read from their own variables."""
+    """Return the official exporters for OTEL_EXPORTER_OTLP_PROTOCOL; certificates come from its own variables."""
     if os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetrics
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpans

@@ -32,7 +32,7 @@ def service_name(settings: Settings, environ: Mapping[str, str] | None = None) -
 def attributes(
     settings: Settings, version: str, account: str = "", environ: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return the resource attributes of wire.md; `account` is known from the first invocation on (AWS: part of the function's ARN)."""
+    """Return the resource attributes of wire.md; `account` comes with the first invocation, in the function's ARN."""
     environ = os.environ if environ is None else environ
     name = service_name(settings, environ)
     pairs: dict[str, Any] = {

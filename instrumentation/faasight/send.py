@@ -1,12 +1,13 @@
 """HTTP/1.1 over a bare socket: keep-alive, pipelined, and every step under a deadline.
 
-`http.client` would load email and ssl (25 ms of a cold start), and urllib knows no deadline for a whole exchange. TLS is loaded for https alone.
+`http.client` would load email and ssl (25 ms of a cold start), and knows no deadline for a whole exchange. TLS is loaded
+for https alone.
 Deadlines are `time.monotonic()` values.
 """
 
 from __future__ import annotations
 
-import _socket  # the C part of `socket`: the module around it loads selectors and enum, which the wrapper has no use for
+import _socket  # the C part of `socket`: the module around it loads selectors, which we have no use for
 import time
 
 TYPE_CHECKING = False
@@ -191,7 +192,7 @@ def _chunks_end(data: bytearray, start: int) -> int | None:
 
 
 class Resolver:
-    """Host names to addresses under a deadline: getaddrinfo has none, so names go through a thread and are remembered."""
+    """Host names to addresses under a deadline: getaddrinfo has none, so names go through a thread, once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], list[Address]] = {}

@@ -1,4 +1,4 @@
-"""All settings of the wrapper in one table: a wrong one falls back to its default with a warning line, and never raises."""
+"""All settings of the wrapper in one table: a wrong one falls back to its default with a warning line, never raises."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Setting:
-    """One row of the table. No dataclass: dataclasses import inspect, which costs every cold start several milliseconds."""
+    """One row of the table. No dataclass: dataclasses import inspect, and that costs a cold start milliseconds."""
 
     __slots__ = ("default", "env", "kind", "meaning", "name")
 
@@ -25,94 +25,40 @@ class Setting:
         self.meaning = meaning
 
 
+_LIBRARIES = "botocore,urllib3,httpx,structlog,opentelemetry"
+
 TABLE = (
     Setting("disabled", "FAASIGHT_DISABLED", "flag", "0", "1 switches the wrapper off altogether"),
     Setting(
-        "endpoint",
-        "FAASIGHT_ENDPOINT",
-        "url",
-        "http://127.0.0.1:4318",
-        "the collector; else OTEL_EXPORTER_OTLP_ENDPOINT",
+        "endpoint", "FAASIGHT_ENDPOINT", "url", "http://127.0.0.1:4318", "collector; else OTEL_EXPORTER_OTLP_ENDPOINT"
     ),
     Setting("headers", "OTEL_EXPORTER_OTLP_HEADERS", "pairs", "", "headers of each request to the collector: a=b,c=d"),
     Setting("service_name", "OTEL_SERVICE_NAME", "text", "", "service.name; else the function's name"),
     Setting("resource_attributes", "OTEL_RESOURCE_ATTRIBUTES", "pairs", "", "more resource attributes: a=b,c=d"),
-    Setting(
-        "environment", "FAASIGHT_ENVIRONMENT", "text", "default", "deployment.environment.name: production, staging..."
-    ),
+    Setting("environment", "FAASIGHT_ENVIRONMENT", "text", "default", "deployment.environment.name: production..."),
     Setting("handler", "FAASIGHT_HANDLER", "text", "", "the function's own handler; the exec wrapper sets it"),
-    Setting(
-        "flush_timeout",
-        "FAASIGHT_FLUSH_TIMEOUT",
-        "seconds",
-        "0.2",
-        "the longest an invocation may wait for the collector, seconds",
-    ),
-    Setting(
-        "confirm",
-        "FAASIGHT_CONFIRM",
-        "flag",
-        "0",
-        "1 waits for the collector's answer in each flush; 0 reads it in the next one",
-    ),
-    Setting(
-        "cooldown", "FAASIGHT_COOLDOWN", "seconds", "5", "pause after a failed flush, seconds; doubles up to a minute"
-    ),
+    Setting("flush_timeout", "FAASIGHT_FLUSH_TIMEOUT", "seconds", "0.2", "the longest a flush may take, seconds"),
+    Setting("confirm", "FAASIGHT_CONFIRM", "flag", "0", "1: a flush waits for the answer; 0: the next flush reads it"),
+    Setting("cooldown", "FAASIGHT_COOLDOWN", "seconds", "5", "pause after a failed flush, seconds; doubles up to 60"),
     Setting(
         "idle_limit", "FAASIGHT_IDLE_LIMIT", "seconds", "30", "a connection unused for longer is made anew, seconds"
     ),
+    Setting("buffer_bytes", "FAASIGHT_BUFFER_BYTES", "count", "1048576", "kept while the collector is away, bytes"),
     Setting(
-        "buffer_bytes", "FAASIGHT_BUFFER_BYTES", "count", "1048576", "telemetry kept while the collector is away, bytes"
+        "timeout_margin", "FAASIGHT_TIMEOUT_MARGIN", "seconds", "0.15", "a time-out is reported so long before, seconds"
     ),
     Setting(
-        "timeout_margin",
-        "FAASIGHT_TIMEOUT_MARGIN",
-        "seconds",
-        "0.15",
-        "how long before the deadline a time-out is reported, seconds",
+        "import_threshold_ms", "FAASIGHT_IMPORT_THRESHOLD_MS", "number", "5", "slower imports become spans of INIT"
+    ),
+    Setting("hooks", "FAASIGHT_HOOKS", "words", _LIBRARIES, "libraries to instrument when they are imported"),
+    Setting(
+        "peer_services", "FAASIGHT_PEER_SERVICES", "pairs", "", "external services: 127.0.0.1:4010=payment-provider"
     ),
     Setting(
-        "import_threshold_ms",
-        "FAASIGHT_IMPORT_THRESHOLD_MS",
-        "number",
-        "5",
-        "imports slower than this become spans of the cold start",
+        "logs", "FAASIGHT_LOGS", "json|off", "json", "json: lines carry request, trace and span ids; off: as they are"
     ),
-    Setting(
-        "hooks",
-        "FAASIGHT_HOOKS",
-        "words",
-        "botocore,urllib3,httpx,structlog,opentelemetry",
-        "libraries to instrument when they are imported",
-    ),
-    Setting(
-        "peer_services",
-        "FAASIGHT_PEER_SERVICES",
-        "pairs",
-        "",
-        "names of external services: 127.0.0.1:4010=payment-provider",
-    ),
-    Setting(
-        "logs",
-        "FAASIGHT_LOGS",
-        "json|off",
-        "json",
-        "json: log lines carry request, trace and span ids; off: left as they are",
-    ),
-    Setting(
-        "log_level",
-        "FAASIGHT_LOG_LEVEL",
-        "level",
-        "",
-        "DEBUG, INFO, WARNING...; else the runtime's own for logging, INFO for structlog",
-    ),
-    Setting(
-        "exporter",
-        "FAASIGHT_EXPORTER",
-        "builtin|otlp",
-        "builtin",
-        "otlp: send through opentelemetry-exporter-otlp (gRPC, own certificates, proxies)",
-    ),
+    Setting("log_level", "FAASIGHT_LOG_LEVEL", "level", "", "DEBUG, INFO...; else logging's own, INFO for structlog"),
+    Setting("exporter", "FAASIGHT_EXPORTER", "builtin|otlp", "builtin", "otlp: through opentelemetry-exporter-otlp"),
     Setting("strict", "FAASIGHT_STRICT", "flag", "0", "1 raises the wrapper's own failures: for its tests"),
 )
 

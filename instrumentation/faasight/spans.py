@@ -21,7 +21,7 @@ now_ns = time.time_ns
 
 
 def new_trace_id() -> str:
-    """Return 16 random bytes as hex. The kernel's randomness: unlike `random` it needs no import and differs in each restored snapshot."""
+    """Return 16 random bytes as hex, the kernel's: those of `random` would repeat in each restored snapshot."""
     return os.urandom(16).hex()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from faasight import agent
 from faasight.context import current
 from faasight.spans import INTERNAL, Span, now_ns
@@ -27,7 +29,7 @@ def current_span() -> Span | None:
 
 
 def flush(timeout: float | None = None) -> None:
-    """Send what there is now, within `timeout` seconds (default: FAASIGHT_FLUSH_TIMEOUT). An invocation does so by itself at its end."""
+    """Send what there is, within `timeout` seconds (default FAASIGHT_FLUSH_TIMEOUT); an invocation's end does so too."""
     process = agent.get()
     if not process.settings.disabled:
         process.delivery.flush(process.settings.flush_timeout if timeout is None else timeout)
@@ -45,10 +47,8 @@ class Active:
 
     def end(self) -> None:
         """Close the span and hand it to the buffer; the one around it is current again."""
-        try:
+        with suppress(ValueError):  # ended in another context (a generator, a task): that one keeps what it has
             current.reset(self._token)
-        except ValueError:  # ended in another context (a generator, a task): that one keeps what it has
-            pass
         if self._undo is not None:
             self._undo()
         span, invocation = self.span, self.span.invocation

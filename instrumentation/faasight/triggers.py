@@ -1,6 +1,7 @@
 """What called the function: recognises an event by its shape and takes from it source, waiting time and trace context.
 
-`recognise` goes through DETECTORS, a visible list; each detector answers None for an event that is not its own. A new trigger is one function more.
+`recognise` goes through DETECTORS, a visible list; each detector answers None for an event that is not its own. A new
+trigger is one function more.
 """
 
 from __future__ import annotations
@@ -61,11 +62,11 @@ def recognise(event: object) -> Trigger:
     return Trigger("invoke", SERVER, "other")
 
 
-# --- HTTP -----------------------------------------------------------------------------------------------------------------------------------
+# --- HTTP ---------------------------------------------------------------------------------------------------
 
 
 def http_api(event: Event) -> Trigger | None:
-    """API Gateway HTTP API and function URL: payload format 2.0."""
+    """Recognise API Gateway's HTTP API and function URLs: payload format 2.0."""
     request = event.get("requestContext")
     http = request.get("http") if isinstance(request, dict) else None
     if not isinstance(request, dict) or not isinstance(http, dict):
@@ -79,7 +80,7 @@ def http_api(event: Event) -> Trigger | None:
 
 
 def rest_api(event: Event) -> Trigger | None:
-    """API Gateway REST API: payload format 1.0."""
+    """Recognise API Gateway's REST API: payload format 1.0."""
     request = event.get("requestContext")
     if not isinstance(request, dict) or "httpMethod" not in event or "elb" in request:
         return None
@@ -88,7 +89,7 @@ def rest_api(event: Event) -> Trigger | None:
 
 
 def load_balancer(event: Event) -> Trigger | None:
-    """Application Load Balancer: its requests name the target group."""
+    """Recognise an Application Load Balancer: its requests name the target group."""
     request = event.get("requestContext")
     elb = request.get("elb") if isinstance(request, dict) else None
     if not isinstance(elb, dict):
@@ -109,15 +110,15 @@ def _http(event: Event, method: str, path: str, route: str, source: str, name: s
     return trigger
 
 
-def _first(value: Any) -> object:
+def _first(value: object) -> object:
     return value[0] if isinstance(value, list) and value else value
 
 
-# --- Batches of records ---------------------------------------------------------------------------------------------------------------------
+# --- Batches of records -------------------------------------------------------------------------------------
 
 
 def records(event: Event) -> Trigger | None:
-    """SQS, SNS, S3, DynamoDB streams, Kinesis: a list of records, told apart by their source."""
+    """Recognise SQS, SNS, S3, DynamoDB streams, Kinesis: a list of records, told apart by their source."""
     items = event.get("Records")
     if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
         return None
@@ -126,7 +127,7 @@ def records(event: Event) -> Trigger | None:
 
 
 def sqs(items: list[Event]) -> Trigger:
-    """A batch of a queue; SNS and EventBridge messages within are unwrapped for their context."""
+    """Read a batch of a queue; SNS notifications within are unwrapped for their context."""
     queue = _tail(items[0].get("eventSourceARN"))
     trigger = Trigger(f"process {queue}", CONSUMER, "pubsub", "queue", queue)
     trigger.messages("aws_sqs", [_str(item.get("messageId")) for item in items])
@@ -151,7 +152,7 @@ def _enveloped(body: object) -> Remote | None:
 
 
 def sns(items: list[Event]) -> Trigger:
-    """A topic's notification."""
+    """Read a topic's notification."""
     messages = [_dict(item.get("Sns")) for item in items]
     topic = _tail(messages[0].get("TopicArn"))
     trigger = Trigger(f"process {topic}", CONSUMER, "pubsub", "topic", topic)
@@ -163,7 +164,7 @@ def sns(items: list[Event]) -> Trigger:
 
 
 def s3(items: list[Event]) -> Trigger:
-    """Changes in a bucket."""
+    """Read changes in a bucket."""
     bucket = _str(_dict(_dict(items[0].get("s3")).get("bucket")).get("name"))
     trigger = Trigger(f"process {bucket}", CONSUMER, "datasource", "bucket", bucket)
     trigger.attributes["aws.s3.bucket"] = bucket
@@ -174,7 +175,7 @@ def s3(items: list[Event]) -> Trigger:
 
 
 def dynamodb(items: list[Event]) -> Trigger:
-    """Changes in a table; creation time is in whole seconds."""
+    """Read changes in a table; their creation time is in whole seconds."""
     parts = _str(items[0].get("eventSourceARN")).split("/")
     table = parts[1] if len(parts) > 1 else ""
     trigger = Trigger(f"process {table}", CONSUMER, "datasource", "table", table)
@@ -185,7 +186,7 @@ def dynamodb(items: list[Event]) -> Trigger:
 
 
 def kinesis(items: list[Event]) -> Trigger:
-    """Records of a stream."""
+    """Read records of a stream."""
     stream = _str(items[0].get("eventSourceARN")).rpartition("/")[2]
     trigger = Trigger(f"process {stream}", CONSUMER, "pubsub", "stream", stream)
     trigger.messages("aws_kinesis", [_str(_dict(item.get("kinesis")).get("sequenceNumber")) for item in items])
@@ -203,11 +204,11 @@ RECORD_SOURCES: dict[str, Callable[[list[Event]], Trigger]] = {
 }
 
 
-# --- Buses and schedules --------------------------------------------------------------------------------------------------------------------
+# --- Buses and schedules ------------------------------------------------------------------------------------
 
 
 def event_bridge(event: Event) -> Trigger | None:
-    """EventBridge: an event of a bus, or a schedule's tick."""
+    """Recognise EventBridge: an event of a bus, or a schedule's tick."""
     if "detail-type" not in event or not isinstance(event.get("source"), str):
         return None
     if event["detail-type"] in {"Scheduled Event", "Scheduled Task"}:
@@ -227,7 +228,7 @@ def event_bridge(event: Event) -> Trigger | None:
 DETECTORS: tuple[Callable[[Event], Trigger | None], ...] = (records, http_api, rest_api, load_balancer, event_bridge)
 
 
-# --- Reading what anyone may have written ---------------------------------------------------------------------------------------------------
+# --- Reading what anyone may have written -------------------------------------------------------------------
 
 
 def _add_parent(trigger: Trigger, parent: Remote | None) -> None:
@@ -265,7 +266,7 @@ def _float(value: object) -> float:
 
 
 def _time(value: object) -> int:
-    """Return ns since the epoch of `2026-01-02T03:04:05.678Z`, 0 if it is none. `strptime` would import locale and re tables."""
+    """Return ns since the epoch of `2026-01-02T03:04:05.678Z`, 0 if it is none; `strptime` would be an import more."""
     try:
         day, _, clock = _str(value).rstrip("Z").partition("T")
         year, month, date = (int(part) for part in day.split("-"))

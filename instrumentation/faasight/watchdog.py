@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Watchdog:
     """Calls `expired` for each invocation still watched at its time.
 
-    The thread is woken for an earlier deadline only. Each invocation's deadline is later than the one before, so that watching costs a warm
-    function two dictionary operations and no thread switch. SIGALRM would be lighter, but works on the main thread alone.
+    The thread is woken for an earlier deadline only. Each invocation's deadline is later than the one before, so that
+    watching costs a warm function two dictionary operations and no thread switch. SIGALRM would be lighter, but works
+    on the main thread alone.
     """
 
     def __init__(self, expired: Callable[[Invocation], None]) -> None:

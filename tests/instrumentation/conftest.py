@@ -1,4 +1,4 @@
-"""Real servers for the wrapper's tests: an OTLP sink that decodes with the official code, and the Lambda Runtime API for awslambdaric."""
+"""Real servers for the wrapper's tests: an OTLP sink that decodes officially, and the AWS Lambda Runtime API."""
 
 import json
 import os
@@ -65,18 +65,22 @@ class SeenSpan:
 
     @property
     def name(self) -> str:
+        """Its name."""
         return self.raw.name
 
     @property
     def trace_id(self) -> str:
+        """Hex."""
         return self.raw.trace_id.hex()
 
     @property
     def span_id(self) -> str:
+        """Hex."""
         return self.raw.span_id.hex()
 
     @property
     def parent_id(self) -> str:
+        """Hex, "" for a root."""
         return self.raw.parent_span_id.hex()
 
 
@@ -119,11 +123,12 @@ class Sink:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def close(self) -> None:
+        """Stop."""
         self._server.shutdown()
         self._server.server_close()
 
     def spans(self) -> list[SeenSpan]:
-        """All spans that came."""
+        """Return all spans that came."""
         seen = []
         for path, _, body in self.requests.copy():
             if path != "/v1/traces":
@@ -135,7 +140,7 @@ class Sink:
         return seen
 
     def metrics(self) -> list[Any]:
-        """All metrics that came."""
+        """Return all metrics that came."""
         bodies = [body for path, _, body in self.requests.copy() if path == "/v1/metrics"]
         return [
             metric
@@ -146,7 +151,7 @@ class Sink:
         ]
 
     def invocations(self) -> list[SeenSpan]:
-        """The spans of invocations."""
+        """Return the spans of invocations."""
         return [span for span in self.spans() if "faas.invocation_id" in span.attributes]
 
     def wait(self, count: int = 1) -> list[SeenSpan]:
@@ -155,7 +160,7 @@ class Sink:
         return self.invocations()
 
     def named(self, name: str) -> SeenSpan:
-        """The one span of that name."""
+        """Return the one span of that name."""
         found = [span for span in self.spans() if span.name == name]
         assert len(found) == 1, [span.name for span in self.spans()]
         return found[0]
@@ -226,18 +231,22 @@ class RuntimeApi:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def put(self, event: Any, request_id: str, timeout_ms: int, headers: dict[str, str]) -> None:
-        self._events.put((
-            {
-                "Lambda-Runtime-Aws-Request-Id": request_id,
-                "Lambda-Runtime-Deadline-Ms": str(int(time.time() * 1000) + timeout_ms),
-                "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:123456789012:function:checkout",
-                "Content-Type": "application/json",
-                **headers,
-            },
-            json.dumps(event).encode(),
-        ))
+        """Have an event for the next that asks."""
+        self._events.put(
+            (
+                {
+                    "Lambda-Runtime-Aws-Request-Id": request_id,
+                    "Lambda-Runtime-Deadline-Ms": str(int(time.time() * 1000) + timeout_ms),
+                    "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:123456789012:function:checkout",
+                    "Content-Type": "application/json",
+                    **headers,
+                },
+                json.dumps(event).encode(),
+            )
+        )
 
     def close(self) -> None:
+        """Stop."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -285,15 +294,16 @@ class Sandbox:
         return outcome
 
     def output(self) -> str:
-        """What the function has written so far."""
+        """Return what the function has written so far."""
         self._output.flush()
         return Path(self._output.name).read_text()
 
     def lines(self) -> list[dict[str, Any]]:
-        """The JSON lines among its output."""
+        """Return the JSON lines among its output."""
         return [json.loads(line) for line in self.output().splitlines() if line.startswith("{")]
 
     def close(self) -> None:
+        """Stop."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(10)
@@ -333,7 +343,7 @@ def function(sink: Sink, tmp_path: Path) -> Iterator[StartFunction]:
 
 @pytest.fixture
 def agent(sink: Sink) -> Iterator[Agent]:
-    """An agent of this process that sends to the sink, and raises its own failures."""
+    """Make an agent of this process that sends to the sink, and raises its own failures."""
     made = make_agent(FAASIGHT_ENDPOINT=sink.endpoint)
     yield made
     faasight.agent.replace(None)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from faasight.agent import Agent
     from faasight.imports import Hook
 
-# name in FAASIGHT_HOOKS -> the module whose import is waited for. `requests` needs none of its own: it calls through urllib3.
+# name in FAASIGHT_HOOKS -> the module whose import is waited for. `requests` needs none: it calls through urllib3.
 WAITS_FOR = {
     "botocore": "botocore.client",
     "urllib3": "urllib3.connectionpool",

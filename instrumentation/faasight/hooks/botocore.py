@@ -1,4 +1,4 @@
-"""Calls to AWS: one span an API call, with its target, its retries and throttles; the context goes along in message attributes."""
+"""Calls to AWS: one span an API call, with target, retries and throttles; message attributes carry the context on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SEEN = "_faasight_listens"
 def install(module: ModuleType, agent: Agent) -> None:
     """Patch `BaseClient._make_api_call`, which all clients and resources of boto3 lead to."""
     base = module.BaseClient
-    original = base._make_api_call  # noqa: SLF001 - botocore has no public place that sees a whole call with its retries
+    original = base._make_api_call
     if hasattr(original, "__faasight__"):
         return
 
@@ -56,7 +56,7 @@ def install(module: ModuleType, agent: Agent) -> None:
             suppressed.reset(token)
 
     _make_api_call.__faasight__ = True  # type: ignore[attr-defined]  # a mark on a function
-    base._make_api_call = _make_api_call  # noqa: SLF001 - see above
+    base._make_api_call = _make_api_call
 
 
 def _begin(agent: Agent, client: Any, operation: str, parameters: Any) -> tuple[Active, Any] | None:  # noqa: ANN401 - untyped
@@ -76,7 +76,7 @@ def _begin(agent: Agent, client: Any, operation: str, parameters: Any) -> tuple[
 
 
 def _listen(client: Any) -> None:  # noqa: ANN401 - untyped
-    """Look at each attempt's answer once per client: a throttle that a retry overcame is no error, and yet must be seen."""
+    """Look at each attempt's answer: a throttle that a retry overcame is no error, and yet must be seen."""
     if _SEEN not in client.__dict__:
         client.__dict__[_SEEN] = True
         client.meta.events.register_first("response-received", _attempt, unique_id="faasight")

@@ -1,6 +1,6 @@
 """Context out to AWS: into message attributes of SQS and SNS, and into Lambda's ClientContext, where it is safe.
 
-The user's parameters are copied, never changed. A call is left alone where two attributes more could make AWS refuse it.
+The user's parameters are copied, never changed. A call is left alone where more attributes could make AWS refuse it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_ATTRIBUTES = 10  # of an SQS or SNS message (AWS quotas)
-# Attributes count towards a message's size, 256 KiB once and 1 MiB since 2025 (SQS quotas): close below a limit nothing is added.
+# Attributes count towards a message's size, 256 KiB once and 1 MiB since 2025 (SQS quotas): close below, none is added.
 _LIMITS = (262_144, 1_048_576)
 _ROOM = 2_048
 

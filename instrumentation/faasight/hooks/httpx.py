@@ -1,4 +1,4 @@
-"""Calls through httpx, sync and async: one client span a request, at the transport, so that redirects and retries are seen as they are."""
+"""Calls through httpx, sync and async: one client span a request, at the transport, which sees redirects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry's API, imported by the user's code: the SDK joins once the function is loaded, after any set-up of the user's own."""
+"""OpenTelemetry's API, imported by the user's code: the SDK joins when the function is loaded and set up."""
 
 from __future__ import annotations
 

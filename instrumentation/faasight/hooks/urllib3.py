@@ -10,11 +10,15 @@ from faasight.hooks import client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
     from types import ModuleType
-    from typing import Any
+
+    from urllib3.connectionpool import HTTPConnectionPool
 
     from faasight.agent import Agent
     from faasight.tracing import Active
+
+_PORTS = {"http": 80, "https": 443}
 
 
 def install(module: ModuleType, agent: Agent) -> None:
@@ -26,15 +30,21 @@ def install(module: ModuleType, agent: Agent) -> None:
 
     @wraps(original)
     def urlopen(
-        self: Any, method: str, url: str, body: Any = None, headers: Any = None, *more: Any, **named: Any
-    ) -> Any:
+        self: HTTPConnectionPool,
+        method: str,
+        url: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        *more: object,
+        **named: object,
+    ) -> object:
         call = None if suppressed.get() else _begin(agent, self, method, url, headers)
         if call is None:
             return original(self, method, url, body, headers, *more, **named)
-        active, headers = call
+        active, carried = call
         token = suppressed.set(True)  # urlopen calls itself for a retry or a redirect
         try:
-            response = original(self, method, url, body, headers, *more, **named)
+            response: object = original(self, method, url, body, carried, *more, **named)
         except BaseException as error:
             client.end(active, error=error)
             raise
@@ -48,16 +58,18 @@ def install(module: ModuleType, agent: Agent) -> None:
     pool.urlopen = urlopen
 
 
-def _begin(agent: Agent, pool: Any, method: str, url: str, headers: Any) -> tuple[Active, Any] | None:
+def _begin(
+    agent: Agent, pool: HTTPConnectionPool, method: str, url: str, headers: Mapping[str, str] | None
+) -> tuple[Active, MutableMapping[str, str]] | None:
     try:
-        target = url if url.startswith(("http://", "https://")) else f"{pool.scheme}://{_netloc(pool)}{url}"
-        active = client.begin(
-            agent, method, target, pool.host.strip("[]"), pool.port or (443 if pool.scheme == "https" else 80)
-        )
+        host, port = pool.host.strip("[]"), pool.port or _PORTS.get(pool.scheme, 0)
+        target = url if url.startswith(("http://", "https://")) else f"{pool.scheme}://{pool.host}:{port}{url}"
+        active = client.begin(agent, method, target, host, port)
         if active is None:
             return None
         given = pool.headers if headers is None else headers
-        carried = given.copy()
+        # A copy of the same kind: urllib3's own dict may hold a header twice, that of requests knows no case.
+        carried: MutableMapping[str, str] = given.copy() if hasattr(given, "copy") else dict(given)
         client.inject(agent, active, carried)
     except Exception as error:  # noqa: BLE001 - the call goes out unobserved
         complaints.failure("urllib3", error)
@@ -65,10 +77,6 @@ def _begin(agent: Agent, pool: Any, method: str, url: str, headers: Any) -> tupl
     return active, carried
 
 
-def _netloc(pool: Any) -> str:
-    return f"{pool.host}:{pool.port}" if pool.port else str(pool.host)
-
-
-def _resends(response: Any) -> int:
+def _resends(response: object) -> int:
     history = getattr(getattr(response, "retries", None), "history", None)
     return len(history) if history else 0
