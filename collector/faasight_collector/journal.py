@@ -35,6 +35,7 @@ Outcome = tuple[Done, Refusal | None]
 
 _MAX_QUEUED = 64 * 1024 * 1024  # bytes that wait for the disk; more would be memory without a bound
 _DISK_CHECK_S = 1.0
+_ORDINARY = 64 * 1024  # bytes of a request, for the question whether there is room
 
 
 @dataclass(slots=True)
@@ -161,12 +162,12 @@ class Journal:
             raise overloaded("disk_full", f"the disk of {self._directory} is nearly full")
 
     def refusal(self) -> Refusal | None:
-        """Return why a small request would not be accepted now, or None."""
+        """Return why an ordinary request would not be accepted now, or None."""
         with self._lock:
             if self._state.closing:
                 return overloaded("stopping", "the collector is stopping")
             try:
-                self._refuse_if_full(1)
+                self._refuse_if_full(_ORDINARY)
             except Refusal as refusal:
                 return refusal
         return None

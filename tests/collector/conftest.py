@@ -2,16 +2,21 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from faasight_collector import Settings
+from faasight_collector import Collector, Settings
+from faasight_collector.segments import Record, scan
+from faasight_store import Store, StoreUnavailableError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 Eventually = Callable[[Callable[[], object]], None]
 MakeTraces = Callable[..., bytes]
+StartCollector = Callable[..., Collector]
 
 
 @pytest.fixture
@@ -56,3 +61,48 @@ def make_traces() -> MakeTraces:
         return request.SerializeToString()
 
     return make
+
+
+class StoreAway:
+    """A store that cannot be reached: what is received stays in the journal, where tests read it."""
+
+    def land(self, *_: object, **__: object) -> None:
+        """Refuse, as a store that is away does."""
+        raise StoreUnavailableError("the store is away")
+
+    insert = command = query = land
+
+
+@pytest.fixture
+def start_collector(settings: Settings) -> Iterator[StartCollector]:
+    """Start collectors with settings of their own, and stop them at the end."""
+    started: list[Collector] = []
+
+    def start(store: object = None, **changes: Any) -> Collector:
+        collector = Collector(replace(settings, **changes), cast(Store, store or StoreAway()))
+        collector.start()
+        started.append(collector)
+        return collector
+
+    yield start
+    for collector in started:
+        collector.stop()
+
+
+@pytest.fixture
+def collector(start_collector: StartCollector) -> Collector:
+    """Start a collector whose store is away."""
+    return start_collector()
+
+
+@pytest.fixture
+def journaled() -> Callable[[Collector, str], list[bytes]]:
+    """Read what a collector has accepted of a signal, from its journal's files."""
+
+    def read(collector: Collector, signal: str) -> list[bytes]:
+        found: list[bytes] = []
+        for path in sorted((collector.settings.journal_dir / signal).iterdir()):
+            found += [bytes(item.payload) for item in scan(path.read_bytes()) if isinstance(item, Record)]
+        return found
+
+    return read

@@ -15,7 +15,7 @@ import httptools
 import structlog
 
 from faasight_collector.decompress import too_large
-from faasight_collector.errors import Refusal, overloaded
+from faasight_collector.errors import UNIMPLEMENTED, Refusal, overloaded
 from faasight_collector.receive.answers import Answer
 from faasight_collector.receive.routes import Request, Routes
 from faasight_collector.settings import Settings
@@ -25,6 +25,8 @@ log = structlog.get_logger()
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MAX_HEADERS = 32 * 1024  # bytes of one request's target and headers
 _MAX_WAITING = 64  # answers that one connection may be owed (pipelining) before it is read further
+_UPGRADING = frozenset({b"upgrade", b"connection", b"http2-settings"})
+_PIECE = 8 * 1024  # bytes that are parsed at once: hundreds of small requests in one read would hold up all others
 _SWEEP_S = 1.0
 _LINGER_S = 2.0
 
@@ -110,7 +112,11 @@ class Connection(asyncio.Protocol):
         self._last = server.now
         self._deaf = False  # what still comes is not read: an error was answered, or the client has said all
         self._lingers_until: float | None = None
-        self._paused = False
+        self._paused = False  # not read for now: too many answers are owed, or the client takes none
+        self._stuffed = False
+        self._held = b""  # received and not parsed yet
+        self._served = 0  # requests of the piece that is being parsed
+        self._ended = False  # the client has closed its half
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------------------------
 
@@ -124,6 +130,7 @@ class Connection(asyncio.Protocol):
         self._server.connections.discard(self)
         self._drop_body()
         self._slots.clear()
+        self._held = b""
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
@@ -131,6 +138,27 @@ class Connection(asyncio.Protocol):
         if self._deaf:
             return
         self._last = self._server.now
+        if self._held:
+            self._held += data
+        elif len(data) <= _PIECE:
+            self._feed(data)
+        else:
+            self._held = data
+            self._feed_held()
+
+    def _feed_held(self) -> None:
+        """Feed what was received by pieces; after a piece with many requests, let the other connections go first."""
+        while self._held and not self._paused and not self._deaf:
+            piece, self._held = self._held[:_PIECE], self._held[_PIECE:]
+            self._served = 0
+            self._feed(piece)
+            if self._served > 1:
+                self._loop.call_soon(self._feed_held)
+                return
+        if self._ended and not self._held and not self._deaf and not self.eof_received() and self._transport:
+            self._transport.close()
+
+    def _feed(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -142,6 +170,9 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Answer what has arrived even when the client has closed its half; True keeps ours open."""
+        self._ended = True
+        if self._held and not self._deaf:
+            return True  # what was sent before is served first
         self._deaf = True
         if self._began is not None:
             self._drop_body()
@@ -153,10 +184,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Read no more from a client that does not read its answers."""
+        self._stuffed = True
         self._pause()
 
     def resume_writing(self) -> None:
         """Go on reading."""
+        self._stuffed = False
         self._resume()
 
     # -- httptools callbacks ------------------------------------------------------------------------------------------
@@ -183,6 +216,8 @@ class Connection(asyncio.Protocol):
         request = self._request
         request.method = self._parser.get_method()
         request.path = self._target.partition(b"?")[0]
+        if self._parser.should_upgrade():
+            return  # it is read again, as if it had not asked
         length = request.headers.get(b"content-length", b"")
         limit = self._server.settings.max_body_bytes
         if length.isdigit() and int(length) > limit:
@@ -208,11 +243,12 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand the request on; its answer takes the next place."""
-        if self._deaf:
+        if self._deaf or self._parser.should_upgrade():
             return
         request, chunks = self._request, self._chunks
         request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._began = None
+        self._served += 1
         size, self._size, self._chunks = self._size, 0, []
         close = self._server.stopping or not self._parser.should_keep_alive()
         slot = _Slot(close=close, head_only=request.method == b"HEAD")
@@ -242,7 +278,7 @@ class Connection(asyncio.Protocol):
                 self._end(transport, linger=slot.linger)
                 return
         self._last = self._server.now
-        if self._paused and len(slots) <= _MAX_WAITING:
+        if self._paused:
             self._resume()
         if self._server.stopping:
             self.close_if_idle()
@@ -278,10 +314,19 @@ class Connection(asyncio.Protocol):
         self._chunks = []
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """Stay with HTTP/1.1 (some clients offer HTTP/2 with every request; a server may decline by ignoring it)."""
+        """Read a request that offers another protocol as if it did not (Java's client offers HTTP/2 with every POST).
+
+        A server may decline by ignoring it, but the parser stops at the headers' end and would leave the body out.
+        """
+        request = self._request
+        if request.method == b"CONNECT":
+            self._fail(Refusal("method", "CONNECT is not allowed", http=405, code=UNIMPLEMENTED))
+            return
+        kept = {name: value for name, value in request.headers.items() if name not in _UPGRADING}
+        lines = [b"%s %s HTTP/1.1\r\n" % (request.method, self._target)]
+        lines += [b"%s: %s\r\n" % item for item in kept.items()]
         self._parser = httptools.HttpRequestParser(self)
-        if rest:
-            self.data_received(rest)
+        self.data_received(b"".join([*lines, b"\r\n", rest]))
 
     # -- time and end -------------------------------------------------------------------------------------------------
 
@@ -312,7 +357,11 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _resume(self) -> None:
+        if self._stuffed or len(self._slots) > _MAX_WAITING:
+            return
         self._paused = False
         if self._transport is not None:
             with contextlib.suppress(RuntimeError):  # it is closing
                 self._transport.resume_reading()
+            if self._held:
+                self._loop.call_soon(self._feed_held)
