@@ -1,7 +1,5 @@
 """Builds the Dash app: its pages stand here in one list."""
 
-import importlib
-from importlib.util import find_spec
 from pathlib import Path
 
 from dash import Dash
@@ -10,20 +8,22 @@ from flask import Flask
 
 from faasight_dashboards import router, search, security, shell, static
 from faasight_dashboards.data import Context, install
-from faasight_dashboards.pages import function, functions, overview
+from faasight_dashboards.pages import alerts, function, functions, logs, map, overview, trace, traces
 from faasight_dashboards.router import Page
 from faasight_dashboards.settings import Settings
 
 _YEAR_S = 31_536_000  # assets carry their modification time in their address
 
-
-def _arriving() -> tuple[Page, ...]:
-    names = ("map", "traces", "trace", "logs", "alerts")
-    modules = [f"faasight_dashboards.pages.{name}" for name in names]
-    return tuple(importlib.import_module(module).PAGE for module in modules if find_spec(module))
-
-
-PAGES: tuple[Page, ...] = (overview.PAGE, functions.PAGE, function.PAGE, *_arriving())
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    functions.PAGE,
+    function.PAGE,
+    map.PAGE,
+    traces.PAGE,
+    trace.PAGE,
+    logs.PAGE,
+    alerts.PAGE,
+)
 
 _INDEX = """<!DOCTYPE html>
 <html lang="en">

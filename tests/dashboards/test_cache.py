@@ -1,0 +1,69 @@
+"""Ten viewers cost one query; a failure is told to all and kept for none."""
+
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from faasight_dashboards.cache import Cache
+
+
+def test_an_answer_is_kept_until_it_is_too_old() -> None:
+    now = [0.0]
+    calls: list[float] = []
+    cache = Cache(lambda: now[0])
+
+    def compute() -> int:
+        calls.append(now[0])
+        return len(calls)
+
+    assert [cache.get("k", compute, 2), cache.get("k", compute, 2)] == [1, 1]
+    now[0] = 2
+    assert cache.get("k", compute, 2) == 2
+    assert cache.get("another", compute, 2) == 3
+
+
+def test_ten_at_once_share_one_computation() -> None:
+    cache, started, release, calls = Cache(), threading.Event(), threading.Event(), []
+
+    def compute() -> str:
+        calls.append(1)
+        started.set()
+        assert release.wait(10)
+        return "answer"
+
+    with ThreadPoolExecutor(10) as pool:
+        first = pool.submit(cache.get, "k", compute, 60)
+        assert started.wait(10)
+        others = [pool.submit(cache.get, "k", compute, 60) for _ in range(9)]
+        release.set()
+        assert {first.result(10), *(other.result(10) for other in others)} == {"answer"}
+    assert len(calls) == 1
+
+
+def test_a_failure_reaches_all_who_wait_and_is_not_kept() -> None:
+    cache, started, release = Cache(), threading.Event(), threading.Event()
+
+    def fail() -> str:
+        started.set()
+        assert release.wait(10)
+        raise LookupError("no table")
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cache.get, "k", fail, 60)
+        assert started.wait(10)
+        second = pool.submit(cache.get, "k", lambda: "fine", 60)
+        release.set()
+        with pytest.raises(LookupError):
+            first.result(10)
+        with contextlib.suppress(LookupError):  # if it waited for the one that failed
+            assert second.result(10) == "fine"  # it came after the failure
+    assert cache.get("k", lambda: "fine", 60) == "fine"
+
+
+def test_the_oldest_goes_when_there_are_too_many() -> None:
+    cache = Cache(lambda: 0.0, capacity=2)
+    for key in "abc":
+        cache.get(key, lambda key=key: key, 60)  # type: ignore[misc]  # bound in the loop
+    assert cache.get("a", lambda: "anew", 60) == "anew"
+    assert cache.get("c", lambda: "anew", 60) == "c"
