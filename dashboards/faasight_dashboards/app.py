@@ -8,7 +8,8 @@ from flask import Flask
 
 from faasight_dashboards import router, search, security, shell, static
 from faasight_dashboards.data import Context, install
-from faasight_dashboards.pages import alerts, function, functions, logs, map, overview, trace, traces
+from faasight_dashboards.pages import alerts, function, functions, logs, overview, trace, traces
+from faasight_dashboards.pages import map as invocation_map
 from faasight_dashboards.router import Page
 from faasight_dashboards.settings import Settings
 
@@ -18,7 +19,7 @@ PAGES: tuple[Page, ...] = (
     overview.PAGE,
     functions.PAGE,
     function.PAGE,
-    map.PAGE,
+    invocation_map.PAGE,
     traces.PAGE,
     trace.PAGE,
     logs.PAGE,
