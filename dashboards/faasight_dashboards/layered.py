@@ -37,24 +37,28 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """Distances in pixels between columns, between cards, and the room a passing edge takes."""
+    """Distances in pixels: the gap between columns, from card to card, and the room that a passing edge takes."""
 
-    column: float = 280
+    gap: float = 92
     row: float = 76
     lane: float = 26
 
 
-def layered(nodes: Iterable[str], edges: Iterable[Edge], spacing: Spacing = Spacing()) -> Layout:
-    """Place nodes. Edges may form cycles; edges to itself or to unknown nodes do not matter."""
-    known = sorted(set(nodes))
+def layered(nodes: Mapping[str, float], edges: Iterable[Edge], spacing: Spacing = Spacing()) -> Layout:
+    """Place the centres of nodes, given by name and width.
+
+    Edges may form cycles; edges to itself or to unknown nodes do not matter.
+    """
+    known = sorted(nodes)
     members = set(known)
     links = sorted({(a, b) for a, b in edges if a != b and a in members and b in members})
     linked = {name for link in links for name in link}
     graph = _Graph([name for name in known if name in linked], links)
     graph.order()
     places = graph.place(spacing)
-    alone = _grid([name for name in known if name not in linked], places, spacing)
-    at = {name: Point(graph.layer[name] * spacing.column, y) for name, y in places.items()}
+    alone = _grid([name for name in known if name not in linked], nodes, places, spacing)
+    x = graph.columns_x(nodes, spacing)
+    at = {name: Point(x[graph.layer[name]], y) for name, y in places.items()}
     return Layout(
         nodes={name: at[name] for name in graph.names} | alone,
         bends={edge: [at[bend] for bend in chain] for edge, chain in graph.chains.items()},
@@ -115,6 +119,16 @@ class _Graph:
                 wish = [_mean([y[other] for other in neighbours[name]], y[name]) for name in column]
                 y.update(_spread(column, wish, room, weight))
         return y
+
+    def columns_x(self, widths: Mapping[str, float], spacing: Spacing) -> list[float]:
+        """Return the centre of each column, as far from the one before as their widest cards need."""
+        centres: list[float] = []
+        right = -spacing.gap
+        for column in self.columns:
+            width = max((widths[name] for name in column if name in widths), default=0.0)
+            centres.append(right + spacing.gap + width / 2)
+            right = centres[-1] + width / 2
+        return centres
 
     def _direction(self, sweep: int) -> tuple[Neighbours, Sequence[list[str]]]:
         return (self.before, self.columns) if sweep % 2 == 0 else (self.after, self.columns[::-1])
@@ -201,11 +215,17 @@ def _spread(
     return {name: start + taken - middle for name, start, taken in zip(column, starts, offsets, strict=True)}
 
 
-def _grid(names: Sequence[str], placed: Mapping[str, float], spacing: Spacing) -> dict[str, Point]:
+def _grid(
+    names: Sequence[str], widths: Mapping[str, float], placed: Mapping[str, float], spacing: Spacing
+) -> dict[str, Point]:
     """Put nodes without edges in rows below the rest."""
-    width = max(4, math.ceil(math.sqrt(len(names) / 3)))
+    across = max(4, math.ceil(math.sqrt(len(names) / 2)))
+    step = max((widths[name] for name in names), default=0.0) + spacing.gap / 3
     top = max(placed.values()) + 1.5 * spacing.row if placed else 0.0
-    return {name: Point((i % width) * spacing.column, top + (i // width) * spacing.row) for i, name in enumerate(names)}
+    return {
+        name: Point(i % across * step + widths[name] / 2, top + i // across * spacing.row)
+        for i, name in enumerate(names)
+    }
 
 
 def _mean(values: Sequence[float], otherwise: float) -> float:

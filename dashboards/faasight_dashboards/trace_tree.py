@@ -48,7 +48,7 @@ def tree(spans: Sequence[Span]) -> Tree:
         parents.append(parent)
     _cut_cycles(parents)
     children: list[list[int]] = [[] for _ in spans]
-    roots = []
+    roots: list[int] = []
     for i in sorted(range(len(spans)), key=lambda i: (spans[i].start_ns, i)):
         (children[parents[i]] if parents[i] >= 0 else roots).append(i)
     return Tree(parents, frozenset(i for i in linked if parents[i] >= 0), children, roots)

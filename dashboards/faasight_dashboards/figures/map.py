@@ -13,6 +13,11 @@ ERROR_SHARE = 0.03  # of calls: the card and its edges turn red
 WARN_SHARE = 0.01  # they turn yellow; throttles and retries do so at once
 RING_SCALE = 6.0  # the ring fills at 1/6 failed: a few per cent must be visible
 
+_WIDEST_CARD = 184.0  # pixels; longer names end in an ellipsis
+_NARROWEST_CARD = 104.0
+_BESIDE_TEXT = 60.0  # the ring, and the margins
+_TITLE_CHARACTER, _DETAIL_CHARACTER = 7.6, 5.8  # mean widths in pixels
+
 _THINNEST, _THICKEST = 1.2, 5.2  # of an edge, in pixels
 _BACK_BOW = 90.0  # how far a call back to the left bows out
 _KEPT = 3  # decimals of what is sent
@@ -24,11 +29,13 @@ def drawing(invocation_map: InvocationMap, seconds: float) -> Drawing:
     """Return `{"nodes": [...], "edges": [...]}` of a map over so many seconds."""
     nodes = {node.id: node for node in invocation_map.nodes}
     edges = [edge for edge in invocation_map.edges if edge.source in nodes and edge.target in nodes]
-    layout = layered(nodes, [(edge.source, edge.target) for edge in edges])
-    busiest = max((edge.calls for edge in edges), default=0)
     called = _calls_into(edges)
+    details = {node.id: _node_detail(node, called.get(node.id, 0), seconds) for node in nodes.values()}
+    widths = {node.id: _width(node, details[node.id]) for node in nodes.values()}
+    layout = layered(widths, [(edge.source, edge.target) for edge in edges])
+    busiest = max((edge.calls for edge in edges), default=0)
     return {
-        "nodes": [_node(node, layout.nodes[node.id], called.get(node.id, 0), seconds) for node in nodes.values()],
+        "nodes": [_node(node, layout.nodes[node.id], details[node.id], widths[node.id]) for node in nodes.values()],
         "edges": [
             _edge(edge, seconds, busiest)
             | _route(
@@ -62,19 +69,27 @@ def edge_status(edge: MapEdge) -> str:
     return status(edge.calls, edge.errors, edge.throttles, edge.retries)
 
 
-def _node(node: MapNode, at: Point, called: int, seconds: float) -> dict[str, Any]:
+def _node(node: MapNode, at: Point, detail: str, width: float) -> dict[str, Any]:
     ill = (node.errors or 0) + (node.throttles or 0)
     attempts = (node.invocations or 0) + (node.throttles or 0)
     return {
         "id": node.id,
         "kind": node.kind,
         "label": node.name,
-        "detail": _node_detail(node, called, seconds),
+        "detail": detail,
+        "width": width,
         "status": node_status(node),
         "ill_share": round(min(1.0, ill / attempts * RING_SCALE), _KEPT) if attempts else 0,
         "x": round(at.x),
         "y": round(at.y),
     }
+
+
+def _width(node: MapNode, detail: str) -> float:
+    if node.invocations is not None:
+        return _WIDEST_CARD  # functions stand in line
+    text = max(len(node.name) * _TITLE_CHARACTER, len(detail) * _DETAIL_CHARACTER)
+    return min(_WIDEST_CARD, max(_NARROWEST_CARD, round(_BESIDE_TEXT + text)))
 
 
 def _node_detail(node: MapNode, called: int, seconds: float) -> str:
@@ -96,18 +111,18 @@ def _edge(edge: MapEdge, seconds: float, busiest: int) -> dict[str, Any]:
         "asynchronous": waits,
         "told": waits or health != "ok",  # its label shows without being asked for
         "thickness": round(_THINNEST + (_THICKEST - _THINNEST) * share, 1),
-        "label": edge_label(edge, seconds),
+        "label": edge_label(edge, seconds, between="\n"),
     }
 
 
-def edge_label(edge: MapEdge, seconds: float) -> str:
+def edge_label(edge: MapEdge, seconds: float, between: str = " · ") -> str:
     """Return rate, errors if there are any, and how long messages waited: `18.7/s · 7.4% · waits 1.20 s`."""
-    parts = [fmt.rate(edge.calls, seconds)]
+    told = fmt.rate(edge.calls, seconds)
     if edge.errors:
-        parts.append(fmt.percent(edge.errors / max(edge.calls, 1), 1))
+        told += f" · {fmt.percent(edge.errors / max(edge.calls, 1), 1)}"
     if edge.queue_wait_p95_ms is not None:
-        parts.append(f"waits {fmt.ms(edge.queue_wait_p95_ms)}")
-    return " · ".join(parts)
+        told += f"{between}waits {fmt.ms(edge.queue_wait_p95_ms)}"
+    return told
 
 
 def _calls_into(edges: Sequence[MapEdge]) -> dict[str, int]:

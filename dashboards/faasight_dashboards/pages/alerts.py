@@ -40,7 +40,7 @@ def layout(**_: str) -> Component:
 
 
 def _grid() -> Component:
-    return dag.AgGrid(
+    made: Component = dag.AgGrid(
         id="alerts-grid",
         columnDefs=COLUMNS,
         rowData=[],
@@ -49,6 +49,7 @@ def _grid() -> Component:
         getRowId="params.data.id",
         style={"height": "100%"},
     )
+    return made
 
 
 def register(app: Dash) -> None:

@@ -54,11 +54,11 @@ def layout(q: str = "", **_: str) -> Component:
             html.Section(html.Div(id="log-list"), className="card logs-card"),
             dcc.Store(id="logs-rows"),
             dcc.Store(id="logs-news"),
-            dcc.Store(id="logs-cursor", data=0),
+            dcc.Store(id="logs-cursor", data="0"),
             dcc.Interval(id="logs-poll", interval=POLL_MS, disabled=True),
             dcc.Download(id="logs-file"),
         ],
-        className="grid",
+        className="fill",
     )
 
 
@@ -156,15 +156,18 @@ def _count(look: View, query: str | None) -> str:
     return f"{total:,} line{'' if total == 1 else 's'}{shown}"
 
 
-def _news(_polls: int | None, cursor: int, query: str | None) -> dict[str, Any]:
+def _news(_polls: int | None, cursor: str, query: str | None) -> dict[str, Any]:
     here = context()
     try:
-        rows = here.cache.get(("tail", cursor, query), lambda: logs.tail(here.store, cursor, query or ""), _TAIL_KEPT_S)
+        rows = here.cache.get(
+            ("tail", cursor, query), lambda: logs.tail(here.store, int(cursor), query or ""), _TAIL_KEPT_S
+        )
     except QueryError:
         raise PreventUpdate from None
     if not rows:
         raise PreventUpdate
-    return {"rows": lines(rows), "cursor": max(row.seq for row in rows), "after": cursor}
+    # As text: the order of arrival is beyond what a number holds in JavaScript.
+    return {"rows": lines(rows), "cursor": str(max(row.seq for row in rows)), "after": cursor}
 
 
 def _export(_csv: int | None, _ndjson: int | None, scope: dict[str, Any], query: str | None) -> dict[str, Any]:

@@ -51,12 +51,12 @@ def layout(node: str = "", **_: str) -> Component:
             dcc.Store(id="map-only-errors", data=False),
             dcc.Store(id="map-chosen", data=node or None),
         ],
-        className="grid",
+        className="fill",
     )
 
 
 def _graph() -> Component:
-    return cyto.Cytoscape(
+    made: Component = cyto.Cytoscape(
         id="map-graph",
         elements=[],
         stylesheet=[],
@@ -67,8 +67,8 @@ def _graph() -> Component:
         maxZoom=2.5,
         boxSelectionEnabled=False,
         autoungrabify=True,
-        responsive=True,
     )
+    return made
 
 
 def register(app: Dash) -> None:

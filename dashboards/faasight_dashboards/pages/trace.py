@@ -1,7 +1,6 @@
 """Trace: one request on its whole way, over queues too."""
 
 import re
-from typing import cast
 
 import dash_mantine_components as dmc
 import orjson
@@ -49,7 +48,7 @@ def layout(trace_id: str, span: str = "", **_: str) -> Component:
             dcc.Store(id="trace-columns"),
             dcc.Store(id="trace-otlp"),
         ],
-        className="grid",
+        className="fill",
     )
 
 
@@ -105,9 +104,7 @@ def register(app: Dash) -> None:
 
 def _trace(trace_id: str) -> Trace | None:
     here = context()
-    return cast(
-        "Trace | None", here.cache.get(("trace", trace_id), lambda: traces.trace(here.store, trace_id), _KEPT_S)
-    )
+    return here.cache.get(("trace", trace_id), lambda: traces.trace(here.store, trace_id), _KEPT_S)
 
 
 def _head(view: View, trace_id: str) -> Component:

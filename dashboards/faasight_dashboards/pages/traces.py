@@ -42,12 +42,12 @@ def layout(function: str = "", errors: str = "", cold: str = "", min_ms: str = "
             ),
             dcc.Store(id="traces-kept"),
         ],
-        className="grid",
+        className="fill",
     )
 
 
 def _id_box() -> Component:
-    return dmc.TextInput(
+    made: Component = dmc.TextInput(
         id="traces-id",
         placeholder="Open a trace by its id",
         className="trace-id-box",
@@ -55,6 +55,7 @@ def _id_box() -> Component:
         rightSection=html.Span("/", className="kbd"),
         **aria(label="Trace id"),
     )
+    return made
 
 
 def _filters(function: str, chosen: list[str], min_ms: str) -> list[Component]:
@@ -99,7 +100,7 @@ def _filters(function: str, chosen: list[str], min_ms: str) -> list[Component]:
 
 
 def _grid() -> Component:
-    return dag.AgGrid(
+    made: Component = dag.AgGrid(
         id="traces-grid",
         columnDefs=COLUMNS,
         rowData=[],
@@ -109,6 +110,7 @@ def _grid() -> Component:
         columnSize="responsiveSizeToFit",
         style={"height": "100%"},
     )
+    return made
 
 
 def register(app: Dash) -> None:

@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 from faasight_store.types import AlertEvent, AlertInstance
 
 from faasight_dashboards import format as fmt
-from faasight_dashboards.components import badge, empty, function_href, icon, link, logs_href, moment
+from faasight_dashboards.components import badge, empty, function_href, icon, link, logs_href
 
 SHOWN = 25  # cards; a page stays below 500 components
 
@@ -44,26 +44,24 @@ def active(instances: Sequence[AlertInstance], now: datetime, zone: tzinfo = UTC
 
 def _card(instance: AlertInstance, now: datetime, zone: tzinfo) -> Component:
     function = instance.labels.get("function", "")
+    head = [
+        badge(instance.severity.capitalize(), SEVERITY_BADGES.get(instance.severity, "mute"), mark=True),
+        html.H3(instance.rule),
+        html.Span(_labels(instance.labels), className="mono"),
+    ]
+    since = html.Time(
+        f"{instance.state} for {fmt.span((now - instance.since).total_seconds())}",
+        dateTime=instance.since.isoformat(),
+        title=f"since {fmt.clock(instance.since, zone)}\n{fmt.utc(instance.since)}",
+        className="muted",
+    )
+    condition = html.Span(["Condition: ", html.Span(instance.condition, className="mono")], className="muted")
     return html.Article(
         [
             html.Div(
-                [
-                    badge(instance.severity.capitalize(), SEVERITY_BADGES.get(instance.severity, "mute"), mark=True),
-                    html.H3(instance.rule),
-                    html.Span(_labels(instance.labels), className="mono"),
-                    html.Span(className="grow"),
-                    html.Span([f"{instance.state} since ", moment(instance.since, now, zone)], className="muted"),
-                ],
-                className="row wrap",
+                [html.Div(head, className="row wrap"), html.Span(instance.summary), condition], className="alert-text"
             ),
-            html.Div(
-                [
-                    html.Span(instance.summary),
-                    html.Span(["Condition: ", html.Span(instance.condition, className="mono")], className="muted"),
-                ],
-                className="alert-text",
-            ),
-            _ways(function) if function else None,
+            html.Div([since, _ways(function) if function else None], className="alert-side"),
         ],
         className=f"alert-card {instance.severity} {instance.state}",
     )

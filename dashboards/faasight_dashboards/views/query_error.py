@@ -1,10 +1,14 @@
 """What is wrong with a log query, and where."""
 
+import re
+
 from dash import html
 from dash.development.base_component import Component
 from faasight_store import QueryError
 
 from faasight_dashboards.components import icon
+
+_PLACE = re.compile(r"at character (\d+)")  # as the error names it, from 1
 
 
 def query_error(error: QueryError, query: str) -> Component:

@@ -45,7 +45,7 @@ def _head(span: Span) -> Component:
 def _facts(trace: Trace, span: Span, zone: tzinfo) -> Component:
     first = min(other.start_ns for other in trace.spans)
     started = datetime.fromtimestamp(span.start_ns / 1e9, UTC)
-    facts = [
+    facts: list[tuple[str, Component | str]] = [
         ("Kind", KINDS.get(span.kind, str(span.kind))),
         ("Started", html.Span(fmt.clock(started, zone, date=False, millis=True), title=fmt.utc(started))),
         ("After", fmt.ms((span.start_ns - first) / 1e6)),

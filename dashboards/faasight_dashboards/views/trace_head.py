@@ -15,33 +15,26 @@ def head(trace: Trace, zone: tzinfo = UTC) -> Component:
     """Return the head of a trace with at least one span."""
     told = summary(trace)
     started = datetime.fromtimestamp(told.start_ns / 1e9, UTC)
-    figures = [
+    title: list[Component | None] = [
+        link("Traces", "/traces", className="crumb"),
+        html.Span("/", className="crumb"),
+        html.H1(told.title, title=told.title),
+        badge(_count(told.errors, "error"), "error", mark=True) if told.errors else None,
+        badge(_count(told.cold_starts, "cold start"), "cold", mark=True) if told.cold_starts else None,
+        _linked(trace),
+        badge("cut", "warn", mark=True, title="The trace has more spans than are shown") if trace.truncated else None,
+    ]
+    figures: list[Component | str] = [
         html.B(fmt.ms(told.duration_ns / 1e6)),
         f" · {_count(told.spans, 'span')} · {_count(told.services, 'service')} · depth {told.depth} · ",
         html.Span(fmt.usd(trace.cost_usd), title="Estimated cost of all invocations of the trace"),
+        " · ",
+        html.Time(fmt.clock(started, zone, millis=True), dateTime=started.isoformat(), title=fmt.utc(started)),
+        " · ",
+        html.Span(trace.trace_ids[0], className="mono", title="Trace id"),
     ]
     return html.Div(
-        [
-            link("Traces", "/traces", className="crumb"),
-            html.Span("/", className="crumb"),
-            html.H1(told.title, title=told.title),
-            badge(_count(told.errors, "error"), "error", mark=True) if told.errors else None,
-            badge(_count(told.cold_starts, "cold start"), "cold", mark=True) if told.cold_starts else None,
-            _linked(trace),
-            badge("cut", "warn", mark=True, title="The trace has more spans than are shown")
-            if trace.truncated
-            else None,
-            html.Span(trace.trace_ids[0], className="mono muted", title="Trace id"),
-            html.Time(
-                fmt.clock(started, zone, millis=True),
-                dateTime=started.isoformat(),
-                title=fmt.utc(started),
-                className="muted",
-            ),
-            html.Span(className="grow"),
-            html.Span(figures, className="figures"),
-        ],
-        className="row wrap",
+        [html.Div(title, className="row wrap"), html.Div(figures, className="figures")], className="trace-title"
     )
 
 

@@ -33,7 +33,8 @@
     atTop() { return this.scroller.scrollTop <= AT_TOP; }
 
     /* Show these lines, newest first, and forget the rest. */
-    replace(lines) {
+    replace(lines, empty = 'No line matches: choose a longer range, or another query.') {
+      this.scroller.dataset.empty = empty;
       this.forgetWaiting();
       this.lines.clear();
       this.scroller.replaceChildren(...lines.slice(0, MOST).map(line => this.make(line)));

@@ -1,8 +1,9 @@
 /* The logs page: fills the list, runs the live tail, keeps the query in the address. */
 (() => {
+  const WAITING = 'Waiting for lines…';
   let list = null;
   let tailing = false;
-  let reached = 0; // the cursor: order of arrival of the newest line
+  let reached = '0'; // the cursor: order of arrival of the newest line
 
   const current = () => {
     const root = document.getElementById('log-list');
@@ -29,16 +30,16 @@
     /* [poll.disabled, cursor, button's class, its label]; a tail starts with the newest lines. */
     toggle(_clicks, disabled) {
       tailing = disabled;
-      reached = 0;
-      if (tailing && current()) current().replace([]);
-      return [!disabled, 0, disabled ? 'pill on' : 'pill', disabled ? 'Pause' : 'Live tail'];
+      reached = '0';
+      if (tailing && current()) current().replace([], WAITING);
+      return [!disabled, '0', disabled ? 'pill on' : 'pill', disabled ? 'Pause' : 'Live tail'];
     },
     /* A new query starts the tail anew. */
     restart(_query) {
       if (!tailing) return faasight.noUpdate();
-      reached = 0;
-      current()?.replace([]);
-      return 0;
+      reached = '0';
+      current()?.replace([], WAITING);
+      return '0';
     },
     /* What a poll brought: {rows, after, cursor}; an answer that comes late, or twice, is behind the cursor already. */
     push(news) {

@@ -37,6 +37,10 @@
     faasight.setProps('map-chosen', { data: chosen ? chosen.id() : null });
   };
 
+  const repaint = () => {
+    if (graph()) faasight.setProps('map-theme', { data: Date.now() });
+  };
+
   /** Once for each instance. */
   const begin = (cy, chosen) => {
     if (cy.scratch('_faasight')) return;
@@ -46,6 +50,7 @@
     cy.on('mouseover', 'edge', event => event.target.addClass('map-told'));
     cy.on('mouseout', 'edge', event => event.target.removeClass('map-told'));
     cy.on('mouseover mouseout', 'node, edge', event => { cy.container().style.cursor = event.type === 'mouseover' ? 'pointer' : ''; });
+    new ResizeObserver(() => cy.resize()).observe(cy.container());
     fit(cy);
     if (chosen) cy.getElementById(chosen).select();
   };
@@ -54,6 +59,7 @@
     /* Elements and stylesheet for the theme in force. Positions are given, so that what stays does not move. */
     draw(drawing, _theme, onlyErrors, chosen) {
       if (!drawing) return [faasight.noUpdate(), faasight.noUpdate()];
+      if (!faasight.mapStyle.fontsReady()) document.fonts.ready.then(repaint);
       const colors = faasight.mapStyle.theme();
       // After React has handed over the elements.
       requestAnimationFrame(() => whenDrawn(cy => {
@@ -81,9 +87,7 @@
   };
 
   // The canvas is painted anew when the viewer changes between light and dark.
-  new MutationObserver(() => {
-    if (graph()) faasight.setProps('map-theme', { data: document.documentElement.getAttribute('data-mantine-color-scheme') });
-  }).observe(document.documentElement, { attributeFilter: ['data-mantine-color-scheme'] });
+  new MutationObserver(repaint).observe(document.documentElement, { attributeFilter: ['data-mantine-color-scheme'] });
 
   document.addEventListener('keydown', event => {
     const cy = graph();
@@ -96,7 +100,7 @@
   faasight.map = () => {
     const cy = graph();
     if (!cy) return null;
-    const told = (element, at) => ({ ...element.data(), at, dim: element.hasClass('map-dim'), hot: element.hasClass('map-hot') });
+    const told = (element, at) => ({ ...element.data(), image: undefined, at, dim: element.hasClass('map-dim'), hot: element.hasClass('map-hot') });
     return {
       nodes: cy.nodes().map(node => told(node, node.renderedPosition())),
       edges: cy.edges().map(edge => told(edge, edge.renderedMidpoint())),

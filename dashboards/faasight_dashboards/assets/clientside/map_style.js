@@ -3,7 +3,7 @@
    sees none of the page's fonts. */
 (() => {
   const FONT = '"Inter Variable", Inter, system-ui, sans-serif';
-  const CARD = { width: 192, height: 52, text: 46, padding: 12 };
+  const CARD = { height: 52, text: 46, padding: 10 };
   const TITLE = '600 13px';
   const DETAIL = '10.5px';
   const SHARP = 3;
@@ -80,23 +80,19 @@
     brush.fillText(text, CARD.text, y);
   };
 
-  /** {width, image} of a node's card; `scale` is pixels for one of the card's. */
+  /** The picture of a node's card; `scale` is pixels for one of the card's. */
   const card = (node, colors, scale) => {
-    const room = CARD.width - CARD.text - CARD.padding;
-    const label = shorten(node.label, TITLE, room);
-    const detail = shorten(node.detail, DETAIL, room);
-    const text = Math.max(textWidth(label, TITLE), textWidth(detail, DETAIL));
-    const width = node.kind === 'function' ? CARD.width : Math.ceil(CARD.text + text + CARD.padding);
+    const room = node.width - CARD.text - CARD.padding;
     const canvas = document.createElement('canvas');
-    canvas.width = width * scale;
+    canvas.width = node.width * scale;
     canvas.height = CARD.height * scale;
     const brush = canvas.getContext('2d');
     brush.scale(scale, scale);
     drawRing(brush, node, colors);
     drawIcon(brush, node.kind);
-    write(brush, label, 23, TITLE, colors.text);
-    write(brush, detail, 39.5, DETAIL, node.status === 'error' ? colors.error : colors.muted);
-    return { width, image: canvas.toDataURL() };
+    write(brush, shorten(node.label, TITLE, room), 23, TITLE, colors.text);
+    write(brush, shorten(node.detail, DETAIL, room), 39.5, DETAIL, node.status === 'error' ? colors.error : colors.muted);
+    return canvas.toDataURL();
   };
 
   const stylesheet = colors => {
@@ -118,7 +114,7 @@
         'line-color': colors.line, 'target-arrow-color': colors.line, 'target-arrow-shape': 'triangle', 'arrow-scale': 0.85,
         'font-size': 10.5, 'font-family': FONT, color: colors.muted,
         'text-background-color': colors.ground, 'text-background-opacity': 0.92, 'text-background-padding': 2,
-        'min-zoomed-font-size': 6, 'overlay-opacity': 0,
+        'min-zoomed-font-size': 6, 'text-wrap': 'wrap', 'overlay-opacity': 0,
       }),
       rule('edge:loop', { 'curve-style': 'bezier', 'source-endpoint': 'outside-to-node', 'target-endpoint': 'outside-to-node' }),
       rule('edge[?asynchronous]', { 'line-style': 'dashed', 'line-dash-pattern': [7, 4] }),
@@ -139,10 +135,12 @@
     const nodes = graph.nodes.filter(node => !onlyErrors || ill(node) || ends.has(node.id));
     const scale = nodes.length > MANY ? SHARP_WHEN_MANY : SHARP;
     return [
-      ...nodes.map(node => ({ data: { ...node, ...card(node, colors, scale) }, position: { x: node.x, y: node.y } })),
+      ...nodes.map(node => ({ data: { ...node, image: card(node, colors, scale) }, position: { x: node.x, y: node.y } })),
       ...edges.map(edge => ({ data: edge })),
     ];
   };
 
-  faasight.mapStyle = { theme, stylesheet, elements };
+  const fontsReady = () => [TITLE, DETAIL].every(font => document.fonts.check(`${font} ${FONT}`));
+
+  faasight.mapStyle = { theme, stylesheet, elements, fontsReady };
 })();
