@@ -4,6 +4,8 @@ import logging
 import sys
 
 import structlog
+from structlog.dev import plain_traceback
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Libraries that tell of each request or query at info.
@@ -40,9 +42,9 @@ def configure(level: str, format: str) -> None:  # noqa: A002  # named as the se
 
 def _last(console: bool) -> list[Processor]:
     if console:
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)]
     return [
-        structlog.processors.dict_tracebacks,
+        structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),  # locals hold secrets
         structlog.processors.EventRenamer("message"),
         _in_order,
         structlog.processors.JSONRenderer(),
