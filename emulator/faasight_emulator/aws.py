@@ -1,10 +1,12 @@
 """The AWS that the functions see: moto's server as a process, with the template's queues and tables made in it."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -87,33 +89,53 @@ class Moto:
             return False
 
 
-def client(service: str, place: Place) -> Client:
-    """Return a boto client of AWS's stand-in that takes nothing from the user's own AWS settings."""
-    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-    session.set_config_variable("config_file", os.devnull)
-    session.set_config_variable("credentials_file", os.devnull)
-    return session.create_client(
-        service,
-        region_name=place.region,
-        endpoint_url=place.aws_endpoint,
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",  # noqa: S106 -- moto takes anything
-        config=Config(connect_timeout=2, read_timeout=30, retries={"total_max_attempts": 2}, max_pool_connections=50),
-    )
+class Clients:
+    """boto clients of AWS's stand-in, one a service, made when first asked for; safe to use from any thread.
+
+    They take nothing from the user's own AWS settings.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._lock = threading.Lock()
+        self._session: botocore.session.Session | None = None
+        self._clients: dict[str, Client] = {}
+
+    def get(self, service: str) -> Client:
+        """Return the client of a service, as "sqs"."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make(service)
+            return self._clients[service]
+
+    def close(self) -> None:
+        """Close their connections."""
+        for one in self._clients.values():
+            one.close()
+
+    def _make(self, service: str) -> Client:
+        if self._session is None:
+            self._session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+            self._session.set_config_variable("config_file", os.devnull)
+            self._session.set_config_variable("credentials_file", os.devnull)
+        return self._session.create_client(
+            service,
+            region_name=self._place.region,
+            endpoint_url=self._place.aws_endpoint,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",  # noqa: S106 -- moto takes anything
+            config=Config(
+                connect_timeout=2, read_timeout=30, retries={"total_max_attempts": 2}, max_pool_connections=50
+            ),
+        )
 
 
-def create_resources(place: Place, queues: "Iterable[Queue]", tables: "Iterable[Table]") -> None:
-    """Make the template's queues (dead-letter queues last wired) and tables. Raises StartError."""
+def create_resources(clients: Clients, place: Place, queues: "Iterable[Queue]", tables: "Iterable[Table]") -> None:
+    """Make the template's queues, then their dead-letter wiring, and its tables. Raises StartError."""
     try:
-        sqs = client("sqs", place)
-        urls = {queue.name: _create_queue(sqs, queue) for queue in queues}
-        for queue in queues:
-            if queue.redrive is not None:
-                arn, receives = queue.redrive
-                policy = f'{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{receives}}}'
-                sqs.set_queue_attributes(QueueUrl=urls[queue.name], Attributes={"RedrivePolicy": policy})
-        dynamodb = client("dynamodb", place)
+        _create_queues(clients, tuple(queues))
         for table in tables:
+            dynamodb = clients.get("dynamodb")
             with contextlib.suppress(dynamodb.exceptions.ResourceInUseException):
                 dynamodb.create_table(TableName=table.name, **table.definition)
     except (BotoCoreError, ClientError) as error:
@@ -122,5 +144,13 @@ def create_resources(place: Place, queues: "Iterable[Queue]", tables: "Iterable[
         ) from error
 
 
-def _create_queue(sqs: Client, queue: Queue) -> str:
-    return str(sqs.create_queue(QueueName=queue.name, Attributes=dict(queue.attributes))["QueueUrl"])
+def _create_queues(clients: Clients, queues: tuple[Queue, ...]) -> None:
+    urls = {}
+    for queue in queues:
+        answer = clients.get("sqs").create_queue(QueueName=queue.name, Attributes=dict(queue.attributes))
+        urls[queue.name] = answer["QueueUrl"]
+    for queue in queues:
+        if queue.redrive is not None:
+            arn, receives = queue.redrive
+            policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": receives})
+            clients.get("sqs").set_queue_attributes(QueueUrl=urls[queue.name], Attributes={"RedrivePolicy": policy})

@@ -78,7 +78,7 @@ def sandbox_environment(
 def sandbox_command(function: Function, environment: Mapping[str, str], opt: Mapping[str, Path]) -> list[str]:
     """Return the runtime's command line, behind the user's wrapper if AWS_LAMBDA_EXEC_WRAPPER names one.
 
-    There is no /opt here: a wrapper in it is looked for in `opt` (by its path below /opt), else in the function's layers.
+    There is no /opt here: a wrapper in it is looked for in `opt` (by its path below /opt), then in the layers.
     """
     # `-m` puts the working folder, which is the code's, first on the path, as LAMBDA_TASK_ROOT is on AWS.
     runtime = [sys.executable, "-m", "awslambdaric", function.handler]

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from faasight_emulator.environment import log_stream, sandbox_command, sandbox_environment
@@ -171,7 +171,9 @@ class Sandbox:
                 trouble = handler_trouble(event) if isinstance(event, Failed) else None
                 event = await self._settle(_result(invocation, trouble, event.body), answer, deadline)
             if not isinstance(event, Ready):
-                trouble = trouble_of(event, invocation.request_id, self.function.timeout)
+                # What went wrong first is the reason: the runtime also leaves when its answer was refused.
+                after = trouble_of(event, invocation.request_id, self.function.timeout)
+                trouble = replace(trouble, ends_sandbox=True) if trouble else after
         ended = time.monotonic()
         body = said.body if isinstance(said, Responded) else b""
         spent = Spent(

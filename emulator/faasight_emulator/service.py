@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from faasight_emulator.asynchronous import RETRY_DELAYS, AsyncInvoker
-from faasight_emulator.aws import Moto, client, create_resources
+from faasight_emulator.aws import Clients, Moto, create_resources
 from faasight_emulator.counts import Counter, Counts
 from faasight_emulator.courier import Courier, CourierCounts
 from faasight_emulator.errors import EmulatorError, StartError, UnknownFunctionError
@@ -99,6 +99,7 @@ class Emulator:
         self._asynchronous: AsyncInvoker | None = None
         self.template: Template | None = None
         self.place = Place(region=settings.region)
+        self._clients = Clients(self.place)
 
     @property
     def gateway_address(self) -> str:
@@ -132,6 +133,10 @@ class Emulator:
         self._await(self._submit_later(self._function(function), invocation))
         return Result(invocation.request_id, "success")
 
+    def running(self, function: str) -> int:
+        """Return how many invocations of a function run now, by its name or logical id."""
+        return self._pools[self._function(function).name].busy
+
     def counts(self) -> dict[str, Counts]:
         """Return what has happened so far, by function name."""
         return self._counter.all()
@@ -156,7 +161,9 @@ class Emulator:
         template = self.template = Template.load(settings.template, settings.parameters, self.place)
         for warning in template.warnings:
             self._say(f"Warning: {warning}")
-        create_resources(self.place, template.queues, template.tables)
+        self._clients = Clients(self.place)
+        self._undo.callback(self._clients.close)
+        create_resources(self._clients, self.place, template.queues, template.tables)
         self._counter = Counter([function.name for function in template.functions])
         self._courier.start()
         self._undo.callback(self._courier.stop, _DELIVERY_GRACE)
@@ -246,7 +253,7 @@ class Emulator:
     def _start_mappings(self, template: Template) -> None:
         for function in template.functions:
             for source in function.queues:
-                sqs = client("sqs", self.place)
+                sqs = self._clients.get("sqs")
                 mapping = QueueMapping(function, source, self.place, sqs, self._invoke_bytes, self._say)
                 mapping.start()
                 self._mappings.append(mapping)
@@ -289,7 +296,7 @@ class Emulator:
         elif service == "sqs":
             url = f"{self.place.aws_endpoint}/{self.place.account}/{name}"
             texts = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value}
-            sqs = client("sqs", self.place)
+            sqs = self._clients.get("sqs")
             await asyncio.to_thread(
                 sqs.send_message, QueueUrl=url, MessageBody=body.decode("utf-8", "replace"), MessageAttributes=texts
             )

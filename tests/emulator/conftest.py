@@ -1,0 +1,137 @@
+"""What the emulator's tests share: one moto for the session, a collector that only listens, emulators on free ports."""
+
+import json
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faasight_emulator import Emulator, Settings
+from faasight_emulator.aws import Moto
+from faasight_emulator.warden import Warden
+from polling import wait_until
+
+FUNCTIONS = Path(__file__).parent / "functions"
+HEAD = f"""\
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
+Globals:
+  Function:
+    Runtime: python3.11
+    CodeUri: {FUNCTIONS}
+    Timeout: 10
+    MemorySize: 256
+Resources:
+"""
+Start = Callable[..., Emulator]
+
+
+class Sink:
+    """A collector that keeps what it is sent. `status` is what it answers to telemetry."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.posts: list[tuple[str, dict[str, str], bytes]] = []
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                sink.posts.append((self.path, dict(self.headers), body))
+                self.send_response(sink.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name is http.server's
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def events(self, function: str, kind: str = "") -> list[dict[str, Any]]:
+        """Return the events of a function that have come, of one type or of all, in order."""
+        return [
+            event
+            for path, headers, body in self.posts
+            if path == "/v1/aws/telemetry" and headers["X-Faasight-Function"] == function
+            for event in json.loads(body)
+            if event["type"].startswith(kind)
+        ]
+
+    def wait_for(self, function: str, kind: str, count: int = 1) -> list[dict[str, Any]]:
+        """Return the records of at least `count` events of one type, when they have come."""
+        wait_until(lambda: len(self.events(function, kind)) >= count, f"{count} {kind} of {function} came")
+        return [event["record"] for event in self.events(function, kind)]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    """Listen in the collector's place."""
+    listening = Sink()
+    yield listening
+    listening.close()
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run one moto for all tests; `start` empties it."""
+    warden = Warden()
+    moto = Moto(warden, tmp_path_factory.mktemp("moto"))
+    moto.start()
+    yield moto.endpoint
+    moto.stop()
+    warden.stop()
+
+
+@pytest.fixture
+def template_file(tmp_path: Path) -> Callable[[str], Path]:
+    """Write a template with these resources (indented by two), over the functions of app.py."""
+
+    def write(resources: str) -> Path:
+        path = tmp_path / "template.yaml"
+        path.write_text(HEAD + resources)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def start(aws: str, sink: Sink, template_file: Callable[[str], Path]) -> Iterator[Start]:
+    """Start an emulator over these resources; it is stopped after the test."""
+    running: list[Emulator] = []
+
+    def run(resources: str, **settings: Any) -> Emulator:
+        urllib.request.urlopen(urllib.request.Request(f"{aws}/moto-api/reset", b"")).close()
+        defaults: dict[str, Any] = {"gateway_port": 0, "collector": sink.url, "aws_endpoint": aws}
+        emulator = Emulator(Settings(template=template_file(resources), **(defaults | settings)))
+        running.append(emulator)
+        emulator.start()
+        return emulator
+
+    yield run
+    for emulator in running:
+        emulator.stop()
+
+
+@pytest.fixture
+def one(start: Start) -> Start:
+    """Start an emulator over one function, named `f`: its handler, more properties in flow style, then settings."""
+
+    def run(handler: str, properties: str = "", **settings: Any) -> Emulator:
+        more = f", {properties}" if properties else ""
+        return start(
+            f"  F: {{Type: AWS::Serverless::Function, Properties: {{Handler: app.{handler}{more}}}}}\n", **settings
+        )
+
+    return run

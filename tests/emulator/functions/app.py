@@ -1,0 +1,132 @@
+"""Tiny functions that do what tests need to see: count, sleep, raise, leave, grow, print."""
+
+import json
+import logging
+import os
+import threading
+import time
+
+if os.environ.get("SLEEP_AT_IMPORT"):
+    time.sleep(float(os.environ["SLEEP_AT_IMPORT"]))
+
+calls = 0
+ticks = 0
+hoard = []
+
+
+def count(event, context):
+    """Answer how often this sandbox was called, and who it is."""
+    global calls
+    calls += 1
+    return {"calls": calls, "pid": os.getpid(), "request_id": context.aws_request_id}
+
+
+def echo(event, context):
+    return event
+
+
+def variables(event, context):
+    return dict(os.environ)
+
+
+def about(event, context):
+    """Answer what the context says."""
+    return {
+        "function": context.function_name,
+        "version": context.function_version,
+        "memory": context.memory_limit_in_mb,
+        "arn": context.invoked_function_arn,
+        "log_stream": context.log_stream_name,
+        "remaining_ms": context.get_remaining_time_in_millis(),
+        "trace": os.environ["_X_AMZN_TRACE_ID"],
+    }
+
+
+def sleep(event, context):
+    time.sleep(event["seconds"])
+    return {"pid": os.getpid()}
+
+
+def tick(event, context):
+    """Answer how far a background thread has counted, 100 a second; the first call starts it."""
+    global ticks
+
+    def run():
+        global ticks
+        while True:
+            time.sleep(0.01)
+            ticks += 1
+
+    if event.get("start"):
+        threading.Thread(target=run, daemon=True).start()
+    return {"ticks": ticks, "pid": os.getpid()}
+
+
+def grow(event, context):
+    """Take memory, and touch it."""
+    block = bytearray(event["mb"] * 1024 * 1024)
+    block[::4096] = b"x" * len(block[::4096])
+    if event.get("keep"):
+        hoard.append(block)
+    return len(block)
+
+
+def fail(event, context):
+    raise ValueError(event.get("message", "no good"))
+
+
+def leave(event, context):
+    os._exit(event["code"])
+
+
+def large(event, context):
+    return "x" * (7 * 1024 * 1024)
+
+
+def talk(event, context):
+    """Print lines and log a record of several lines."""
+    print("one\ntwo")
+    try:
+        raise KeyError("missing")
+    except KeyError:
+        logging.getLogger().exception("three")
+    print(json.dumps({"level": "INFO", "message": "four"}))
+
+
+def batch(event, context):
+    """Take a batch of messages: a body that begins with 'bad' fails, by exception or as an item."""
+    print(json.dumps({"bodies": [record["body"] for record in event["Records"]]}))
+    bad = [record["messageId"] for record in event["Records"] if record["body"].startswith("bad")]
+    if os.environ.get("PARTIAL"):
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in bad]}
+    if bad:
+        raise RuntimeError("a bad message")
+    return None
+
+
+def slow_batch(event, context):
+    time.sleep(0.3)
+    print(json.dumps({"bodies": [record["body"] for record in event["Records"]]}))
+
+
+def http(event, context):
+    """Answer an HTTP request with what came in, or with what the request asks for."""
+    if event.get("body") and event["body"].startswith("{"):
+        return json.loads(event["body"])
+    return {"statusCode": 200, "body": json.dumps(event), "headers": {"X-Seen": "yes"}}
+
+
+def call(event, context):
+    """Invoke another function by boto3."""
+    import boto3
+
+    answer = boto3.client("lambda").invoke(
+        FunctionName=event["function"],
+        Payload=json.dumps(event["payload"]),
+        InvocationType=event.get("type", "RequestResponse"),
+    )
+    return {
+        "status": answer["StatusCode"],
+        "error": answer.get("FunctionError"),
+        "payload": answer["Payload"].read().decode(),
+    }
