@@ -39,6 +39,9 @@ if TYPE_CHECKING:
         def reset(self) -> None:
             """Start anew in a forked child."""
 
+        def close(self) -> None:
+            """Let go of the connection."""
+
 
 TRACES, METRICS = "/v1/traces", "/v1/metrics"
 _RETRYABLE = frozenset({429, 502, 503, 504})  # OTLP 1.x, "Failures": these, and no others, may be sent again
@@ -95,10 +98,12 @@ class Exporter:
         self._resource = resource
         self._version = version
         self._resolver = Resolver()
+        self._connection = Connection(settings.endpoint, settings.headers, self._resolver)
         self.reset()
 
     def reset(self) -> None:
-        """Start anew in a forked child: the parent keeps its socket and sends its own spans."""
+        """Start anew in a forked child: the parent keeps its connection and sends its own spans."""
+        self.close()
         self._lock = allocate_lock()
         self._spans: deque[Span] = deque(maxlen=_MAX_SPANS)
         self._pending: deque[Batch] = deque()
@@ -106,7 +111,10 @@ class Exporter:
         self._unanswered: deque[Batch] = deque()
         self._last_use = 0.0
         self._breaker = Breaker(self._settings.cooldown)
-        self._connection = Connection(self._settings.endpoint, self._settings.headers, self._resolver)
+
+    def close(self) -> None:
+        """Close this process's end of the connection, without a word to the other."""
+        self._connection.close()
 
     def add(self, span: Span) -> None:
         """Keep a finished span for the next flush; the oldest goes when there are too many."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from _struct import pack  # `struct` is this and a re-export
 
+from faasight.spans import CONSUMER, SERVER
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 _BYTE = [bytes((n,)) for n in range(128)]
 _MAX_TEXT = 16_384  # characters of one attribute: a stack trace fits, a payload does not
 _INT64 = 1 << 63
-SAMPLED = 1
+# SpanFlags: the W3C flag "sampled", whether the parent's place is known, and whether that is another process.
+_SAMPLED, _KNOWN, _REMOTE = 0x001, 0x100, 0x200
+_LOCAL_FLAGS = (_SAMPLED | _KNOWN).to_bytes(4, "little")
+_REMOTE_FLAGS = (_SAMPLED | _KNOWN | _REMOTE).to_bytes(4, "little")
 
 
 def _varint(number: int) -> bytes:
@@ -96,7 +101,8 @@ def span(item: Span) -> bytes:
     parts += [_link(*link) for link in item.links]
     if item.status or item.message:
         parts.append(_message(b"\x7a", _status(item.status, item.message)))
-    parts.append(b"\x85\x01" + SAMPLED.to_bytes(4, "little"))
+    remote = item.parent_id and item.kind in {SERVER, CONSUMER}  # such a span's parent is its caller, by definition
+    parts.append(b"\x85\x01" + (_REMOTE_FLAGS if remote else _LOCAL_FLAGS))
     return b"".join(parts)
 
 
@@ -108,7 +114,7 @@ def _link(trace_id: str, span_id: str, state: str) -> bytes:
     content = b"\x0a\x10" + bytes.fromhex(trace_id) + b"\x12\x08" + bytes.fromhex(span_id)
     if state:
         content += _text(b"\x1a", state)
-    return _message(b"\x6a", content + b"\x35" + SAMPLED.to_bytes(4, "little"))
+    return _message(b"\x6a", content + b"\x35" + _REMOTE_FLAGS)
 
 
 def _status(code: int, message: str) -> bytes:
@@ -142,7 +148,9 @@ def _request(resource_content: bytes, scopes: Mapping[str, list[bytes]], version
 
 
 def _metric(point: Point) -> bytes:
-    data = b"\x11" + point.start_ns.to_bytes(8, "little") + b"\x19" + point.end_ns.to_bytes(8, "little")
+    data = b"\x19" + point.end_ns.to_bytes(8, "little")
+    if point.kind != "gauge":
+        data = b"\x11" + point.start_ns.to_bytes(8, "little") + data
     if isinstance(point.value, int) and -_INT64 <= point.value < _INT64:
         data += b"\x31" + pack("<q", point.value)
     else:

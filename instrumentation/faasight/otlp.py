@@ -64,6 +64,11 @@ class OfficialExporter:
         self._work: queue.Queue[threading.Event] = queue.Queue(maxsize=1)
         self._thread: threading.Thread | None = None
 
+    def close(self) -> None:
+        """Shut the official exporters down."""
+        for exporter in self._exporters:
+            exporter.shutdown()
+
     def add(self, span: Span) -> None:
         """Keep a finished span for the next flush."""
         self._spans.append(span)

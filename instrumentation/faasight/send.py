@@ -1,7 +1,7 @@
 """HTTP/1.1 over a bare socket: keep-alive, pipelined, and every step under a deadline.
 
-`http.client` would load email and ssl (25 ms of a cold start), and knows no deadline for a whole exchange. TLS is loaded
-for https alone.
+`http.client` would load email and ssl (25 ms of a cold start), and knows no deadline for a whole exchange. TLS is
+loaded for https alone.
 Deadlines are `time.monotonic()` values.
 """
 

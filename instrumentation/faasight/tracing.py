@@ -29,7 +29,7 @@ def current_span() -> Span | None:
 
 
 def flush(timeout: float | None = None) -> None:
-    """Send what there is, within `timeout` seconds (default FAASIGHT_FLUSH_TIMEOUT); an invocation's end does so too."""
+    """Send what there is, within `timeout` seconds (default FAASIGHT_FLUSH_TIMEOUT); an invocation's end does too."""
     process = agent.get()
     if not process.settings.disabled:
         process.delivery.flush(process.settings.flush_timeout if timeout is None else timeout)

@@ -342,22 +342,22 @@ def function(sink: Sink, tmp_path: Path) -> Iterator[StartFunction]:
 
 
 @pytest.fixture
-def agent(sink: Sink) -> Iterator[Agent]:
-    """Make an agent of this process that sends to the sink, and raises its own failures."""
-    made = make_agent(FAASIGHT_ENDPOINT=sink.endpoint)
-    yield made
+def new_agent() -> Iterator[Callable[..., Agent]]:
+    """Make agents of this process with settings of one's own; they raise their own failures."""
+    made: list[Agent] = []
+
+    def make(**environment: str) -> Agent:
+        made.append(Agent(Settings({"FAASIGHT_STRICT": "1", **environment}), time.perf_counter_ns()))
+        faasight.agent.replace(made[-1])
+        return made[-1]
+
+    yield make
     faasight.agent.replace(None)
-
-
-def make_agent(**environment: str) -> Agent:
-    """Make the process's agent with these settings."""
-    made = Agent(Settings({"FAASIGHT_STRICT": "1", **environment}), time.perf_counter_ns())
-    faasight.agent.replace(made)
-    return made
+    for agent in made:
+        agent.delivery.close()
 
 
 @pytest.fixture
-def new_agent() -> Iterator[Callable[..., Agent]]:
-    """Make agents with settings of one's own."""
-    yield make_agent
-    faasight.agent.replace(None)
+def agent(sink: Sink, new_agent: Callable[..., Agent]) -> Agent:
+    """Make an agent that sends to the sink."""
+    return new_agent(FAASIGHT_ENDPOINT=sink.endpoint)

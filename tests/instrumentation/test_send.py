@@ -1,0 +1,86 @@
+"""Answers of collectors, parsed byte by byte; host names under a deadline."""
+
+import time
+
+import _socket
+import pytest
+from faasight.send import Answer, Connection, GarbageError, Resolver, parse_answer
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "close", "size"),
+    [
+        (OK, 200, False, len(OK)),
+        (OK + OK, 200, False, len(OK)),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 200, False, len(OK)),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", 204, False, 27),
+        (b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 503, True, 58),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", 200, True, 38),
+        (b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 200, False, 57),
+        (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", 200, True, 32),
+    ],
+)
+def test_a_complete_answer(data: bytes, status: int, close: bool, size: int) -> None:
+    answer = parse_answer(bytearray(data))
+    assert answer is not None
+    assert (answer.status, answer.close, answer.size) == (status, close, size)
+
+
+@pytest.mark.parametrize(
+    "data", [OK, b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"], ids=["length", "chunked"]
+)
+def test_each_part_of_an_answer_is_incomplete(data: bytes) -> None:
+    assert [parse_answer(bytearray(data[:end])) for end in range(len(data))] == [None] * len(data)
+    assert isinstance(parse_answer(bytearray(data)), Answer)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 xyz\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-3\r\nabc",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000,
+    ],
+)
+def test_garbage_is_told_apart(data: bytes) -> None:
+    with pytest.raises(GarbageError):
+        parse_answer(bytearray(data))
+
+
+def test_retry_after_is_read() -> None:
+    answer = parse_answer(bytearray(b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"))
+    assert answer is not None
+    assert answer.retry_after == 7.0
+
+
+def test_numbers_need_no_look_up() -> None:
+    resolve = Resolver()
+    assert resolve("127.0.0.1", 80, 0.0) == [(_socket.AF_INET, ("127.0.0.1", 80))]
+    assert resolve("::1", 80, 0.0) == [(_socket.AF_INET6, ("::1", 80))]
+
+
+def test_a_name_is_looked_up_once() -> None:
+    resolve = Resolver()
+    found = resolve("localhost", 80, time.monotonic() + 10)
+    assert {address for _, (address, _) in found} & {"127.0.0.1", "::1"}
+    assert resolve("localhost", 80, 0.0) == found, "remembered: no time is needed"
+
+
+def test_a_name_server_that_hangs_costs_no_more_than_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    release = threading.Event()
+    monkeypatch.setattr(_socket, "getaddrinfo", lambda *_: release.wait(30) and [])
+    with pytest.raises(TimeoutError):
+        Resolver()("collector.internal", 4318, time.monotonic() + 0.05)
+    release.set()
+
+
+def test_a_header_cannot_be_smuggled_in_by_a_setting() -> None:
+    connection = Connection("http://127.0.0.1:1", {"a": "b\r\nX-Evil: 1"}, Resolver())
+    assert "Evil" not in connection._head
