@@ -11,6 +11,13 @@ Figure = dict[str, Any]
 _CLEAR = "rgba(0,0,0,0)"
 _LINE = "rgba(128,138,160,.18)"  # CSS repaints it per theme (assets/css/charts.css): Plotly refuses var()
 
+_LABELS = (
+    (1200, "%H:%M:%S"),
+    (86_400, "%H:%M"),
+    (4 * 86_400, "%a %H:%M"),
+    (float("inf"), "%b %d"),
+)  # by length, seconds
+
 
 def layout(**changes: object) -> dict[str, Any]:
     """Return the frame, with `changes` merged one level deep."""
@@ -40,7 +47,14 @@ def times(moments: Sequence[datetime], zone: tzinfo = UTC) -> list[str]:
 
 def time_axis(start: datetime, end: datetime, zone: tzinfo = UTC) -> dict[str, Any]:
     """Return the changes of an x axis that spans the whole range, data or not."""
-    return {"range": times([start, end], zone), "autorange": False}
+    seconds = (end - start).total_seconds()
+    label = next(text for limit, text in _LABELS if seconds <= limit)
+    return {
+        "range": times([start, end], zone),
+        "autorange": False,
+        "tickformat": label,
+        "hoverformat": "%b %d %H:%M:%S",
+    }
 
 
 def bucket_axis(moments: Sequence[datetime], step_s: float, zone: tzinfo = UTC) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The latency heatmap: how many invocations took how long, over time."""
 
 import math
-from datetime import UTC, tzinfo
+from datetime import UTC, timedelta, tzinfo
 
 from faasight_store.types import Heatmap
 
@@ -18,6 +18,7 @@ SCALE = (
 GRADIENT = "linear-gradient(90deg,rgba(124,108,242,.2),rgba(124,108,242,.66),#d6409f,#ffb454)"
 
 _LABELS = 6
+_FULL = 2.0  # the root of a count; where all are few, none looks like many
 
 
 def latency(heat: Heatmap, zone: tzinfo = UTC) -> Figure:
@@ -33,7 +34,7 @@ def latency(heat: Heatmap, zone: tzinfo = UTC) -> Figure:
     names = [f"{fmt.ms(edges[i])} \N{EN DASH} {fmt.ms(edges[i + 1])}" for i in range(len(rows))]
     trace = {
         "type": "heatmap",
-        "x": times(heat.t, zone),
+        "x": times([start + timedelta(seconds=step_s / 2) for start in heat.t], zone),  # a cell's middle
         "y": middles,
         "z": [[round(math.sqrt(count), 2) if count else None for count in row] for row in rows],
         "customdata": [
@@ -42,6 +43,8 @@ def latency(heat: Heatmap, zone: tzinfo = UTC) -> Figure:
         ],
         "colorscale": [list(stop) for stop in SCALE],
         "zmin": 0,
+        "zmax": max(_FULL, *(math.sqrt(count) for row in rows for count in row)),
+        "zauto": False,  # or Plotly begins the scale at the least count, and single ones vanish
         "showscale": False,
         "xgap": 1,
         "ygap": 1,

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 
 from dash import html
 from dash.development.base_component import Component
+from faasight_store.types import Totals
 
 from faasight_dashboards.components import Item, function_link, icon
 from faasight_dashboards.figures.spark import spark
 from faasight_dashboards.theme import MUTE
+
+_COMPARABLE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,11 @@ def delta(change: float | None, more_is: str) -> Component | None:
 def change(now: float | None, before: float | None) -> float | None:
     """Return the relative change, None if there is nothing to compare with."""
     return None if now is None or not before else now / before - 1
+
+
+def comparable(now: Totals, before: Totals) -> bool:
+    """Whether the period before saw enough to be compared with: it may reach back to when nothing was recorded yet."""
+    return before.invocations >= _COMPARABLE * now.invocations
 
 
 def ranking(

@@ -1,6 +1,7 @@
 """The parts of a function's page."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 
 from dash import html
@@ -10,7 +11,7 @@ from faasight_store.types import ColdStarts, ErrorGroup, FunctionRow, ImportCost
 from faasight_dashboards import format as fmt
 from faasight_dashboards.components import Item, badge, empty, link, logs_href, moment, table, trace_href
 from faasight_dashboards.theme import BRAND, COLD, ERROR, OK, WARN
-from faasight_dashboards.views.cards import Kpi, change, kpi
+from faasight_dashboards.views.cards import Kpi, change, comparable, kpi
 from faasight_dashboards.views.health import health, share
 
 MOST_IMPORTS = 10
@@ -112,7 +113,8 @@ def kpis(row: FunctionRow, before: Totals, series: Series, cold: ColdStarts, sco
             series.cost_usd,
         ),
     )
-    return [kpi(card) for card in cards]
+    known = comparable(now, before)
+    return [kpi(card if known else replace(card, change=None)) for card in cards]
 
 
 def unknown(name: str) -> Component:

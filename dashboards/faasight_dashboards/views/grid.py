@@ -9,7 +9,7 @@ from faasight_dashboards.components import function_href
 from faasight_dashboards.views.health import RANK, error_share, headroom, health, share
 
 _RIGHT: dict[str, Any] = {"type": "rightAligned", "filter": "agNumberColumnFilter"}
-_MS: dict[str, Any] = {**_RIGHT, "width": 96, "valueFormatter": {"function": "fmtMs(params.value)"}}
+_MS: dict[str, Any] = {**_RIGHT, "width": 84, "valueFormatter": {"function": "fmtMs(params.value)"}}
 
 
 def _bar(field: str, name: str, full: float, colour: str, width: int = 140, **more: object) -> dict[str, Any]:
@@ -22,12 +22,12 @@ COLUMNS: list[dict[str, Any]] = [
         "field": "function",
         "headerName": "Function",
         "cellRenderer": "FunctionCell",
-        "minWidth": 210,
+        "minWidth": 180,
         "flex": 2,
         "pinned": "left",
         "filter": "agTextColumnFilter",
     },
-    {"field": "runtime", "headerName": "Runtime", "width": 118, "cellClass": "mono", "filter": "agTextColumnFilter"},
+    {"field": "runtime", "headerName": "Runtime", "width": 112, "cellClass": "mono", "filter": "agTextColumnFilter"},
     {
         "field": "spark",
         "headerName": "Invocations",

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 
 from dash import html
@@ -11,7 +12,7 @@ from faasight_store.types import AlertInstance, FunctionRow, Scope, Series, Tele
 from faasight_dashboards import format as fmt
 from faasight_dashboards.components import Content, badge, dot, empty, function_link, link, moment, table
 from faasight_dashboards.theme import BRAND, COLD, ERROR, OK, THROTTLE, WARN
-from faasight_dashboards.views.cards import Kpi, change, kpi, ranking
+from faasight_dashboards.views.cards import Kpi, change, comparable, kpi, ranking
 from faasight_dashboards.views.health import RANK, error_share, health, share
 
 MOST_ROWS = 6
@@ -90,7 +91,8 @@ def kpis(now: Totals, before: Totals, series: Series, scope: Scope, throttled: i
             series.cost_usd,
         ),
     )
-    return [kpi(card) for card in cards]
+    known = comparable(now, before)
+    return [kpi(card if known else replace(card, change=None)) for card in cards]
 
 
 def attention(rows: Sequence[FunctionRow], scope: Scope) -> Component:
