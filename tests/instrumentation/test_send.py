@@ -10,22 +10,33 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 @pytest.mark.parametrize(
-    ("data", "status", "close", "size"),
+    ("data", "status", "close"),
     [
-        (OK, 200, False, len(OK)),
-        (OK + OK, 200, False, len(OK)),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 200, False, len(OK)),
-        (b"HTTP/1.1 204 No Content\r\n\r\n", 204, False, 27),
-        (b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 503, True, 58),
-        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", 200, True, 38),
-        (b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 200, False, 57),
-        (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", 200, True, 32),
+        (OK, 200, False),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", 204, False),
+        (b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 503, True),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", 200, True),
+        (b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 200, False),
+        (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", 200, True),
     ],
 )
-def test_a_complete_answer(data: bytes, status: int, close: bool, size: int) -> None:
+def test_a_complete_answer(data: bytes, status: int, close: bool) -> None:
     answer = parse_answer(bytearray(data))
     assert answer is not None
-    assert (answer.status, answer.close, answer.size) == (status, close, size)
+    assert (answer.status, answer.close, answer.size) == (status, close, len(data))
+
+
+def test_of_two_answers_the_first_is_taken() -> None:
+    answer = parse_answer(bytearray(OK + OK))
+    assert answer is not None
+    assert answer.size == len(OK)
+
+
+def test_an_interim_answer_is_skipped() -> None:
+    data = bytearray(b"HTTP/1.1 100 Continue\r\n\r\n" + OK)
+    answer = parse_answer(data)
+    assert answer is not None
+    assert (answer.status, data) == (200, OK)
 
 
 @pytest.mark.parametrize(
