@@ -7,10 +7,9 @@ from typing import Any
 from faasight_store.types import InvocationMap, MapEdge, MapNode
 
 from faasight_dashboards import format as fmt
-from faasight_dashboards.layered import Point, layered
+from faasight_dashboards.layered import Layout, Point, layered
+from faasight_dashboards.views.health import DEGRADED, FAILING
 
-ERROR_SHARE = 0.03  # of calls: the card and its edges turn red
-WARN_SHARE = 0.01  # they turn yellow; throttles and retries do so at once
 RING_SCALE = 6.0  # the ring fills at 1/6 failed: a few per cent must be visible
 
 _WIDEST_CARD = 184.0  # pixels; longer names end in an ellipsis
@@ -36,25 +35,20 @@ def drawing(invocation_map: InvocationMap, seconds: float) -> Drawing:
     busiest = max((edge.calls for edge in edges), default=0)
     return {
         "nodes": [_node(node, layout.nodes[node.id], details[node.id], widths[node.id]) for node in nodes.values()],
-        "edges": [
-            _edge(edge, seconds, busiest)
-            | _route(
-                [
-                    layout.nodes[edge.source],
-                    *layout.bends.get((edge.source, edge.target), ()),
-                    layout.nodes[edge.target],
-                ]
-            )
-            for edge in edges
-        ],
+        "edges": [_edge(edge, seconds, busiest) | _route(_stops(edge, layout)) for edge in edges],
     }
+
+
+def _stops(edge: MapEdge, layout: Layout) -> list[Point]:
+    bends = layout.bends.get((edge.source, edge.target), ())
+    return [layout.nodes[edge.source], *bends, layout.nodes[edge.target]]
 
 
 def status(calls: int, errors: int, throttles: int, retries: int = 0) -> str:
     """Return ok, warn or error by the share of calls that failed; throttles and retries alone warn."""
-    if errors and errors >= ERROR_SHARE * calls:
+    if errors and errors >= FAILING * calls:
         return "error"
-    if throttles or retries > WARN_SHARE * calls or errors > WARN_SHARE * calls:
+    if throttles or retries > DEGRADED * calls or errors > DEGRADED * calls:
         return "warn"
     return "ok"
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
+from urllib.parse import quote
 
 from dash import html
 from dash.development.base_component import Component
@@ -70,7 +71,7 @@ def _card(instance: AlertInstance, now: datetime, zone: tzinfo) -> Component:
 def _ways(function: str) -> Component:
     ways = (
         ("square-function", "Function", function_href(function)),
-        ("list-tree", "Failed traces", f"/traces?function={function}&errors=1"),
+        ("list-tree", "Failed traces", f"/traces?function={quote(function, safe='')}&errors=1"),
         ("scroll-text", "Logs", logs_href(f'function:"{function}"')),
     )
     return html.Div(

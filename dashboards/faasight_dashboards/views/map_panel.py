@@ -10,10 +10,9 @@ from faasight_store.types import InvocationMap, MapEdge, MapNode
 from faasight_dashboards import format as fmt
 from faasight_dashboards.components import badge, function_href, icon, link, logs_href
 from faasight_dashboards.figures.map import edge_label, edge_status, node_status
+from faasight_dashboards.views.health import WORDS
 
 NEIGHBOURS = 8  # listed on each side; the map shows the rest
-
-STATUS_WORDS = {"ok": "Healthy", "warn": "Degraded", "error": "Failing"}
 
 
 def counts(invocation_map: InvocationMap) -> str:
@@ -119,7 +118,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _head(title: str | Component, status: str | None, kind: str) -> Component:
-    mark = badge(STATUS_WORDS[status], status, mark=True) if status else None
+    mark = badge(WORDS[status], status, mark=True) if status else None
     return html.Div(
         [html.H2(title), html.Span(kind, className="sub"), html.Span(className="grow"), mark], className="map-head"
     )

@@ -13,20 +13,15 @@ _PLACE = re.compile(r"at character (\d+)")  # as the error names it, from 1
 
 def query_error(error: QueryError, query: str) -> Component:
     """Return the fault below its query, with its place marked if the error tells one."""
-    place = getattr(error, "position", None)
-    return html.Div(
-        [html.Span([icon("circle-alert"), " ", str(error)]), _marked(query, place)],
-        className="query-error",
-        role="alert",
-    )
+    named = _PLACE.search(str(error))
+    told = html.Span([icon("circle-alert"), " ", str(error)])
+    marked = _marked(query, int(named[1]) - 1) if named else None
+    return html.Div([told, marked], className="query-error", role="alert")
 
 
-def _marked(query: str, place: int | None) -> Component | None:
-    if place is None:
-        return None
+def _marked(query: str, place: int) -> Component:
     place = max(0, min(place, len(query)))
     end = place
     while end < len(query) and not query[end].isspace():
         end += 1
-    end = max(end, place + 1)
     return html.Pre([query[:place], html.Mark(query[place:end] or " "), query[end:]])
