@@ -10,12 +10,13 @@ log = structlog.get_logger()
 
 
 class Periodic:
-    """A thread that does one thing every so often, and once more when it is stopped, whatever errors the store has."""
+    """A thread that does one thing every so often, whatever errors it meets; with `last`, also when it is stopped."""
 
-    def __init__(self, name: str, every_s: float, action: Callable[[], None]) -> None:
+    def __init__(self, name: str, every_s: float, action: Callable[[], None], *, last: bool = False) -> None:
         self._name = name
         self._every_s = every_s
         self._action = action
+        self._last = last
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"faasight-{name}", daemon=True)
 
@@ -24,7 +25,7 @@ class Periodic:
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
-        """Do it a last time and end."""
+        """End, after a last time if that was asked for."""
         self._stop.set()
         self._thread.join(timeout_s)
 
@@ -32,7 +33,8 @@ class Periodic:
         failing = False
         while not self._stop.wait(self._every_s):
             failing = not self._once(quiet=failing)
-        self._once(quiet=failing)
+        if self._last:
+            self._once(quiet=failing)
 
     def _once(self, *, quiet: bool) -> bool:
         try:

@@ -219,6 +219,12 @@ class Journal:
         with self._lock:
             return replace(self._state.usage)
 
+    def pending_bytes(self, signal: str) -> int:
+        """Return the bytes of a signal that are not in the store yet."""
+        with self._lock:
+            file = self._files.get(signal)
+            return sum(segment.bytes for segment in self._state.sealed.get(signal, ())) + (file.bytes if file else 0)
+
     def oldest_ms(self, signal: str) -> int | None:
         """Return when the oldest record that is not in the store yet was written (Unix ms), or None."""
         with self._lock:

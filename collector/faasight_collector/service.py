@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 import structlog
-from faasight_store import Store
+from faasight_store import Store, rollup
 from faasight_store.queries import ingest
 
 from faasight_collector.admit import JSON
@@ -68,7 +68,8 @@ class Collector:
             raise
         self._shipper.start()
         self._periodic = [
-            Periodic("report", self.settings.report_every_s, self._report),
+            Periodic("report", self.settings.report_every_s, self._report, last=True),
+            Periodic("settle", self.settings.settle_every_s, self._settle),
         ]
         for periodic in self._periodic:
             periodic.start()
@@ -111,7 +112,7 @@ class Collector:
 
     def _new_shipper(self) -> Shipper:
         letters = DeadLetters(self.settings.journal_dir / "dead-letters", self._clock)
-        return Shipper(self.journal, self._store, letters, self.stats)
+        return Shipper(self.journal, self._store, letters, self.stats, clock=self._clock)
 
     def _doors(self) -> dict[bytes, Door]:
         return {
@@ -149,3 +150,6 @@ class Collector:
         rows = self.stats.rows(self._name, self._clock(), self.journal)
         if rows:
             ingest.report(self._store, rows)
+
+    def _settle(self) -> None:
+        rollup.settle(self._store, now_ns=lambda: int(self._clock() * 1e9))

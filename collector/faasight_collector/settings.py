@@ -36,4 +36,4 @@ class Settings:
 
     stop_timeout_s: float = 5.0
     report_every_s: float = 10.0  # own counters into the store
-    settle_every_s: float = 10.0  # rollups
+    settle_every_s: float = 30.0  # rollups of hours that are over

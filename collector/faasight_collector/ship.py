@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -62,11 +62,14 @@ class Shipper:
         target: Target,
         dead_letters: DeadLetters,
         stats: Stats,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
         self._target = target
         self._dead_letters = dead_letters
         self._stats = stats
+        self._clock = clock
         self._stop = threading.Event()
         self._deadline = 0.0
         self._lanes = [_Lane(signal) for signal in SIGNALS]
@@ -130,7 +133,8 @@ class Shipper:
             segment = self._land(segment, records)
         self._journal.mark_shipped(segment)
         if not segment.replay:
-            self._stats.shipped(segment.signal, len(records))
+            lag_s = max(0.0, self._clock() - segment.created_ms / 1000)
+            self._stats.shipped(segment.signal, len(records), lag_s)
 
     def _read(self, segment: Segment) -> list[Record]:
         records: list[Record] = []

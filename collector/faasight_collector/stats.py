@@ -45,6 +45,7 @@ class Stats:
         self._counts: dict[str, Counts] = {signal: Counts() for signal in (*SIGNALS, "unknown")}
         self._lock = threading.Lock()
         self._reported: dict[str, Counts] = {}
+        self._longest_lag_s: dict[str, float] = {}  # since the last report
 
     def accepted(self, signal: str, size: int) -> None:
         """Count a request that is safe in the journal."""
@@ -58,9 +59,10 @@ class Stats:
         with self._lock:
             self._counts[signal].rejected[reason] += 1
 
-    def shipped(self, signal: str, records: int) -> None:
-        """Count a segment that the store has."""
+    def shipped(self, signal: str, records: int, lag_s: float) -> None:
+        """Count a segment that the store has; `lag_s` is the time since its first record came."""
         with self._lock:
+            self._longest_lag_s[signal] = max(lag_s, self._longest_lag_s.get(signal, 0.0))
             self._counts[signal].shipped += records
             self._counts[signal].segments += 1
 
@@ -78,11 +80,12 @@ class Stats:
         """Return what happened since the rows before, one row a signal that has news; `now` in Unix seconds."""
         current = self.snapshot()
         before, self._reported = self._reported, current
-        pending = journal.usage().pending
+        with self._lock:
+            lags, self._longest_lag_s = self._longest_lag_s, {}
         found = []
         for signal, total in current.items():
             new = total.minus(before.get(signal, Counts()))
-            lag_s = lag(journal, signal, now)
+            lag_s = max(lag(journal, signal, now), lags.get(signal, 0.0))
             if new != Counts() or lag_s:
                 found.append(
                     IngestStats(
@@ -94,7 +97,7 @@ class Stats:
                         bytes=new.bytes,
                         shipped=new.shipped,
                         dead_letters=new.dead_letters,
-                        journal_bytes=pending,
+                        journal_bytes=journal.pending_bytes(signal),
                         ship_lag_s=lag_s,
                         reasons=dict(new.rejected),
                     )

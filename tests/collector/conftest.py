@@ -106,3 +106,22 @@ def journaled() -> Callable[[Collector, str], list[bytes]]:
         return found
 
     return read
+
+
+@pytest.fixture(scope="session", params=["embedded", "server"])
+def shared_store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """Return a migrated store that many tests share, once embedded and once behind HTTP: they name their rows apart."""
+    if request.param == "embedded":
+        request.getfixturevalue("embedded_engine")
+        dsn = f"chdb://{request.getfixturevalue('embedded_directory')}?database=collector"
+    else:
+        dsn = f"clickhouse://127.0.0.1:{request.getfixturevalue('clickhouse_port')}/collector"
+    with Store.open(dsn) as opened:
+        opened.migrate()
+        yield opened
+
+
+@pytest.fixture
+def unique() -> str:
+    """Return a name that no other test uses."""
+    return f"fn-{secrets.token_hex(6)}"

@@ -1,0 +1,239 @@
+"""From the journal to the real tables: exactly once, whatever the store and the data do."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from faasight_collector import Collector, Settings
+from faasight_collector.dead_letters import DeadLetters
+from faasight_collector.journal import Journal
+from faasight_collector.segments import digest_of, encode_header
+from faasight_collector.ship import Shipper, Target
+from faasight_collector.stats import Stats
+from faasight_store import Store, StoreUnavailableError
+
+Eventually = Callable[[Callable[[], object]], None]
+MakeTraces = Callable[..., bytes]
+StartCollector = Callable[..., Collector]
+
+PROTOBUF = {"content-type": "application/x-protobuf"}
+FIND = "SELECT lower(hex(span_id)) FROM spans WHERE name = {name:String} ORDER BY 1"
+
+
+def stored(store: Store, name: str) -> list[str]:
+    return [row[0] for row in store.query(FIND, {"name": name})]
+
+
+def hexes(ids: list[bytes]) -> list[str]:
+    return sorted(span_id.hex() for span_id in ids)
+
+
+class Faulty:
+    """A real store behind a connection that breaks: before an insert, or after it (the answer is lost)."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.before = self.after = 0
+        self.landed: list[str] = []
+        self.tried = threading.Semaphore(0)
+
+    def land(self, signal: str, segment: bytes, token: str) -> None:
+        """Land, with the faults that are ordered."""
+        self.tried.release()
+        if self.before:
+            self.before -= 1
+            raise StoreUnavailableError("connection refused")
+        self.store.land(signal, segment, token)
+        self.landed.append(token)
+        if self.after:
+            self.after -= 1
+            raise StoreUnavailableError("connection reset by peer")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+@pytest.fixture
+def name() -> str:
+    """Return a span name that no other test uses."""
+    return secrets.token_hex(8)
+
+
+def test_a_store_that_goes_and_comes_back_gets_everything_once(
+    shared_store: Store, start_collector: StartCollector, make_traces: MakeTraces, eventually: Eventually, name: str
+) -> None:
+    """Away before an insert, and away after it: the answer was lost, the rows were not."""
+    faulty = Faulty(shared_store)
+    faulty.before, faulty.after = 2, 2
+    collector = start_collector(faulty)
+    ids = [secrets.token_bytes(8) for _ in range(40)]
+    for start in range(0, 40, 4):
+        body = make_traces(name=name, ids=ids[start : start + 4])
+        answer = requests.post(f"http://{collector.http_address}/v1/traces", body, headers=PROTOBUF, timeout=10)
+        assert answer.status_code == 200
+    eventually(lambda: stored(shared_store, name) == hexes(ids))
+    eventually(lambda: collector.journal.usage().pending == 0)
+    assert len(faulty.landed) > len(set(faulty.landed)), "no answer was lost: the test shows nothing"
+    assert stored(shared_store, name) == hexes(ids)
+    assert requests.get(f"http://{collector.http_address}/readyz", timeout=10).json()["store"] == "ok"
+
+
+def test_while_the_store_is_away_it_is_said(
+    shared_store: Store, start_collector: StartCollector, make_traces: MakeTraces, eventually: Eventually
+) -> None:
+    faulty = Faulty(shared_store)
+    faulty.before = 1 << 30
+    collector = start_collector(faulty)
+    url = f"http://{collector.http_address}"
+    requests.post(f"{url}/v1/traces", make_traces(), headers=PROTOBUF, timeout=10)
+    eventually(lambda: "connection refused" in requests.get(f"{url}/readyz", timeout=10).json()["store"])
+    assert requests.get(f"{url}/readyz", timeout=10).status_code == 200, "there is room: it still accepts"
+
+
+def test_what_is_stored_is_not_stored_again_after_a_restart(
+    shared_store: Store, start_collector: StartCollector, make_traces: MakeTraces, eventually: Eventually, name: str
+) -> None:
+    """Shipped segments are kept and shipped again on start; their tokens make that harmless."""
+    ids = [secrets.token_bytes(8) for _ in range(5)]
+    first = start_collector(shared_store)
+    requests.post(
+        f"http://{first.http_address}/v1/traces", make_traces(name=name, ids=ids), headers=PROTOBUF, timeout=10
+    )
+    eventually(lambda: stored(shared_store, name) == hexes(ids))
+    first.stop()
+    faulty = Faulty(shared_store)
+    second = start_collector(faulty)
+    eventually(lambda: faulty.landed and second.journal.usage().pending == 0)
+    assert stored(shared_store, name) == hexes(ids)
+
+
+def test_stop_ships_what_it_can(
+    shared_store: Store, start_collector: StartCollector, make_traces: MakeTraces, name: str
+) -> None:
+    ids = [secrets.token_bytes(8) for _ in range(5)]
+    collector = start_collector(shared_store, segment_age_s=3600)
+    requests.post(
+        f"http://{collector.http_address}/v1/traces", make_traces(name=name, ids=ids), headers=PROTOBUF, timeout=10
+    )
+    collector.stop()
+    assert stored(shared_store, name) == hexes(ids)
+
+
+def test_stop_leaves_the_rest_in_the_journal(
+    shared_store: Store, start_collector: StartCollector, make_traces: MakeTraces, eventually: Eventually, name: str
+) -> None:
+    ids = [secrets.token_bytes(8) for _ in range(5)]
+    away = start_collector()
+    requests.post(
+        f"http://{away.http_address}/v1/traces", make_traces(name=name, ids=ids), headers=PROTOBUF, timeout=10
+    )
+    away.stop()
+    assert stored(shared_store, name) == []
+    start_collector(shared_store)
+    eventually(lambda: stored(shared_store, name) == hexes(ids))
+
+
+# -- bad records ------------------------------------------------------------------------------------------------------
+
+
+def ship_segment(settings: Settings, target: Target, payloads: list[bytes], signal: str = "traces") -> Journal:
+    """Ship one segment file with these records, as a process that was killed left it."""
+    folder = settings.journal_dir / signal
+    folder.mkdir(parents=True)
+    (folder / f"1700000000000-{secrets.token_hex(8)}-000001.open").write_bytes(
+        b"".join(encode_header(payload, digest_of(payload)) + payload for payload in payloads)
+    )
+    journal = Journal(settings)
+    journal.open()
+    segment = journal.next_segment(signal)
+    assert segment is not None
+    Shipper(journal, target, letters(settings), Stats()).ship(segment)
+    journal.close()
+    return journal
+
+
+def letters(settings: Settings) -> DeadLetters:
+    return DeadLetters(settings.journal_dir / "dead-letters", lambda: 0.0)
+
+
+def kept(settings: Settings) -> list[Path]:
+    return sorted((settings.journal_dir / "dead-letters").glob("*.bin"))
+
+
+@pytest.mark.parametrize("poisoned", [[0], [2, 3]])
+def test_bad_records_go_to_the_dead_letters_and_the_others_are_stored(
+    shared_store: Store, settings: Settings, make_traces: MakeTraces, name: str, poisoned: list[int]
+) -> None:
+    """A record that the engine refuses does not take its neighbours with it."""
+    ids = [secrets.token_bytes(8) for _ in range(7)]
+    payloads = [
+        b"\x0a\xff\x01poison%d" % n if n in poisoned else make_traces(name=name, ids=[ids[n]]) for n in range(7)
+    ]
+    ship_segment(settings, shared_store, payloads)
+    assert stored(shared_store, name) == hexes([ids[n] for n in range(7) if n not in poisoned])
+    assert [path.read_bytes() for path in kept(settings)] == [payloads[n] for n in poisoned]
+    notes = [path.with_suffix(".json").read_text() for path in kept(settings)]
+    assert all('"reason": "The store cannot read the data' in note for note in notes)
+
+
+def test_parts_are_not_stored_twice_when_they_are_shipped_again(
+    shared_store: Store, settings: Settings, make_traces: MakeTraces, name: str
+) -> None:
+    ids = [secrets.token_bytes(8) for _ in range(6)]
+    payloads = [make_traces(name=name, ids=[span_id]) for span_id in ids]
+    payloads.insert(3, b"\x0a\xff\x01poison")
+    ship_segment(settings, shared_store, payloads)
+    again = Journal(settings)
+    again.open()
+    segment = again.next_segment("traces")
+    assert segment is not None
+    assert segment.split
+    Shipper(again, shared_store, letters(settings), Stats()).ship(segment)
+    again.close()
+    assert stored(shared_store, name) == hexes(ids)
+    assert len(kept(settings)) == 1
+
+
+def test_a_record_that_the_disk_damaged_is_a_dead_letter(
+    shared_store: Store, settings: Settings, make_traces: MakeTraces, name: str
+) -> None:
+    ids = [secrets.token_bytes(8) for _ in range(3)]
+    payloads = [make_traces(name=name, ids=[span_id]) for span_id in ids]
+    folder = settings.journal_dir / "traces"
+    folder.mkdir(parents=True)
+    data = bytearray(b"".join(encode_header(payload, digest_of(payload)) + payload for payload in payloads))
+    data[len(data) // 2] ^= 0x40
+    (folder / f"1700000000000-{secrets.token_hex(8)}-000001.sealed").write_bytes(data)
+    journal = Journal(settings)
+    journal.open()
+    segment = journal.next_segment("traces")
+    assert segment is not None
+    stats = Stats()
+    Shipper(journal, shared_store, letters(settings), stats).ship(segment)
+    assert stored(shared_store, name) == hexes([ids[0], ids[2]])
+    assert len(kept(settings)) == stats.snapshot()["traces"].dead_letters == 1
+    assert "checksum mismatch" in kept(settings)[0].with_suffix(".json").read_text()
+    assert journal.usage().dead_letters > 0
+    journal.close()
+
+
+def test_one_signal_in_trouble_does_not_hold_up_the_others(
+    shared_store: Store, start_collector: StartCollector, make_traces: MakeTraces, eventually: Eventually, name: str
+) -> None:
+    class NoLogs(Faulty):
+        def land(self, signal: str, segment: bytes, token: str) -> None:
+            if signal == "records":
+                raise StoreUnavailableError("no such table")
+            super().land(signal, segment, token)
+
+    collector = start_collector(NoLogs(shared_store))
+    url = f"http://{collector.http_address}"
+    ids = [secrets.token_bytes(8)]
+    assert requests.post(f"{url}/v1/json-logs", b'{"message": "stuck"}', timeout=10).ok
+    assert requests.post(f"{url}/v1/traces", make_traces(name=name, ids=ids), headers=PROTOBUF, timeout=10).ok
+    eventually(lambda: stored(shared_store, name) == hexes(ids))
+    assert collector.journal.pending_bytes("records") > 0
