@@ -85,7 +85,7 @@ class Alerts:
         for thread in self._threads:
             thread.join(_STOP_S / len(self._threads))
         self._threads.clear()
-        self._guarded("the lease cannot be given back", lambda: self._lease.give_back(self._clock()))
+        self._guarded("the lease cannot be given back", self._lease.give_back)
 
     def tick(self, now: datetime) -> int:
         """Evaluate what is due, then send what is due; return the number of changes. Raises what the store raises."""

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from faasight_store import Store
 
 SECRET = "T0SECRET/B0SECRET/notForAnyLog"
 
@@ -81,6 +82,27 @@ class _Webhook(BaseHTTPRequestHandler):
 
     def log_message(self, *_args: object) -> None:
         """Keep the test's output readable."""
+
+
+@pytest.fixture(scope="session", params=["embedded", "server"])
+def migrated(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """Open one store in each mode for all tests here: the schema takes longer than a test."""
+    if request.param == "embedded":
+        request.getfixturevalue("embedded_engine")
+        dsn = f"chdb://{request.getfixturevalue('embedded_directory')}?database=alerts"
+    else:
+        dsn = f"clickhouse://127.0.0.1:{request.getfixturevalue('clickhouse_port')}/alerts"
+    with Store.open(dsn) as opened:
+        opened.migrate()
+        yield opened
+
+
+@pytest.fixture
+def emptied(migrated: Store) -> Store:
+    """Return a store without alerts and invocations."""
+    for table in ("alert_changes", "alert_deliveries", "alert_leases", "invocation_facts"):
+        migrated.command(f"TRUNCATE TABLE {table}")
+    return migrated
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ What became of the messages is in `alert_deliveries`; who evaluates, and how far
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from faasight_store.connection import Store
+from faasight_store.times import EPOCH
 from faasight_store.types import AlertEvent, AlertInstance, Scope
 
 SENT = "sent"
@@ -84,9 +85,9 @@ def active(store: Store) -> list[AlertInstance]:
         WHERE state IN ('pending', 'firing', 'recovering')
         ORDER BY state = 'pending', indexOf(['critical', 'warning', 'info'], severity), since DESC, instance
         """,  # noqa: S608 - only constants of this module are put in
-        {"since": datetime.fromtimestamp(0).astimezone()},
+        {"since": EPOCH},
     )
-    return [AlertInstance(*row) for row in rows]
+    return [AlertInstance(*_aware(row)) for row in rows]
 
 
 def history(store: Store, scope: Scope, limit: int = 200) -> list[AlertEvent]:
@@ -110,7 +111,7 @@ def history(store: Store, scope: Scope, limit: int = 200) -> list[AlertEvent]:
         """,
         {"start": scope.start, "end": scope.end, "environment": scope.environment, "limit": limit},
     )
-    return [AlertEvent(*row) for row in rows]
+    return [AlertEvent(*_aware(row)) for row in rows]
 
 
 def latest(store: Store, now: datetime) -> list[AlertChange]:
@@ -122,7 +123,7 @@ def latest(store: Store, now: datetime) -> list[AlertChange]:
         """,  # noqa: S608 - only constants of this module are put in
         {"since": now - _KEPT, "recent": now - timedelta(days=1)},
     )
-    return [AlertChange(*row) for row in rows]
+    return [AlertChange(*_aware(row)) for row in rows]
 
 
 def append(store: Store, changes: Sequence[AlertChange]) -> None:
@@ -142,7 +143,7 @@ def queued(store: Store, channel: str, now: datetime, limit: int) -> list[AlertC
         """,  # noqa: S608 - only constants of this module are put in
         {"channel": channel, "since": now - _KEPT, "limit": limit},
     )
-    return [AlertChange(*row) for row in rows]
+    return [AlertChange(*_aware(row)) for row in rows]
 
 
 def record_deliveries(store: Store, deliveries: Sequence[AlertDelivery]) -> None:
@@ -159,12 +160,17 @@ def lease(store: Store) -> AlertLease | None:
         GROUP BY holder ORDER BY min(at), holder LIMIT 1
         """
     )
-    return AlertLease(*rows[0]) if rows else None
+    return AlertLease(*_aware(rows[0])) if rows else None
 
 
 def write_lease(store: Store, held: AlertLease) -> None:
     """Take, renew or give back the lease."""
     _insert(store, "alert_leases", _LEASE, [held])
+
+
+def _aware(row: Sequence[Any]) -> list[Any]:
+    """Return a row with its times marked as UTC: the columns are, and the driver gives them without a zone."""
+    return [value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for value in row]
 
 
 def _insert(store: Store, table: str, columns: Sequence[str], rows: Sequence[object]) -> None:
