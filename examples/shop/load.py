@@ -145,6 +145,12 @@ class Customers:
             return 0, {}
 
 
+def interrupt(*_: object) -> None:
+    """Take SIGTERM for a Ctrl+C, once: the customers are leaving already when it comes again."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run until the time is over, or until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -158,7 +164,7 @@ def main() -> None:
     if chosen.seconds <= 0 or chosen.rate <= 0:
         parser.error("--seconds and --rate must be more than 0")
     customers = Customers(chosen.gateway)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, interrupt)
     if not customers.open_shop():
         sys.exit(
             f"the shop at {chosen.gateway} does not answer; start it: faasight local start examples/shop/template.yaml"

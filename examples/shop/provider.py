@@ -147,7 +147,7 @@ def main() -> None:
         threading.Thread(target=service.serve_forever, daemon=True).start()
         sys.stdout.write(f"{service.kind.path} on http://127.0.0.1:{service.server_port}\n")
     sys.stdout.flush()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
 
