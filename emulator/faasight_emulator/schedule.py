@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from faasight_emulator.cron import next_time
@@ -17,7 +17,14 @@ Fire = Callable[[Function, bytes], None]
 class Scheduler:
     """Calls `fire` with a function and its event when a schedule is due. A time that was missed is not made up for."""
 
-    def __init__(self, place: Place, fire: Fire, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        place: Place,
+        fire: Fire,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._sleep = sleep
         self._place = place
         self._fire = fire
         self._clock = clock
@@ -40,7 +47,7 @@ class Scheduler:
         due = next_time(source.expression, self._clock())
         while due is not None:
             while (left := (due - self._clock()).total_seconds()) > 0:
-                await asyncio.sleep(min(left, _LONGEST_SLEEP))
+                await self._sleep(min(left, _LONGEST_SLEEP))
             self._fire(function, scheduled_event(source, self._place, due))
             now = self._clock()
             due = next_time(source.expression, due)  # from when it was due, so that a rate does not drift

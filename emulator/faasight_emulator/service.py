@@ -180,7 +180,8 @@ class Emulator:
         )
         self._await(self._serve(template, around, listener), 120)
         self._start_mappings(template)
-        self._say(f"{len(template.functions)} functions are ready; the gateway listens on {self.gateway_address}")
+        names = ", ".join(function.name for function in template.functions)
+        self._say(f"The gateway listens on {self.gateway_address}; functions: {names}")
 
     def _listen(self) -> socket.socket:
         port = self.settings.gateway_port

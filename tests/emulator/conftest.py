@@ -71,6 +71,7 @@ class Sink:
         return [event["record"] for event in self.events(function, kind)]
 
     def close(self) -> None:
+        """Listen no more."""
         self._server.shutdown()
         self._server.server_close()
 

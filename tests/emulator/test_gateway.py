@@ -26,7 +26,9 @@ APIS = """
         Any: {Type: HttpApi, Properties: {ApiId: !Ref ShopApi, Path: "/orders/{id}", Method: any}}
         Files: {Type: HttpApi, Properties: {ApiId: !Ref ShopApi, Path: "/files/{path+}", Method: get}}
         Old: {Type: Api, Properties: {RestApiId: !Ref OldApi, Path: "/old/{id}", Method: post}}
-        Mixed: {Type: HttpApi, Properties: {ApiId: !Ref ShopApi, Path: /mixed, Method: get, PayloadFormatVersion: "1.0"}}
+        Mixed:
+          Type: HttpApi
+          Properties: {ApiId: !Ref ShopApi, Path: /mixed, Method: get, PayloadFormatVersion: "1.0"}
   Count:
     Type: AWS::Serverless::Function
     Properties:

@@ -5,31 +5,38 @@ import logging
 import os
 import threading
 import time
+from typing import Any
+
+# ruff: noqa: T201 -- what a function prints is what the tests look for
 
 if os.environ.get("SLEEP_AT_IMPORT"):
     time.sleep(float(os.environ["SLEEP_AT_IMPORT"]))
 
 calls = 0
 ticks = 0
-hoard = []
+hoard: list[bytearray] = []
 
 
-def count(event, context):
+def count(event: Any, context: Any) -> Any:
     """Answer how often this sandbox was called, and who it is."""
     global calls
     calls += 1
     return {"calls": calls, "pid": os.getpid(), "request_id": context.aws_request_id}
 
 
-def echo(event, context):
+def echo(event: Any, context: Any) -> Any:
     return event
 
 
-def variables(event, context):
+def show(event: Any, context: Any) -> Any:
+    print(json.dumps(event))
+
+
+def variables(event: Any, context: Any) -> Any:
     return dict(os.environ)
 
 
-def about(event, context):
+def about(event: Any, context: Any) -> Any:
     """Answer what the context says."""
     return {
         "function": context.function_name,
@@ -42,16 +49,16 @@ def about(event, context):
     }
 
 
-def sleep(event, context):
+def sleep(event: Any, context: Any) -> Any:
     time.sleep(event["seconds"])
     return {"pid": os.getpid()}
 
 
-def tick(event, context):
+def tick(event: Any, context: Any) -> Any:
     """Answer how far a background thread has counted, 100 a second; the first call starts it."""
     global ticks
 
-    def run():
+    def run() -> None:
         global ticks
         while True:
             time.sleep(0.01)
@@ -62,7 +69,7 @@ def tick(event, context):
     return {"ticks": ticks, "pid": os.getpid()}
 
 
-def grow(event, context):
+def grow(event: Any, context: Any) -> Any:
     """Take memory, and touch it."""
     block = bytearray(event["mb"] * 1024 * 1024)
     block[::4096] = b"x" * len(block[::4096])
@@ -71,19 +78,19 @@ def grow(event, context):
     return len(block)
 
 
-def fail(event, context):
+def fail(event: Any, context: Any) -> Any:
     raise ValueError(event.get("message", "no good"))
 
 
-def leave(event, context):
+def leave(event: Any, context: Any) -> Any:
     os._exit(event["code"])
 
 
-def large(event, context):
+def large(event: Any, context: Any) -> Any:
     return "x" * (7 * 1024 * 1024)
 
 
-def talk(event, context):
+def talk(event: Any, context: Any) -> Any:
     """Print lines and log a record of several lines."""
     print("one\ntwo")
     try:
@@ -93,7 +100,7 @@ def talk(event, context):
     print(json.dumps({"level": "INFO", "message": "four"}))
 
 
-def batch(event, context):
+def batch(event: Any, context: Any) -> Any:
     """Take a batch of messages: a body that begins with 'bad' fails, by exception or as an item."""
     print(json.dumps({"bodies": [record["body"] for record in event["Records"]]}))
     bad = [record["messageId"] for record in event["Records"] if record["body"].startswith("bad")]
@@ -104,19 +111,19 @@ def batch(event, context):
     return None
 
 
-def slow_batch(event, context):
+def slow_batch(event: Any, context: Any) -> Any:
     time.sleep(0.3)
     print(json.dumps({"bodies": [record["body"] for record in event["Records"]]}))
 
 
-def http(event, context):
+def http(event: Any, context: Any) -> Any:
     """Answer an HTTP request with what came in, or with what the request asks for."""
     if event.get("body") and event["body"].startswith("{"):
         return json.loads(event["body"])
     return {"statusCode": 200, "body": json.dumps(event), "headers": {"X-Seen": "yes"}}
 
 
-def call(event, context):
+def call(event: Any, context: Any) -> Any:
     """Invoke another function by boto3."""
     import boto3
 

@@ -1,0 +1,173 @@
+"""Event source mappings: batches, partial failures, retries to the dead-letter queue, throttled polls."""
+
+import json
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+import pytest
+from faasight_emulator import Emulator
+from faasight_emulator.aws import Clients
+from faasight_emulator.sqs import failed_items
+from polling import wait_until
+
+Start = Callable[..., Emulator]
+
+
+class Queues:
+    """The queues of an emulator, seen from outside."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._place = emulator.place
+        self.sqs = Clients(emulator.place).get("sqs")
+
+    def url(self, name: str) -> str:
+        """Return a queue's URL."""
+        return f"{self._place.aws_endpoint}/{self._place.account}/{name}"
+
+    def send(self, *bodies: str) -> None:
+        """Send to the queue `work` in one request, so that the messages can be received together."""
+        entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies)]
+        self.sqs.send_message_batch(QueueUrl=self.url("work"), Entries=entries)
+
+    def waiting(self, name: str) -> int:
+        """Return how many messages a queue holds, hidden ones too."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.sqs.get_queue_attributes(QueueUrl=self.url(name), AttributeNames=names)
+        return sum(int(answer["Attributes"][one]) for one in names)
+
+
+def template(handler: str, source: str = "", function: str = "", visibility: int = 2, redrive: str = "") -> str:
+    return f"""
+  Dead: {{Type: AWS::SQS::Queue}}
+  Work:
+    Type: AWS::SQS::Queue
+    Properties: {{VisibilityTimeout: {visibility} {redrive}}}
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.{handler}
+      Timeout: 1
+      {function}
+      Events:
+        Q: {{Type: SQS, Properties: {{Queue: !GetAtt Work.Arn {source}}}}}
+"""
+
+
+REDRIVE = ", RedrivePolicy: {deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 2}"
+
+
+def bodies(sink: Any) -> list[list[str]]:
+    """Return the batches that the function has printed."""
+    return [
+        json.loads(event["record"])["bodies"] for event in sink.events("f", "function") if '"bodies"' in event["record"]
+    ]
+
+
+def test_a_batch_is_delivered_once_and_deleted(start: Start, sink: Any) -> None:
+    """Messages that are there together come as one batch in Lambda's shape, and are gone afterwards."""
+    queues = Queues(start(template("batch", ", BatchSize: 5")))
+    queues.send("a", "b", "c", "d", "e")
+    wait_until(lambda: sorted(chain.from_iterable(bodies(sink))) == ["a", "b", "c", "d", "e"], "all are processed")
+    assert len(bodies(sink)) == 1
+    wait_until(lambda: queues.waiting("work") == 0, "the queue is empty")
+
+
+def test_record_shape(start: Start, sink: Any) -> None:
+    """A record has the id, body, attributes and message attributes that Lambda gives."""
+    queues = Queues(start(template("show")))
+    attributes = {
+        "traceparent": {"DataType": "String", "StringValue": "00-ab"},
+        "raw": {"DataType": "Binary", "BinaryValue": b"\x00\xff"},
+    }
+    sent = queues.sqs.send_message(QueueUrl=queues.url("work"), MessageBody="hi", MessageAttributes=attributes)
+    record = json.loads(sink.wait_for("f", "function")[0])["Records"][0]
+    assert (record["messageId"], record["body"], record["md5OfBody"]) == (
+        sent["MessageId"],
+        "hi",
+        sent["MD5OfMessageBody"],
+    )
+    assert record["messageAttributes"]["traceparent"] == {
+        "stringValue": "00-ab",
+        "stringListValues": [],
+        "binaryListValues": [],
+        "dataType": "String",
+    }
+    assert record["messageAttributes"]["raw"]["binaryValue"] == "AP8="
+    assert record["attributes"]["ApproximateReceiveCount"] == "1"
+    assert int(record["attributes"]["SentTimestamp"]) > 1_600_000_000_000
+    assert (record["eventSource"], record["awsRegion"]) == ("aws:sqs", "us-east-1")
+    assert record["eventSourceARN"] == "arn:aws:sqs:us-east-1:123456789012:work"
+
+
+def test_a_batching_window_gathers(start: Start, sink: Any) -> None:
+    """With a window, messages that come one after the other are one batch."""
+    queues = Queues(start(template("batch", ", BatchSize: 20, MaximumBatchingWindowInSeconds: 2", visibility=30)))
+    for body in ("a", "b", "c"):
+        queues.send(body)
+    wait_until(lambda: bodies(sink) == [["a", "b", "c"]], "one batch came")
+
+
+def test_failures_are_retried_and_then_put_aside(start: Start, sink: Any) -> None:
+    """A message that fails comes back after its visibility time-out; after maxReceiveCount it is in the other queue."""
+    emulator = start(template("batch", redrive=REDRIVE))
+    queues = Queues(emulator)
+    queues.send("bad")
+    wait_until(lambda: queues.waiting("dead") == 1, "the message is in the dead-letter queue")
+    assert bodies(sink) == [["bad"], ["bad"]]
+    assert queues.waiting("work") == 0
+    counts = emulator.counts()["f"]
+    assert (counts.invocations, counts.errors) == (2, 2)
+
+
+def test_partial_failures(start: Start, sink: Any) -> None:
+    """With ReportBatchItemFailures only the items that the function names come again."""
+    queues = Queues(
+        start(
+            template(
+                "batch",
+                ", FunctionResponseTypes: [ReportBatchItemFailures]",
+                "Environment: {Variables: {PARTIAL: 1}}",
+                redrive=REDRIVE,
+            )
+        )
+    )
+    queues.send("good", "bad", "fine")
+    wait_until(lambda: queues.waiting("dead") == 1, "the bad message is in the dead-letter queue")
+    assert [sorted(batch) for batch in bodies(sink)] == [["bad", "fine", "good"], ["bad"]]
+    assert queues.waiting("work") == 0
+
+
+def test_throttled_polls_are_tried_again(start: Start, sink: Any) -> None:
+    """When all polls find the function busy, they are throttled, counted, and in the end every message is processed."""
+    source = ", BatchSize: 1, ScalingConfig: {MaximumConcurrency: 4}"
+    emulator = start(template("slow_batch", source, "ReservedConcurrentExecutions: 1", visibility=30))
+    queues = Queues(emulator)
+    queues.send("a", "b", "c", "d")
+    wait_until(lambda: sorted(chain.from_iterable(bodies(sink))) == ["a", "b", "c", "d"], "all are processed")
+    assert emulator.counts()["f"].throttles > 0
+    assert emulator.counts()["f"].invocations == 4
+    wait_until(lambda: queues.waiting("work") == 0, "the queue is empty")
+
+
+@pytest.mark.parametrize(
+    ("payload", "failed"),
+    [
+        (b"null", set()),
+        (b"", set()),
+        (b"{}", set()),
+        (b'{"batchItemFailures": []}', set()),
+        (b'{"batchItemFailures": null}', set()),
+        (b'{"batchItemFailures": [{"itemIdentifier": "b"}]}', {"b"}),
+        (b'{"batchItemFailures": [{"itemIdentifier": ""}]}', {"a", "b"}),
+        (b'{"batchItemFailures": [{"itemIdentifier": null}]}', {"a", "b"}),
+        (b'{"batchItemFailures": [{"itemIdentifier": "other"}]}', {"a", "b"}),
+        (b'{"batchItemFailures": [{"wrong": "b"}]}', {"a", "b"}),
+        (b'{"batchItemFailures": "b"}', {"a", "b"}),
+        (b'"text"', {"a", "b"}),
+        (b"no json", {"a", "b"}),
+    ],
+)
+def test_what_a_partial_answer_fails(payload: bytes, failed: set[str]) -> None:
+    """An empty answer fails nothing; a malformed one, or one that names a stranger, fails all: the rules of AWS."""
+    assert failed_items(payload, ["a", "b"]) == failed
