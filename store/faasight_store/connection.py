@@ -65,7 +65,7 @@ class Store:
                 rows: Sequence[tuple[Any, ...]] = [tuple(row) for row in result.result_rows]
                 return rows
         except DriverError as error:
-            raise failures.of_query(error, timeout_s) from error
+            raise failures.of_query(error, timeout_s) from None
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement that returns nothing."""
@@ -73,7 +73,7 @@ class Store:
             with self._writer.client() as client:
                 client.command(sql, parameters=dict(parameters or {}))
         except DriverError as error:
-            raise failures.of_query(error, float("inf")) from error
+            raise failures.of_query(error, float("inf")) from None
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert a few rows."""
@@ -83,7 +83,7 @@ class Store:
             with self._writer.client() as client:
                 client.insert(table, rows, column_names=columns)
         except DriverError as error:
-            raise failures.of_insert(error, f"{len(rows)} rows for {table}") from error
+            raise failures.of_insert(error, f"{len(rows)} rows for {table}") from None
 
     def land(self, signal: str, segment: bytes, token: str) -> None:
         """Decode and store a journal segment exactly once for its token.
@@ -100,7 +100,7 @@ class Store:
                     target.table, insert_block=segment, fmt=target.format, settings=landing.settings(target, token)
                 )
         except DriverError as error:
-            raise failures.of_insert(error, f"segment {token} of {signal}") from error
+            raise failures.of_insert(error, f"segment {token} of {signal}") from None
 
     def migrate(self) -> list[str]:
         """Apply the migrations that are missing, and return their names; safe to call twice and by two processes."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from faasight_store.connection import Store
 from faasight_store.queries.cells import measures, of_invocations
+from faasight_store.queries.invocations import failures
 from faasight_store.queries.merged import LOST_NS, SLACK_NS, merged
 from faasight_store.times import HOUR, MINUTE
 
@@ -59,6 +60,11 @@ def _settle_hour(store: Store, hour: int, version: int) -> None:
         parameters,
     )
     store.command(
+        "INSERT INTO error_hours (hour, version, environment, function, type, shape, failures, first, last, message, trace_id)"
+        f" SELECT {head}, * FROM ({failures(source)})",
+        parameters,
+    )
+    store.command(
         "INSERT INTO settled_hours (hour, version, covers) SELECT toDateTime({hour:Int64}, 'UTC'), {version:UInt64},"
         " fromUnixTimestamp64Nano({covers:Int64}, 'UTC')",
         parameters,
@@ -67,7 +73,7 @@ def _settle_hour(store: Store, hour: int, version: int) -> None:
 
 def _forget(store: Store, hour_s: int, version: int) -> None:
     """Delete a settling that a newer one replaced; queries have left it already."""
-    for table in ("invocation_minutes", "invocation_hours"):
+    for table in ("invocation_minutes", "invocation_hours", "error_hours"):
         store.command(
             f"DELETE FROM {table} WHERE hour = toDateTime({{hour:Int64}}, 'UTC') AND version <= {{version:UInt64}}",  # noqa: S608 - a table of ours
             {"hour": hour_s, "version": version},

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS otlp_traces (
 ) ENGINE = Null;
 
 CREATE TABLE IF NOT EXISTS span_stream (
+    valid Bool,  -- its ids have the right lengths
     ts DateTime64(9, 'UTC'),
     start_ns UInt64,
     duration_ns UInt64,
@@ -56,6 +57,7 @@ CREATE TABLE IF NOT EXISTS span_stream (
 -- The INIT span is a sibling in the same message, so the invocation learns its length here, without a join.
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_traces_to_span_stream TO span_stream AS
 SELECT
+    length(sp.trace_id) = 16 AND length(sp.span_id) = 8 AND length(sp.parent_span_id) IN (0, 8) AS valid,
     {{clamped sp.start_time_unix_nano}} AS ts,
     sp.start_time_unix_nano AS start_ns,
     if(sp.end_time_unix_nano > sp.start_time_unix_nano, sp.end_time_unix_nano - sp.start_time_unix_nano, 0) AS duration_ns,
@@ -133,8 +135,8 @@ TTL toDateTime(ts) + INTERVAL 31 DAY
 {{map_settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_spans TO spans AS
-SELECT * EXCEPT (init_ms) FROM span_stream
-WHERE length(trace_id) = 16 AND length(span_id) = 8 AND length(parent_span_id) IN (0, 8);
+SELECT * EXCEPT (valid, init_ms) FROM span_stream
+WHERE valid;
 
 -- A 15-byte trace id is valid protobuf: such rows are kept here, so that they neither fail a segment nor vanish.
 CREATE TABLE IF NOT EXISTS quarantine (
@@ -156,7 +158,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_quarantine TO quarantine A
 SELECT received_at, 'traces' AS signal, 'id of a wrong length' AS reason, service, name, hex(trace_id) AS trace_id, hex(span_id) AS span_id,
        toJSONString((start_ns, duration_ns, hex(parent_span_id), attributes)) AS row
 FROM span_stream
-WHERE NOT (length(trace_id) = 16 AND length(span_id) = 8 AND length(parent_span_id) IN (0, 8));
+WHERE NOT valid;
 
 -- One row a trace and five minutes, so that a list of traces and the opening of one read little.
 CREATE TABLE IF NOT EXISTS trace_index (
@@ -192,7 +194,7 @@ SELECT
     groupUniqArray(toString(function)) AS services,
     groupUniqArray(toString(environment)) AS environments
 FROM span_stream
-WHERE length(trace_id) = 16 AND length(span_id) = 8 AND length(parent_span_id) IN (0, 8)
+WHERE valid
 GROUP BY slot, trace_id;
 
 -- Links in both directions, so that a trace finds what it points to and what points to it.
@@ -216,6 +218,6 @@ SELECT DISTINCT
 FROM (
     SELECT ts, trace_id AS own, arrayJoin(links).trace_id AS other, arrayJoin([true, false]) AS forward
     FROM span_stream
-    WHERE length(trace_id) = 16 AND length(span_id) = 8 AND notEmpty(links)
+    WHERE valid AND notEmpty(links)
 )
 WHERE own != other;

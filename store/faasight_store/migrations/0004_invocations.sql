@@ -34,6 +34,8 @@ CREATE TABLE IF NOT EXISTS invocation_facts (
     memory_used_mb Nullable(Float64) CODEC(ZSTD(1)),
     error_type LowCardinality(String),
     error_message String CODEC(ZSTD(1)),
+    vague Bool,  -- `ts` is the end, for nobody told how long it took
+    INDEX vagueness vague TYPE minmax GRANULARITY 1,
     INDEX request_ids request_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX trace_ids trace_id TYPE bloom_filter(0.001) GRANULARITY 1
 ) ENGINE = {{engine MergeTree}}
@@ -80,8 +82,7 @@ SELECT
     multiIf(outcome = 'ok', '', attributes['error.type'] != '', attributes['error.type'], exception['exception.type']) AS error_type,
     multiIf(outcome = 'ok', '', exception['exception.message'] != '', exception['exception.message'], status_message) AS error_message
 FROM span_stream
-WHERE kind IN (2, 5) AND attributes['faas.invocation_id'] != '' AND length(trace_id) = 16 AND length(span_id) = 8
-  AND length(parent_span_id) IN (0, 8);
+WHERE kind IN (2, 5) AND attributes['faas.invocation_id'] != '' AND valid;
 
 -- The caller: only what never ran, for whoever runs has better witnesses.
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_caller_facts TO invocation_facts AS
@@ -98,8 +99,7 @@ SELECT
     span_stream.function AS caller,
     1 AS attempt
 FROM span_stream
-WHERE kind IN (3, 4) AND attributes['faas.invoked_name'] != '' AND attributes['faasight.throttled'] = 'true'
-  AND length(trace_id) = 16 AND length(span_id) = 8;
+WHERE kind IN (3, 4) AND attributes['faas.invoked_name'] != '' AND attributes['faasight.throttled'] = 'true' AND valid;
 
 -- The platform. Its events carry the time they were written, an end's being the end: the start is reckoned back.
 CREATE MATERIALIZED VIEW IF NOT EXISTS records_to_facts TO invocation_facts AS
@@ -133,6 +133,7 @@ SELECT
     records.memory_mb AS memory_mb,
     records.memory_used_mb AS memory_used_mb,
     records.error_type AS error_type,
+    kind IN ('report', 'done', 'init', 'fault') AND ifNull(records.duration_ms, 0) <= 0 AS vague,
     if(outcome IN ('', 'ok'), '', message) AS error_message
 FROM records
 WHERE kind IN ('start', 'report', 'done', 'init', 'fault', 'throttle') AND request_id != '' AND function != '';

@@ -59,7 +59,7 @@ FROM (
             attributes['db.system.name'] != '', ('external', attributes['db.system.name']),
             ('external', domain(attributes['url.full']))) AS peer
     FROM span_stream
-    WHERE kind IN (3, 4) AND length(trace_id) = 16 AND length(span_id) = 8
+    WHERE kind IN (3, 4) AND valid
 )
 WHERE peer.2 != '' AND function != ''
 GROUP BY minute, environment, source_name, target_kind, target_name, bucket;
@@ -86,10 +86,23 @@ FROM (
         attributes['faasight.source.name'] AS name_of_source,
         attributes['faasight.caller'] AS caller,
         arrayJoin(arrayFilter(e -> e.2 != '', [
-            (kind_of_source, if(name_of_source = '' AND kind_of_source = 'function', caller, name_of_source), 'function', toString(function)),
+            (kind_of_source, multiIf(name_of_source != '', name_of_source, kind_of_source = 'function', caller, kind_of_source), 'function', toString(function)),
             if(kind_of_source IN ('api', 'url') AND name_of_source != '', ('function', caller, kind_of_source, name_of_source), ('', '', '', ''))])) AS edge
     FROM span_stream
-    WHERE kind IN (2, 5) AND attributes['faasight.source.kind'] != '' AND attributes['faas.invocation_id'] != ''
-      AND length(trace_id) = 16 AND length(span_id) = 8
+    WHERE kind IN (2, 5) AND attributes['faasight.source.kind'] != '' AND attributes['faas.invocation_id'] != '' AND valid
 )
 GROUP BY minute, environment, source_kind, source_name, target_kind, target_name, bucket, wait_bucket;
+
+-- The same by the hour, for long ranges.
+CREATE TABLE IF NOT EXISTS edge_hours AS edges
+ENGINE = {{engine SummingMergeTree}}
+PARTITION BY toStartOfMonth(minute)
+ORDER BY (minute, environment, side, source_kind, source_name, target_kind, target_name, bucket, wait_bucket)
+TTL minute + INTERVAL 400 DAY
+{{settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS edges_to_edge_hours TO edge_hours AS
+SELECT toStartOfHour(edge.minute) AS minute, environment, side, source_kind, source_name, target_kind, target_name, bucket, wait_bucket,
+       sum(edge.calls) AS calls, sum(edge.errors) AS errors, sum(edge.throttles) AS throttles, sum(edge.retries) AS retries
+FROM edges AS edge
+GROUP BY minute, environment, side, source_kind, source_name, target_kind, target_name, bucket, wait_bucket;

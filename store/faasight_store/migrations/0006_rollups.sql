@@ -31,6 +31,25 @@ ORDER BY (hour, function, environment, bucket)
 TTL hour + INTERVAL 400 DAY
 {{settings}};
 
+-- The failures of settled hours, by type and shape of message.
+CREATE TABLE IF NOT EXISTS error_hours (
+    hour DateTime('UTC'),
+    version UInt64 CODEC(ZSTD(1)),
+    environment LowCardinality(String),
+    function LowCardinality(String),
+    type LowCardinality(String),
+    shape String CODEC(ZSTD(1)),
+    failures UInt64 CODEC(T64, ZSTD(1)),
+    first DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    last DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    message String CODEC(ZSTD(1)),
+    trace_id FixedString(16) CODEC(ZSTD(1))
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toStartOfMonth(hour)
+ORDER BY (hour, function, environment, type, shape)
+TTL hour + INTERVAL 400 DAY
+{{settings}};
+
 -- Written after the rows of a settling: an hour without its row here was not settled. `covers`: facts received up to then are in it.
 CREATE TABLE IF NOT EXISTS settled_hours (
     hour DateTime('UTC'),

@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS arrivals (
     received_at SimpleAggregateFunction(max, DateTime64(9, 'UTC'))
 ) ENGINE = {{engine AggregatingMergeTree}}
 ORDER BY signal
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS spans_to_arrivals TO arrivals AS
 SELECT 'traces' AS signal, max(received_at) AS received_at FROM spans GROUP BY signal;

@@ -1,14 +1,13 @@
 """Counts of invocations by function, time and duration: from settled hours where there are some, else from the facts."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from faasight_store import buckets
 from faasight_store.connection import Store
 from faasight_store.queries.merged import Interval, Sql, merged
 from faasight_store.times import HOUR, MINUTE, to_ns
 from faasight_store.types import Scope
-
-MOST_INTERVALS = 8  # of facts; beyond, one range over all of them is cheaper than the condition
 
 # The measures of a cell, in the order of the tables invocation_minutes and invocation_hours.
 _MEASURES = (
@@ -27,6 +26,21 @@ _OF_INVOCATION = f"""
     memory_used_mb,
     {buckets.sql("duration_ms")} AS bucket,
     if(cold_start, {buckets.sql("init_ms")}, {buckets.NONE}) AS init_bucket"""
+
+
+class Grain(Enum):
+    """How finely a query cuts the time: it decides which tables may answer."""
+
+    FACTS = 0  # finer than a minute
+    MINUTES = 1
+    HOURS = 2
+
+    @classmethod
+    def of_step(cls, step_ns: int, hours_from: int = 6 * HOUR) -> "Grain":
+        """Return the grain for buckets of a length; where hours do, they may lie in the wrong bucket by a part of `hours_from`."""
+        if step_ns < MINUTE:
+            return cls.FACTS
+        return cls.MINUTES if step_ns < hours_from else cls.HOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +64,17 @@ def measures() -> str:
     return _MEASURES
 
 
-def plan(store: Store, scope: Scope, *, step_ns: int = 0) -> Plan:
-    """Choose the cheapest tables. `step_ns` is the length of the buckets that cells will be put in, 0 for one over all."""
+def plan(store: Store, scope: Scope, grain: Grain = Grain.HOURS) -> Plan:
+    """Choose the cheapest tables that are fine enough."""
     start, end = to_ns(scope.start), to_ns(scope.end)
-    settled = _settled(store, start, end) if step_ns == 0 or step_ns >= MINUTE else {}
+    settled = settled_hours(store, start, end) if grain is not Grain.FACTS else {}
     first, last = -(-start // MINUTE) * MINUTE, end // MINUTE * MINUTE
-    whole = {h for h in settled if step_ns == 0 and h >= start and h + HOUR <= end}
+    whole = {h for h in settled if grain is Grain.HOURS and h >= start and h + HOUR <= end}
     covered = [(max(h, first), min(h + HOUR, last)) for h in sorted(settled)]
     return Plan(
         hours=tuple(settled[h] for h in sorted(whole)),
         minutes=tuple(version for h, version in sorted(settled.items()) if h not in whole),
-        facts=_complement(start, end, [c for c in covered if c[0] < c[1]]),
+        facts=complement(start, end, [c for c in covered if c[0] < c[1]]),
         start_ns=first,
         end_ns=last,
     )
@@ -132,7 +146,7 @@ def _spread(facts: str) -> str:
     WHERE slot < fromUnixTimestamp64Nano({{scope_end_ns:Int64}}, 'UTC')"""
 
 
-def _settled(store: Store, start: int, end: int) -> dict[int, int]:
+def settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
     """Return the version of each settled hour of the range into which nothing came since."""
     rows = store.query(
         """SELECT toUnixTimestamp(hour), newest FROM (
@@ -150,7 +164,8 @@ def _settled(store: Store, start: int, end: int) -> dict[int, int]:
     return {hour * 10**9: version for hour, version in rows}
 
 
-def _complement(start: int, end: int, covered: list[Interval]) -> tuple[Interval, ...]:
+def complement(start: int, end: int, covered: list[Interval]) -> tuple[Interval, ...]:
+    """Return what of the range the sorted parts leave out."""
     gaps, at = [], start
     for low, high in covered:
         if low > at:

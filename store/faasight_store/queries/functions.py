@@ -6,10 +6,10 @@ from typing import Any
 from faasight_store import buckets
 from faasight_store.connection import Store
 from faasight_store.queries import figures
-from faasight_store.queries.cells import cells, plan
+from faasight_store.queries.cells import Grain, cells, plan
 from faasight_store.queries.merged import merged
 from faasight_store.queries.windows import step_ns
-from faasight_store.times import from_ns, to_ns
+from faasight_store.times import HOUR, from_ns, to_ns
 from faasight_store.types import ColdStarts, FunctionRow, ImportCost, Scope
 
 SPARK_BUCKETS = 24
@@ -83,21 +83,22 @@ def _span_parameters(scope: Scope, name: str) -> dict[str, Any]:
 
 
 def _rows(store: Store, scope: Scope, name: str) -> list[FunctionRow]:
-    source = cells(plan(store, scope), scope, name)
+    step = step_ns(scope, SPARK_BUCKETS)
+    source = cells(plan(store, scope, Grain.of_step(step, hours_from=HOUR)), scope, name)
     sums = store.query(
         f"""SELECT function, {figures.TOTALS}, sumIf(cold_starts, init_bucket > {buckets.NONE}),
-            quantileExactWeightedIf(0.95)(init_bucket, cold_starts, init_bucket > {buckets.NONE})
+            quantileExactWeightedIf(0.95)(init_bucket, cold_starts, init_bucket > {buckets.NONE}),
+            sumMap([intDiv(toUnixTimestamp64Nano(slot) - {{scope_ns:Int64}}, {{width:Int64}})], [invocations]) AS spark
         FROM {source.text} GROUP BY function ORDER BY function""",  # noqa: S608 - SQL of ours, values bound
-        source.parameters,
+        {**source.parameters, "width": step},
     )
     about = _about(store, source.parameters)
-    sparks = _sparks(store, scope, name)
     nothing = (to_ns(scope.end), "", "", "", "", "", None, None)
-    return [_row(row, about.get(row[0], nothing), sparks.get(row[0], ()), to_ns(scope.end)) for row in sums]
+    return [_row(row, about.get(row[0], nothing), to_ns(scope.end)) for row in sums]
 
 
-def _row(sums: Sequence[Any], about: Sequence[Any], spark: Sequence[int], end: int) -> FunctionRow:
-    measures, (cold, init_bucket) = sums[1 : 1 + figures.WIDTH], sums[1 + figures.WIDTH :]
+def _row(sums: Sequence[Any], about: Sequence[Any], end: int) -> FunctionRow:
+    measures, (cold, init_bucket, spark) = sums[1 : 1 + figures.WIDTH], sums[1 + figures.WIDTH :]
     last_seen, version, runtime, architecture, region, account, memory_mb, timeout_ms = about
     return FunctionRow(
         function=sums[0],
@@ -113,7 +114,7 @@ def _row(sums: Sequence[Any], about: Sequence[Any], spark: Sequence[int], end: i
         max_ms=measures[8],
         init_p95_ms=buckets.middle_ms(init_bucket) if cold else None,
         last_seen=from_ns(min(last_seen, end)),
-        spark=spark or (0,) * SPARK_BUCKETS,
+        spark=_filled(*spark),
     )
 
 
@@ -127,15 +128,6 @@ def _about(store: Store, parameters: dict[str, Any]) -> dict[str, Sequence[Any]]
     return {row[0]: row[1:] for row in rows}
 
 
-def _sparks(store: Store, scope: Scope, name: str) -> dict[str, list[int]]:
-    step = step_ns(scope, SPARK_BUCKETS)
-    source = cells(plan(store, scope, step_ns=step), scope, name)
-    rows = store.query(
-        f"""SELECT function, intDiv(toUnixTimestamp64Nano(slot) - {{scope_ns:Int64}}, {{width:Int64}}) AS i, sum(invocations)
-        FROM {source.text} GROUP BY function, i""",  # noqa: S608 - SQL of ours, values bound
-        {**source.parameters, "width": step},
-    )
-    sparks: dict[str, list[int]] = {}
-    for found, i, count in rows:
-        sparks.setdefault(found, [0] * SPARK_BUCKETS)[i] += count
-    return sparks
+def _filled(places: Sequence[int], counts: Sequence[int]) -> list[int]:
+    known = dict(zip(places, counts, strict=True))
+    return [known.get(i, 0) for i in range(SPARK_BUCKETS)]

@@ -6,10 +6,10 @@ from typing import Any
 from faasight_store.buckets import NONE, edge_ms
 from faasight_store.connection import Store
 from faasight_store.queries import figures
-from faasight_store.queries.cells import cells, plan
-from faasight_store.queries.merged import merged
+from faasight_store.queries.cells import Grain, cells, complement, plan, settled_hours
+from faasight_store.queries.merged import Sql, merged
 from faasight_store.queries.windows import hex_id, newest_first, step_ns
-from faasight_store.times import from_ns, to_ns
+from faasight_store.times import HOUR, from_ns, to_ns
 from faasight_store.types import ErrorGroup, Heatmap, Invocation, Scope, Series, Totals
 
 HEATMAP_ROWS = 40
@@ -29,7 +29,7 @@ def series(store: Store, scope: Scope, function: str = "", buckets: int = 120) -
     Concurrency counts the time that invocations of this scope ran in each bucket; in settled hours all of it counts where they started.
     """
     start, step = to_ns(scope.start), step_ns(scope, buckets)
-    source = cells(plan(store, scope, step_ns=step), scope, function, spread_ns=step)
+    source = cells(plan(store, scope, Grain.of_step(step)), scope, function, spread_ns=step)
     rows = store.query(
         f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{step_ns:Int64}}) AS i, {figures.TOTALS} FROM {source.text} GROUP BY i",  # noqa: S608 - SQL of ours, values bound
         source.parameters,
@@ -59,7 +59,7 @@ def series(store: Store, scope: Scope, function: str = "", buckets: int = 120) -
 def heatmap(store: Store, scope: Scope, function: str = "", buckets: int = 120) -> Heatmap:
     """Return counts by time and duration; rows are merged to at most 40."""
     start, step = to_ns(scope.start), step_ns(scope, buckets)
-    source = cells(plan(store, scope, step_ns=step), scope, function)
+    source = cells(plan(store, scope, Grain.of_step(step)), scope, function)
     rows = store.query(
         f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{width:Int64}}) AS i, bucket, sum(invocations) FROM {source.text}"  # noqa: S608 - SQL of ours, values bound
         " WHERE bucket > {none:Int16} AND invocations > 0 GROUP BY i, bucket",
@@ -78,18 +78,39 @@ def heatmap(store: Store, scope: Scope, function: str = "", buckets: int = 120) 
     return Heatmap(t, [edge_ms(low + i * merge) for i in range(height + 1)], counts)
 
 
+def failures(source: Sql) -> str:
+    """Return a select of failures by function, type and shape of message: what errors() shows, and settling keeps."""
+    return rf"""SELECT environment, function, if(error_type = '', outcome, error_type) AS type,
+        replaceRegexpAll(error_message, '0x[0-9a-fA-F]+|[0-9a-fA-F]{{8,}}(-[0-9a-fA-F]+)*|[0-9]+', '#') AS shape,
+        count() AS failures, min(start) AS first, max(start) AS last, argMax(error_message, start) AS message, argMax(trace_id, start) AS trace_id
+    FROM {source.text} WHERE outcome NOT IN ('ok', 'throttled') GROUP BY environment, function, type, shape"""  # noqa: S608 - SQL of ours, values bound
+
+
 def errors(store: Store, scope: Scope, function: str = "", limit: int = 20) -> list[ErrorGroup]:
-    """Return failures grouped by type, most frequent first."""
-    source = merged([(to_ns(scope.start), to_ns(scope.end))], function=function, environment=scope.environment)
-    rows = store.query(
-        rf"""SELECT function, if(error_type = '', outcome, error_type) AS type,
-            replaceRegexpAll(error_message, '0x[0-9a-fA-F]+|[0-9a-fA-F]{{8,}}(-[0-9a-fA-F]+)*|[0-9]+', '#') AS shape,
-            argMax(error_message, start), count() AS failures, {_AS_NS}(min(start)), {_AS_NS}(max(start) AS last), lower(hex(argMax(trace_id, start)))
-        FROM {source.text} WHERE outcome NOT IN ('ok', 'throttled')
-        GROUP BY function, type, shape ORDER BY failures DESC, last DESC LIMIT {{limit:UInt32}}""",  # noqa: S608 - SQL of ours, values bound
-        {**source.parameters, "limit": limit},
+    """Return failures grouped by function, type and shape of message, most frequent first."""
+    start, end = to_ns(scope.start), to_ns(scope.end)
+    settled = {h: version for h, version in settled_hours(store, start, end).items() if h >= start and h + HOUR <= end}
+    source = merged(
+        complement(start, end, [(h, h + HOUR) for h in sorted(settled)]),
+        function=function,
+        environment=scope.environment,
     )
-    return [ErrorGroup(r[0], r[1], r[3], r[4], from_ns(r[5]), from_ns(r[6]), hex_id(r[7])) for r in rows]
+    rows = store.query(
+        f"""SELECT function, type, argMax(message, last), sum(failures) AS total, {_AS_NS}(min(first)), {_AS_NS}(max(last) AS newest),
+            lower(hex(argMax(trace_id, last)))
+        FROM ({failures(source)} UNION ALL
+            SELECT environment, function, type, shape, failures, first, last, message, trace_id FROM error_hours
+            WHERE version IN {{settled:Array(UInt64)}} AND hour >= fromUnixTimestamp64Nano({{start:Int64}}, 'UTC')
+              AND hour < fromUnixTimestamp64Nano({{end:Int64}}, 'UTC')
+              AND ({{function:String}} = '' OR function = {{function:String}})
+              AND ({{environment:String}} = '' OR environment = {{environment:String}}))
+        GROUP BY function, type, shape ORDER BY total DESC, newest DESC LIMIT {{limit:UInt32}}""",  # noqa: S608 - SQL of ours, values bound
+        {
+            **source.parameters, "settled": list(settled.values()), "start": start, "end": end, "function": function,
+            "environment": scope.environment, "limit": limit,
+        },
+    )  # fmt: skip
+    return [ErrorGroup(r[0], r[1], r[2], r[3], from_ns(r[4]), from_ns(r[5]), hex_id(r[6])) for r in rows]
 
 
 _INVOCATION = (
@@ -119,19 +140,30 @@ def recent(
         conditions.append("ifNull(duration_ms, 0) >= {min_ms:Float64}")
     if max_ms is not None:
         conditions.append("duration_ms < {max_ms:Float64}")
-    parameters = {"min_ms": min_ms, "max_ms": max_ms or 0.0, "limit": limit}
+    parameters = {"min_ms": min_ms, "max_ms": max_ms or 0.0}
     found: list[Invocation] = []
     for interval in newest_first(scope):
-        source = merged([interval], function=function, environment=scope.environment)
+        # First which, of few columns; then all of those few: merging every column of a whole range would cost ten times as much.
+        some = merged([interval], function=function, environment=scope.environment)
         rows = store.query(
-            f"SELECT {_INVOCATION} FROM {source.text} WHERE {' AND '.join(conditions)}"  # noqa: S608 - SQL of ours, values bound
-            " ORDER BY start DESC, request_id LIMIT {limit:UInt32}",
-            {**source.parameters, **parameters, "limit": limit - len(found)},
+            f"SELECT invocation FROM {some.text} WHERE {' AND '.join(conditions)} ORDER BY start DESC, invocation LIMIT {{limit:UInt32}}",  # noqa: S608 - SQL of ours, values bound
+            {**some.parameters, **parameters, "limit": limit - len(found)},
         )
-        found += [_invocation(row) for row in rows]
+        if rows:
+            full = merged(
+                [interval],
+                function=function,
+                environment=scope.environment,
+                where="invocation IN {chosen:Array(UInt64)}",
+            )
+            chosen = store.query(
+                f"SELECT {_INVOCATION} FROM {full.text} WHERE {' AND '.join(conditions)} ORDER BY start DESC, invocation",  # noqa: S608 - SQL of ours, values bound
+                {**full.parameters, **parameters, "chosen": [row[0] for row in rows]},
+            )
+            found += [_invocation(row) for row in chosen]
         if len(found) >= limit:
             break
-    return found
+    return found[:limit]
 
 
 def last_event(store: Store) -> datetime | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from faasight_store.connection import Store
 from faasight_store.queries import log_query
+from faasight_store.queries.merged import Sql
 from faasight_store.queries.windows import hex_id, newest_first, step_ns
 from faasight_store.times import from_ns, to_ns
 from faasight_store.types import LogRow, LogVolume, Scope
@@ -68,13 +69,37 @@ def tail(store: Store, after_seq: int, query: str = "", limit: int = 200) -> lis
     after they arrived, so that none is stepped over.
     """
     condition = log_query.to_sql(query)
-    parameters = {**condition.parameters, "after": after_seq, "limit": limit, "room": TAIL_ROOM_MS}
-    order = "DESC" if after_seq == 0 else "ASC"
-    settled = "1" if after_seq == 0 else "seq <= toUnixTimestamp64Nano(now64(9)) - {room:Int64} * 1000000"
+    if after_seq == 0:
+        return _newest_arrivals(store, condition, limit)
+    return _arrivals(
+        store,
+        condition,
+        "seq > {after:UInt64} AND seq <= toUnixTimestamp64Nano(now64(9)) - {room:Int64} * 1000000",
+        "seq LIMIT {limit:UInt32} WITH TIES",
+        {"after": after_seq, "limit": limit, "room": TAIL_ROOM_MS},
+    )
+
+
+def _newest_arrivals(store: Store, condition: Sql, limit: int) -> list[LogRow]:
+    """Look at the last minutes first: all lines that ever came are many."""
+    found: list[LogRow] = []
+    for seconds in (60, 3600, 0):
+        found = _arrivals(
+            store,
+            condition,
+            "({seconds:Int64} = 0 OR seq > toUnixTimestamp64Nano(now64(9)) - {seconds:Int64} * 1000000000)",
+            "seq DESC LIMIT {limit:UInt32} WITH TIES",
+            {"seconds": seconds, "limit": limit},
+        )
+        if len(found) >= limit:
+            break
+    return found
+
+
+def _arrivals(store: Store, condition: Sql, window: str, order: str, parameters: dict[str, int]) -> list[LogRow]:
     rows = store.query(
-        f"SELECT {COLUMNS} FROM logs WHERE seq > {{after:UInt64}} AND {settled} AND ({condition.text})"  # noqa: S608 - SQL of ours, values bound
-        f" ORDER BY seq {order} LIMIT {{limit:UInt32}} WITH TIES",
-        parameters,
+        f"SELECT {COLUMNS} FROM logs WHERE {window} AND ({condition.text}) ORDER BY {order}",  # noqa: S608 - SQL of ours, values bound
+        {**condition.parameters, **parameters},
     )
     return sorted((row(r) for r in rows), key=lambda line: line.seq)
 

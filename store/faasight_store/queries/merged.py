@@ -1,9 +1,9 @@
 """Invocations merged from their witnesses: SQL that the other queries select from.
 
 A witness is the function (its span), the platform (start, report, done, fault) or a throttled caller. They come in any order, late
-and twice, each reckons the start of the invocation, and they agree within SLACK. So a range is read with SLACK on both sides, merged by
-(function, request_id), and only then cut: whatever range is asked for, an invocation has one start and lies in one of two
-neighbouring ranges.
+and twice, and each reckons the start of the invocation. Reckoned starts agree within CLOCK; a vague one, which only knows the end,
+within SLACK. So a range is read with that much more on both sides, merged by (function, request_id), and only then cut: whatever range
+is asked for, an invocation has one start and lies in one of two neighbouring ranges.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,9 @@ from typing import Any
 from faasight_store import prices
 from faasight_store.times import MINUTE
 
-# AWS ends every invocation after 15 minutes, so no two witnesses are further apart, give or take a clock.
+# Witnesses that know the start sit on the same machine or in the same cloud.
+CLOCK_NS = 2 * MINUTE
+# AWS ends every invocation after 15 minutes, so no witness is further from its start, give or take a clock.
 SLACK_NS = 16 * MINUTE
 LOST_NS = 15 * MINUTE  # started, never ended: longer than any invocation may run
 
@@ -30,10 +32,13 @@ class Sql:
 
 _MERGE = """
     SELECT
-        fact.function AS function,
+        any(fact.function) AS function,
+        fact.invocation AS invocation,
         any(fact.request_id) AS request_id,
         fact.witness IN ('throttle', 'caller') AS never_ran,
-        min((fact.witness, fact.ts)).2 AS start,
+        -- The most trusted witness's time, the earliest if it told twice: three bits of witness above 61 of ns.
+        min(bitOr(bitShiftLeft(toUInt64(fact.witness) - 1, 61), toUInt64(toUnixTimestamp64Nano(fact.ts)))) AS trusted,
+        fromUnixTimestamp64Nano(toInt64(bitAnd(trusted, bitShiftLeft(toUInt64(1), 61) - 1)), 'UTC') AS start,
         max(fact.outcome) AS gravest,
         multiIf(never_ran, 'throttled', gravest != '', toString(gravest),
                 start < now64(9) - toIntervalNanosecond({lost_ns:Int64}), 'lost', 'running') AS outcome,
@@ -65,7 +70,7 @@ _MERGE = """
            + ifNull(coalesce(billed_ms, ceil(duration_ms + ifNull(init_ms, 0))), 0) / 1000 * ifNull(memory_mb, 0) / 1024
              * if(architecture = 'arm64', {usd_gb_second_arm:Float64}, {usd_gb_second_x86:Float64})) AS cost_usd
     FROM (SELECT *, invocation FROM invocation_facts WHERE %(read)s) AS fact
-    GROUP BY function, fact.invocation, never_ran
+    GROUP BY fact.invocation, never_ran
     HAVING outcome != 'running' AND %(keep)s
 """
 
@@ -76,17 +81,18 @@ def merged(intervals: Sequence[Interval], *, function: str = "", environment: st
     Those that still run are no part of it: they are counted when they end, or are lost.
     """
     parameters: dict[str, Any] = {"lost_ns": LOST_NS, **prices.parameters()}
-    read, keep = [], []
+    near, far, keep = [], [], []
     for i, (start, end) in enumerate(intervals):
-        parameters |= {
-            f"from_{i}": start,
-            f"to_{i}": end,
-            f"read_from_{i}": start - SLACK_NS,
-            f"read_to_{i}": end + SLACK_NS,
-        }
-        read.append(_between("ts", f"read_from_{i}", f"read_to_{i}"))
-        keep.append(_between("start", f"from_{i}", f"to_{i}"))
-    reads, keeps = [f"({' OR '.join(read) or '0'})"], [f"({' OR '.join(keep) or '0'})"]
+        for name, slack, conditions, column in (
+            ("near", CLOCK_NS, near, "ts"),
+            ("far", SLACK_NS, far, "ts"),
+            ("keep", 0, keep, "start"),
+        ):
+            parameters |= {f"{name}_from_{i}": start - slack, f"{name}_to_{i}": end + slack}
+            conditions.append(_between(column, f"{name}_from_{i}", f"{name}_to_{i}"))
+    all_near, all_far = " OR ".join(near) or "0", " OR ".join(far) or "0"
+    vague = f"invocation IN (SELECT invocation FROM invocation_facts WHERE vague AND ({all_far}))"  # noqa: S608 - SQL of ours
+    reads, keeps = [f"({all_near} OR (({all_far}) AND {vague}))"], [f"({' OR '.join(keep) or '0'})"]
     if function:
         parameters["function"] = function
         reads.append("function = {function:String}")

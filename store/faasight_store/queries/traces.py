@@ -6,9 +6,9 @@ from typing import Any
 
 from faasight_store.connection import Store
 from faasight_store.queries import logs
-from faasight_store.queries.merged import merged
+from faasight_store.queries.merged import SLACK_NS, merged
 from faasight_store.queries.windows import hex_id, newest_first
-from faasight_store.times import HOUR, MINUTE, from_ns
+from faasight_store.times import MINUTE, from_ns
 from faasight_store.types import LogRow, Scope, Span, SpanEvent, SpanLink, Trace, TraceRow
 
 LINK_HOPS = 3
@@ -42,7 +42,7 @@ def find(
         conditions.append("colds > 0")
     if min_ms:
         conditions.append("length_ms >= {min_ms:Float64}")
-    found: list[TraceRow] = []
+    found: dict[str, TraceRow] = {}  # one that goes on for long is seen in two ranges: its earlier start stays
     for start, end in newest_first(scope):
         rows = store.query(
             f"""SELECT lower(hex(trace_id)), toUnixTimestamp64Nano(min(first) AS began), toUnixTimestamp64Nano(max(last)) AS ended,
@@ -53,14 +53,14 @@ def find(
               AND slot < fromUnixTimestamp64Nano({{end:Int64}} + {{slack:Int64}}, 'UTC')
             GROUP BY trace_id HAVING {" AND ".join(conditions)} ORDER BY began DESC, trace_id LIMIT {{limit:UInt32}}""",  # noqa: S608 - SQL of ours, values bound
             {
-                "start": start, "end": end, "slack": HOUR, "function": function, "environment": scope.environment, "min_ms": min_ms,
+                "start": start, "end": end, "slack": SLACK_NS, "function": function, "environment": scope.environment, "min_ms": min_ms,
                 "limit": limit - len(found),
             },
         )  # fmt: skip
-        found += [_trace_row(row) for row in rows]
+        found |= {row.trace_id: row for row in map(_trace_row, rows)}
         if len(found) >= limit:
             break
-    return found
+    return sorted(found.values(), key=lambda row: row.start, reverse=True)
 
 
 def trace(store: Store, trace_id: str, limit: int = 10_000) -> Trace | None:

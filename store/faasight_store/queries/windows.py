@@ -6,7 +6,7 @@ from faasight_store.queries.merged import Interval
 from faasight_store.times import MINUTE, to_ns
 from faasight_store.types import Scope
 
-FIRST_LOOK = 15 * MINUTE
+FIRST_LOOK = 2 * MINUTE
 WIDER = 4  # each look back is this much wider than the last
 
 
