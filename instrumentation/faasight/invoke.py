@@ -88,3 +88,5 @@ def _finish(agent: Agent, invocation: Invocation, result: object, error: BaseExc
         finish(agent, invocation, result, error)
     except Exception as failed:  # noqa: BLE001 - the handler's result or exception goes out whatever happens here
         complaints.failure("finish", failed)
+    finally:
+        current.set(None)  # as `_begin` found it: a span left behind would make each later call look like a nested one

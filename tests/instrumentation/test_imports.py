@@ -1,0 +1,109 @@
+"""The finder that times imports and runs hooks after them."""
+
+import importlib
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faasight.coldstart import process_age
+from faasight.complain import complaints
+from faasight.imports import ImportWatcher
+
+
+@pytest.fixture
+def watcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ImportWatcher]:
+    """Install a watcher that finds everything slow, with a folder of its own on the path."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    known = set(sys.modules)
+    watcher = ImportWatcher(0)
+    watcher.install()
+    yield watcher
+    sys.meta_path.remove(watcher)  # type: ignore[arg-type]  # a finder without the old find_module
+    for name in set(sys.modules) - known:
+        del sys.modules[name]
+
+
+def write(folder: Path, **modules: str) -> None:
+    for name, code in modules.items():
+        (folder / f"{name}.py").write_text(code)
+    importlib.invalidate_caches()
+
+
+def test_nested_imports_and_their_own_time(watcher: ImportWatcher, tmp_path: Path) -> None:
+    write(tmp_path, fx_outer="import fx_inner, fx_other", fx_inner="", fx_other="import fx_inner")
+    watcher.recording = True
+    importlib.import_module("fx_outer")
+    watcher.recording = False
+    (outer,) = watcher.slow
+    assert [record.module for record in outer.children] == ["fx_inner", "fx_other"]
+    assert outer.nested == sum(record.end - record.start for record in outer.children)
+    assert 0 <= outer.self_ns <= outer.end - outer.start
+
+
+def test_nothing_is_recorded_before_and_after(watcher: ImportWatcher, tmp_path: Path) -> None:
+    write(tmp_path, fx_quiet="")
+    importlib.import_module("fx_quiet")
+    assert watcher.slow == []
+
+
+def test_a_failing_import_fails_as_it_is(watcher: ImportWatcher, tmp_path: Path) -> None:
+    write(tmp_path, fx_broken="raise KeyError('own')", fx_parent="import fx_broken")
+    watcher.recording = True
+    with pytest.raises(KeyError, match="own"):
+        importlib.import_module("fx_parent")
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("fx_absent")
+    assert [record.module for record in watcher.slow] == ["fx_parent"]
+    assert "fx_broken" not in sys.modules
+
+
+def test_the_loader_keeps_its_class(watcher: ImportWatcher, tmp_path: Path) -> None:
+    write(tmp_path, fx_plain="")
+    watcher.recording = True
+    module = importlib.import_module("fx_plain")
+    assert module.__spec__ is not None
+    assert type(module.__spec__.loader) is SourceFileLoader
+    assert importlib.reload(module) is module
+
+
+def test_a_hook_runs_after_the_import_and_at_once_when_it_is_too_late(watcher: ImportWatcher, tmp_path: Path) -> None:
+    write(tmp_path, fx_library="value = 1")
+    seen: list[Any] = []
+    watcher.after("fx_library", lambda module: seen.append(module.value))
+    assert seen == []
+    importlib.import_module("fx_library")
+    watcher.after("fx_library", lambda module: seen.append(module))
+    assert seen == [1, sys.modules["fx_library"]]
+
+
+def test_a_failing_hook_leaves_the_library_usable(
+    watcher: ImportWatcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(complaints, "_next", 0.0)
+    monkeypatch.setattr(complaints, "strict", False)
+    write(tmp_path, fx_changed="value = 1")
+    watcher.after("fx_changed", lambda module: module.gone)
+    assert importlib.import_module("fx_changed").value == 1
+    assert "instrumenting fx_changed failed" in capsys.readouterr().err
+
+
+def test_modules_of_an_archive_share_one_loader(
+    watcher: ImportWatcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(tmp_path / "layer.zip", "w") as archive:
+        archive.writestr("fx_zipped.py", "import fx_deeper\nvalue = fx_deeper.value")
+        archive.writestr("fx_deeper.py", "value = 5")
+    monkeypatch.syspath_prepend(str(tmp_path / "layer.zip"))
+    watcher.recording = True
+    assert importlib.import_module("fx_zipped").value == 5
+    (outer,) = watcher.slow
+    assert [record.module for record in outer.children] == ["fx_deeper"]
+
+
+def test_the_age_of_this_process() -> None:
+    """Pytest has been running for a while, and not for a day."""
+    assert 0.0 < process_age() < 900.0

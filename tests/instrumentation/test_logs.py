@@ -1,0 +1,144 @@
+"""Log lines under the real runtime client, by the standard library and by structlog."""
+
+import io
+import json
+import logging
+import sys
+from typing import Any
+
+import faasight
+import pytest
+from faasight.logs import JsonFormatter, write
+
+STANDARD = """
+import logging
+logging.getLogger().setLevel(logging.INFO)
+log = logging.getLogger("shop.checkout")
+log.info("while loading")
+def handler(event, context):
+    log.info("order %s", "o-1", extra={"amount": 12.5, "message_id": "m", "function": "clash"})
+    try:
+        {}["missing"]
+    except KeyError:
+        log.exception("failed")
+    log.warning("with\\nbreak and ü")
+"""
+
+STRUCTLOG = """
+import structlog
+log = structlog.get_logger("shop.stock")
+def handler(event, context):
+    log.debug("too fine")
+    log.info("order", amount=12.5, nested={"a": [1]})
+    try:
+        {}["missing"]
+    except KeyError:
+        log.exception("failed")
+"""
+
+OURS = STRUCTLOG.replace("import structlog", "import faasight").replace("structlog.", "faasight.")
+
+
+def check_common(line: dict[str, Any], span: Any) -> None:
+    assert line["request_id"] == span.attributes["faas.invocation_id"]
+    assert line["trace_id"] == span.trace_id
+    assert line["span_id"] == span.span_id
+    assert line["cold_start"] is True
+    assert (line["function"], line["version"]) == ("checkout", "7")
+
+
+def test_the_standard_library_logs_json(function: Any, sink: Any) -> None:
+    sandbox = function(STANDARD)
+    sandbox.invoke()
+    (span,) = sink.wait()
+    loading, order, failed, warning = sandbox.lines()
+    assert "request_id" not in loading
+    for line in (order, failed, warning):
+        check_common(line, span)
+    assert (order["level"], order["message"], order["logger"]) == ("INFO", "order o-1", "shop.checkout")
+    assert (order["amount"], order["function_"]) == (12.5, "clash")
+    assert (failed["level"], failed["error_type"], failed["error_message"]) == ("ERROR", "KeyError", "'missing'")
+    assert "Traceback" in failed["stack_trace"]
+    assert (warning["level"], warning["message"]) == ("WARN", "with\nbreak and ü")
+    assert order["timestamp"][10] == "T"
+    assert order["timestamp"][-5:-4] == "."
+    assert order["timestamp"][-1] == "Z"
+    assert list(order)[:10] == [
+        *("timestamp", "level", "message", "logger", "function", "version"),
+        *("request_id", "trace_id", "span_id", "cold_start"),
+    ]
+    assert sandbox.output().count("\n") == 4
+
+
+@pytest.mark.parametrize("code", [STRUCTLOG, OURS], ids=["structlog", "faasight"])
+def test_structlog_logs_the_same_json(function: Any, sink: Any, code: str) -> None:
+    sandbox = function(code)
+    sandbox.invoke()
+    (span,) = sink.wait()
+    order, failed = sandbox.lines()
+    check_common(order, span)
+    check_common(failed, span)
+    assert (order["level"], order["message"], order["logger"]) == ("INFO", "order", "shop.stock")
+    assert order["nested"] == {"a": [1]}
+    assert (failed["level"], failed["error_type"]) == ("ERROR", "KeyError")
+
+
+def test_a_structlog_that_the_user_configures_is_theirs(function: Any, sink: Any) -> None:
+    code = """
+import structlog
+structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
+def handler(event, context):
+    structlog.get_logger().info("mine", a=1)
+"""
+    sandbox = function(code)
+    sandbox.invoke()
+    assert sandbox.output() == "a=1 event='mine'\n"
+
+
+def test_logs_can_be_left_as_they_are(function: Any, sink: Any) -> None:
+    sandbox = function(STANDARD, FAASIGHT_LOGS="off")
+    sandbox.invoke()
+    assert sandbox.output().startswith("[INFO]\t")
+
+
+def test_the_level_can_be_set(function: Any, sink: Any) -> None:
+    code = "import logging\ndef handler(event, context):\n    logging.debug('fine')\n"
+    quiet, loud = function(code), function(code, FAASIGHT_LOG_LEVEL="DEBUG")
+    quiet.invoke()
+    loud.invoke()
+    assert quiet.lines() == []
+    assert [line["message"] for line in loud.lines()] == ["fine"]
+
+
+def test_values_that_json_cannot_hold(agent: Any) -> None:
+    circle: dict[str, Any] = {}
+    circle["self"] = circle
+    line = json.loads(write({"message": "m", "object": {1}, "circle": circle}))
+    assert line["message"] == "m"
+    assert json.loads(write({"message": "m", "when": object()}))["message"] == "m"
+
+
+def test_a_span_of_ones_own_is_on_the_line(agent: Any, sink: Any) -> None:
+    stream = io.StringIO()
+    handler_of_log = logging.StreamHandler(stream)
+    handler_of_log.setFormatter(JsonFormatter())
+    log = logging.Logger("own")
+    log.addHandler(handler_of_log)
+
+    @faasight.observe
+    def handler(event: Any, context: Any) -> None:
+        with faasight.span("work"):
+            log.warning("inside")
+
+    handler({}, None)
+    sink.wait()
+    assert json.loads(stream.getvalue())["span_id"] == sink.named("work").span_id
+
+
+def test_a_closed_stdout_ends_nothing(agent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from faasight.logs import _Stdout
+
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stdout", closed)
+    _Stdout("x").info("{}")
