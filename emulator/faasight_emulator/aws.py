@@ -125,7 +125,7 @@ class Clients:
             aws_access_key_id="testing",
             aws_secret_access_key="testing",  # noqa: S106 -- moto takes anything
             config=Config(
-                connect_timeout=2, read_timeout=30, retries={"total_max_attempts": 2}, max_pool_connections=50
+                connect_timeout=2, read_timeout=30, retries={"total_max_attempts": 1}, max_pool_connections=50
             ),
         )
 

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,6 +92,8 @@ class Emulator:
         self._say = progress
         self._on_line = on_line
         self._undo = contextlib.ExitStack()
+        self._started = False
+        self._gate = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pools: dict[str, Pool] = {}
         self._mappings: list[QueueMapping] = []
@@ -109,8 +112,11 @@ class Emulator:
     def start(self) -> None:
         """Start everything; returns when requests are answered.
 
-        Raises TemplateError or StartError, with nothing left running.
+        Raises TemplateError or StartError, with nothing left running. An emulator is started once.
         """
+        if self._started:
+            raise EmulatorError("An emulator is started once; make a new one.")
+        self._started = True
         try:
             self._start()
         except BaseException:
@@ -156,6 +162,7 @@ class Emulator:
         self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
         warden = Warden()
         self._undo.callback(warden.stop)
+        self._undo.callback(self._join_mappings)  # after moto has ended, and with it their long polls
         endpoint = settings.aws_endpoint or self._start_moto(warden, folder)
         self.place = replace(self.place, aws_endpoint=endpoint.rstrip("/"))
         template = self.template = Template.load(settings.template, settings.parameters, self.place)
@@ -208,10 +215,12 @@ class Emulator:
         thread.start()
 
         def end() -> None:
+            with self._gate:  # whoever came before has its work on the loop, whoever comes later is refused
+                self._loop = None
             loop.call_soon_threadsafe(loop.stop)
             thread.join(2)
+            loop.run_until_complete(_cancel_all())
             loop.close()
-            self._loop = None
 
         self._undo.callback(end)
 
@@ -263,6 +272,10 @@ class Emulator:
     def _stop_mappings(self) -> None:
         for mapping in self._mappings:
             mapping.stop()
+
+    def _join_mappings(self) -> None:
+        for mapping in self._mappings:
+            mapping.join(2)
         self._mappings.clear()
 
     # -- invocations
@@ -306,16 +319,30 @@ class Emulator:
 
     async def _reap(self) -> None:
         while True:
-            await asyncio.sleep(min(_REAP_INTERVAL, self.settings.idle_limit))
+            await asyncio.sleep(min(_REAP_INTERVAL, max(self.settings.idle_limit, 0.1)))
             for pool in self._pools.values():
                 await pool.reap()
 
     def _await(self, work: Coroutine[Any, Any, T], within: float | None = None) -> T:
         """Run a coroutine on the emulator's loop and wait for it, from any other thread."""
-        if self._loop is None:
-            work.close()
-            raise EmulatorError("The emulator is not running; start it first.")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within)
+        with self._gate:
+            if self._loop is None:
+                work.close()
+                raise EmulatorError("The emulator is not running; start it first.")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(within)
+        except CancelledError as error:
+            raise EmulatorError("The emulator was stopped before the function had ended.") from error
+
+
+async def _cancel_all() -> None:
+    """Cancel what is left on a loop, so that nobody waits for it for ever."""
+    await asyncio.sleep(0)
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Sink:

@@ -11,7 +11,7 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from faasight_emulator.aws import Client
-from faasight_emulator.errors import TooManyRequestsError
+from faasight_emulator.errors import EmulatorError, TooManyRequestsError
 from faasight_emulator.invocation import Result
 from faasight_emulator.model import Function, Place, QueueSource
 
@@ -118,6 +118,8 @@ class QueueMapping:
                     for index, message in enumerate(done[start : start + _RECEIVE_MAX])
                 ]
                 self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        except EmulatorError:
+            pass  # the emulator has been stopped meanwhile; the messages become visible again
         except (BotoCoreError, ClientError) as error:
             if not self._stop.is_set():
                 self._warn(f"{self._function.name}: messages that are done could not be deleted ({error}).")

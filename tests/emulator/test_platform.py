@@ -1,10 +1,13 @@
 """Platform events: the shapes that the Lambda Telemetry API documents, and the headers that say whose they are."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from faasight_emulator import Emulator
+from faasight_emulator import Emulator, TooManyRequestsError
+from polling import wait_until
 
 Start = Callable[..., Emulator]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -73,3 +76,45 @@ def test_a_sandbox_posts_apart_from_another(start: Start, sink: Any) -> None:
     for name in ("a", "b"):
         records = sink.wait_for(name, "platform.initStart")
         assert [record["functionName"] for record in records] == [name]
+
+
+def test_events_agree_with_the_counts(start: Start, sink: Any) -> None:
+    """Under forty invocations at once, of functions that fail in every way, the events tell what the counts know."""
+    head = "{Type: AWS::Serverless::Function, Properties: {Handler: app"
+    emulator = start(f"""
+  Good: {head}.count}}}}
+  Bad: {head}.fail}}}}
+  Gone: {head}.leave}}}}
+  Late: {head}.sleep, Timeout: 1}}}}
+  Full: {head}.sleep, ReservedConcurrentExecutions: 1}}}}
+""")
+    calls: list[tuple[str, Any]] = [("good", {}), ("bad", {}), ("gone", {"code": 1}), ("late", {"seconds": 9})]
+    calls = [*calls * 5, ("good", {})] * 2 + [("full", {"seconds": 0.3})] * 6
+
+    def call(function: str, event: Any) -> str:
+        try:
+            return emulator.invoke(function, event).status
+        except TooManyRequestsError:
+            return "throttle"
+
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = Counter(pool.map(lambda one: f"{one[0]} {call(*one)}", calls))
+    counts = emulator.counts()
+    wait_until(
+        lambda: (
+            sum(len(sink.events(name, "platform.report")) for name in counts) == len(calls) - counts["full"].throttles
+        ),
+        "every invocation has its report",
+    )
+    for name, count in counts.items():
+        reports = [event["record"] for event in sink.events(name, "platform.report")]
+        statuses = Counter(report["status"] for report in reports)
+        assert len(reports) == len({report["requestId"] for report in reports}) == count.invocations
+        assert len(sink.events(name, "platform.start")) == count.invocations
+        assert sum("initDurationMs" in report["metrics"] for report in reports) == count.cold_starts
+        assert len(sink.events(name, "platform.initReport")) == count.cold_starts
+        assert statuses["timeout"] == count.timeouts == outcomes[f"{name} timeout"]
+        assert statuses["success"] == count.invocations - count.errors == outcomes[f"{name} success"]
+        assert len(sink.events(name, "platform.throttle")) == count.throttles == outcomes[f"{name} throttle"]
+    assert (counts["good"].invocations, counts["bad"].errors, counts["gone"].errors) == (12, 10, 10)
+    assert (counts["late"].timeouts, counts["full"].invocations + counts["full"].throttles) == (10, 6)

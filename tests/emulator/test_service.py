@@ -22,6 +22,14 @@ WriteTemplate = Callable[[str], Path]
 SLEEPER = "  F: {Type: AWS::Serverless::Function, Properties: {Handler: app.sleep, Timeout: 60}}\n"
 
 
+QUEUE = """\
+  Q: {Type: AWS::SQS::Queue}
+  G:
+    Type: AWS::Serverless::Function
+    Properties: {Handler: app.batch, Events: {E: {Type: SQS, Properties: {Queue: !GetAtt Q.Arn}}}}
+"""
+
+
 def test_the_door_is_complete() -> None:
     """Every name of __all__ is there, documented."""
     assert faasight_emulator.__all__ == sorted(faasight_emulator.__all__)
@@ -58,13 +66,13 @@ def test_a_stop_is_clean(start: Start) -> None:
     """With one invocation running for a minute, stop ends within five seconds: no process, no thread, no file left."""
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     threads = {thread.ident for thread in threading.enumerate()}
-    emulator = start(SLEEPER)
-    errors: list[BaseException] = []
+    emulator = start(f"{SLEEPER}{QUEUE}")
+    errors: list[EmulatorError] = []
 
     def call() -> None:
         try:
             emulator.invoke("f", {"seconds": 60})
-        except BaseException as error:  # noqa: BLE001 -- whatever it is, it must be an end
+        except EmulatorError as error:
             errors.append(error)
 
     caller = threading.Thread(target=call)
@@ -76,7 +84,7 @@ def test_a_stop_is_clean(start: Start) -> None:
     emulator.stop()
     assert time.monotonic() - began < 5
     caller.join(5)
-    assert len(errors) == 1
+    assert [str(error) for error in errors] == ["The emulator was stopped before the function had ended."]
     assert {child.pid for child in psutil.Process().children(recursive=True)} == before
     wait_until(lambda: {thread.ident for thread in threading.enumerate()} <= threads, "its threads have ended")
     assert not [folder for folder in files if "faasight-emulator-" in str(folder) and folder.exists()]

@@ -188,8 +188,8 @@ def test_names() -> None:
             "Resources.F.Properties: has no 'Handler'; add it",
         ),
         (
-            "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: {Handler: h, Runtime: python3.12}\n",
-            4,
+            function().replace("app.f", "h"),
+            2,
             "Handler: is 'h'; must be '<module>.<function>'",
         ),
         (
