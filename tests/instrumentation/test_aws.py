@@ -319,9 +319,17 @@ def test_the_handler_may_come_from_the_environment(tmp_path: Path) -> None:
     wrapper = subprocess.run(
         [sys.executable, "-m", "faasight", "exec-wrapper"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    show = [sys.executable, "-c", "import os, sys; print(os.environ['_HANDLER'], os.environ['FAASIGHT_HANDLER'], sys.argv[1:])"]
+    show = [
+        sys.executable,
+        "-c",
+        "import os, sys; print(os.environ['_HANDLER'], os.environ['FAASIGHT_HANDLER'], sys.argv[1:])",
+    ]
     run = subprocess.run(
-        [wrapper, *show, "a b", ""], env={**os.environ, "_HANDLER": "app.handler"}, capture_output=True, text=True, check=True
+        [wrapper, *show, "a b", ""],
+        env={**os.environ, "_HANDLER": "app.handler"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert run.stdout == "faasight.aws.handler app.handler ['a b', '']\n"
 

@@ -73,7 +73,10 @@ def test_a_tracestate_has_at_most_32_entries() -> None:
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        ("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1", "5759e988bd862e3fe1be46a994272793"),
+        (
+            "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+            "5759e988bd862e3fe1be46a994272793",
+        ),
         ("Sampled=1;Root=1-5759e988-bd862e3fe1be46a994272793", "5759e988bd862e3fe1be46a994272793"),
         ("Root=1-5759e988-short", ""),
         ("", ""),

@@ -116,7 +116,9 @@ def test_no_collector_can_keep_us_longer_than_the_limit(exporter: Any, server: A
     assert delivery._pending_bytes <= 20_000
 
 
-def test_a_refused_connection_keeps_the_spans_until_the_collector_is_back(exporter: Any, sink: Any, server: Any) -> None:
+def test_a_refused_connection_keeps_the_spans_until_the_collector_is_back(
+    exporter: Any, sink: Any, server: Any
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
     delivery = exporter(endpoint)
@@ -175,7 +177,9 @@ def test_what_may_be_sent_again_is(exporter: Any, sink: Any, status: int) -> Non
 
 
 @pytest.mark.parametrize("status", [400, 413, 500])
-def test_what_is_refused_for_good_is_dropped(exporter: Any, sink: Any, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+def test_what_is_refused_for_good_is_dropped(
+    exporter: Any, sink: Any, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
     monkeypatch.setattr(complaints, "_next", 0.0)
     answers = iter([status])
     sink.answer = lambda _: (next(answers, 200), {}, b"")

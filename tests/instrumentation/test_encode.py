@@ -88,7 +88,13 @@ def test_merged_requests_are_one_request() -> None:
 
 def test_values_that_protobuf_cannot_hold_become_text() -> None:
     """Too large a number, a lone surrogate, None, an object: nothing raises."""
-    attributes: dict[str, Any] = {"large": 2**70, "lone": "a\ud800b", "none": None, "object": {1}, "long": "x" * 100_000}
+    attributes: dict[str, Any] = {
+        "large": 2**70,
+        "lone": "a\ud800b",
+        "none": None,
+        "object": {1},
+        "long": "x" * 100_000,
+    }
     span = Span("n", 1, "1" * 32, attributes=attributes)
     parsed = ExportTraceServiceRequest.FromString(encode.traces(b"", [span], ""))
     got = {item.key: item.value.string_value for item in parsed.resource_spans[0].scope_spans[0].spans[0].attributes}

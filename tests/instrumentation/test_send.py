@@ -1,8 +1,8 @@
 """Answers of collectors, parsed byte by byte; host names under a deadline."""
 
+import _socket
 import time
 
-import _socket
 import pytest
 from faasight.send import Answer, Connection, GarbageError, Resolver, parse_answer
 

@@ -21,13 +21,15 @@ def test_defaults() -> None:
 
 
 def test_values_are_read_by_their_kind() -> None:
-    settings = Settings({
-        "FAASIGHT_DISABLED": "TRUE",
-        "FAASIGHT_ENDPOINT": "https://[::1]:4318/otlp/",
-        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20abc, x-tenant=a",
-        "FAASIGHT_LOG_LEVEL": "warn",
-        "FAASIGHT_PEER_SERVICES": "127.0.0.1:4010=payment-provider",
-    })
+    settings = Settings(
+        {
+            "FAASIGHT_DISABLED": "TRUE",
+            "FAASIGHT_ENDPOINT": "https://[::1]:4318/otlp/",
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20abc, x-tenant=a",
+            "FAASIGHT_LOG_LEVEL": "warn",
+            "FAASIGHT_PEER_SERVICES": "127.0.0.1:4010=payment-provider",
+        }
+    )
     assert settings.disabled is True
     assert settings.endpoint == "https://[::1]:4318/otlp"
     assert settings.headers == {"authorization": "Bearer abc", "x-tenant": "a"}

@@ -138,7 +138,12 @@ EVENTS: dict[str, tuple[Any, str, int, dict[str, Any]]] = {
         },
         "process uploads",
         CONSUMER,
-        {"faas.trigger": "datasource", "faasight.source.kind": "bucket", "aws.s3.bucket": "uploads", "aws.s3.key": "a.jpg"},
+        {
+            "faas.trigger": "datasource",
+            "faasight.source.kind": "bucket",
+            "aws.s3.bucket": "uploads",
+            "aws.s3.key": "a.jpg",
+        },
     ),
     "table": (
         {
@@ -249,14 +254,37 @@ def test_times_are_those_of_the_standard_library(text: str) -> None:
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            "Records eventSource eventSourceARN requestContext http elb httpMethod headers body Sns attributes "
-            "messageAttributes detail-type source time resources detail s3 dynamodb kinesis aws:sqs".split()
-        ),
-        inner | st.sampled_from(["aws:sqs", "aws:sns", "aws:s3", "aws:dynamodb", "aws:kinesis", "Scheduled Event"]),
-        max_size=5,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "Records",
+                    "eventSource",
+                    "eventSourceARN",
+                    "requestContext",
+                    "http",
+                    "elb",
+                    "httpMethod",
+                    "headers",
+                    "body",
+                    "Sns",
+                    "attributes",
+                    "messageAttributes",
+                    "detail-type",
+                    "source",
+                    "time",
+                    "resources",
+                    "detail",
+                    "s3",
+                    "dynamodb",
+                    "kinesis",
+                    "aws:sqs",
+                ]
+            ),
+            inner | st.sampled_from(["aws:sqs", "aws:sns", "aws:s3", "aws:dynamodb", "aws:kinesis", "Scheduled Event"]),
+            max_size=5,
+        )
     ),
     max_leaves=12,
 )

@@ -46,7 +46,7 @@ def install(module: ModuleType, agent: Agent) -> None:
         try:
             response: object = original(self, method, url, body, carried, *more, **named)
         except BaseException as error:
-            client.end(active, error=error)
+            client.end(active, error=_cause(error))
             raise
         else:
             client.end(active, status=getattr(response, "status", 0), resends=_resends(response))
@@ -75,6 +75,12 @@ def _begin(
         complaints.failure("urllib3", error)
         return None
     return active, carried
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return what was wrong at the last attempt: "too many retries" says nothing."""
+    reason = getattr(error, "reason", None)
+    return reason if isinstance(reason, BaseException) else error
 
 
 def _resends(response: object) -> int:

@@ -1,0 +1,313 @@
+"""botocore against a real moto server: one span a call, the target, throttles, and the context in message attributes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import botocore.client
+import faasight
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from faasight.hooks import aws_targets, carry
+from faasight.hooks import botocore as hook
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[str]:
+    """Run moto's server, and return its address."""
+    code = (
+        "import sys\n"
+        "from werkzeug.serving import make_server\n"
+        "from moto.server import DomainDispatcherApplication, create_backend_app\n"
+        "server = make_server('127.0.0.1', 0, DomainDispatcherApplication(create_backend_app), threaded=True)\n"
+        "print(server.server_port, flush=True)\n"
+        "server.serve_forever()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ}
+    ) as process:
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()
+        assert port, "moto did not start"
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+
+
+@pytest.fixture
+def aws_client(aws: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Make clients of the moto server."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+    def make(service: str, **config: Any) -> Any:
+        return boto3.client(service, endpoint_url=aws, region_name="eu-central-1", config=Config(**config))
+
+    return make
+
+
+@pytest.fixture
+def patched(agent: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Patch botocore and urllib3 for one test."""
+    import urllib3.connectionpool
+    from faasight.hooks import urllib3 as urllib3_hook
+
+    pool = urllib3.connectionpool.HTTPConnectionPool
+    monkeypatch.setattr(pool, "urlopen", pool.urlopen)
+    base = botocore.client.BaseClient
+    monkeypatch.setattr(base, "_make_api_call", base._make_api_call)
+    urllib3_hook.install(urllib3.connectionpool, agent)
+    hook.install(botocore.client, agent)
+    agent.service = "checkout"
+    return agent
+
+
+def observed(work: Any) -> Any:
+    return faasight.observe(lambda event, context: work())({}, None)
+
+
+def clients(sink: Any) -> list[Any]:
+    return [span for span in sink.spans() if span.raw.kind in {3, 4}]
+
+
+def test_a_message_carries_its_context(patched: Any, sink: Any, aws_client: Any) -> None:
+    sqs = aws_client("sqs")
+    url = sqs.create_queue(QueueName="order-queue")["QueueUrl"]
+    given = {
+        "QueueUrl": url,
+        "MessageBody": "{}",
+        "MessageAttributes": {"mine": {"DataType": "String", "StringValue": "1"}},
+    }
+    kept = json.dumps(given)
+    answer = observed(lambda: sqs.send_message(**given))
+    assert json.dumps(given) == kept, "the user's parameters are not written to"
+    (root,) = sink.wait()
+    (span,) = clients(sink)
+    assert (span.name, span.raw.kind, span.parent_id) == ("send order-queue", 4, root.span_id)
+    assert span.attributes == {
+        "rpc.system": "aws-api",
+        "rpc.service": "SQS",
+        "rpc.method": "SendMessage",
+        "messaging.system": "aws_sqs",
+        "messaging.destination.name": "order-queue",
+        "messaging.operation.type": "send",
+        "messaging.message.id": answer["MessageId"],
+        "http.response.status_code": 200,
+        "aws.request_id": answer["ResponseMetadata"]["RequestId"],
+    }
+    (message,) = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert attributes == {
+        "mine": "1",
+        "traceparent": f"00-{span.trace_id}-{span.span_id}-01",
+        "tracestate": "faasight=f:checkout",
+    }
+
+
+def test_each_message_of_a_batch_carries_it(patched: Any, sink: Any, aws_client: Any) -> None:
+    sqs = aws_client("sqs")
+    url = sqs.create_queue(QueueName="batch-queue")["QueueUrl"]
+    entries = [{"Id": str(number), "MessageBody": "x"} for number in range(3)]
+    assert len(observed(lambda: sqs.send_message_batch(QueueUrl=url, Entries=entries))["Successful"]) == 3
+    received = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"], MaxNumberOfMessages=10)["Messages"]
+    assert all("traceparent" in message["MessageAttributes"] for message in received)
+
+
+def test_a_topic_in_a_queue_brings_the_context_to_the_consumer(patched: Any, sink: Any, aws_client: Any) -> None:
+    """The whole way: publish, subscription, receive, and our own reading of the event."""
+    from faasight.triggers import recognise
+
+    sqs, sns = aws_client("sqs"), aws_client("sns")
+    url = sqs.create_queue(QueueName="shipping")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = sns.create_topic(Name="orders")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    observed(lambda: sns.publish(TopicArn=topic, Message="{}"))
+    sink.wait()
+    span = sink.named("send orders")
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    record = {
+        "messageId": message["MessageId"],
+        "body": message["Body"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": arn,
+    }
+    (parent,) = recognise({"Records": [record]}).parents
+    assert (parent.trace_id, parent.span_id, parent.caller) == (span.trace_id, span.span_id, "checkout")
+
+
+def test_a_table_is_named(patched: Any, sink: Any, aws_client: Any) -> None:
+    dynamodb = aws_client("dynamodb")
+    dynamodb.create_table(
+        TableName="orders",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    observed(lambda: dynamodb.put_item(TableName="orders", Item={"id": {"S": "1"}}))
+    sink.wait()
+    (span,) = clients(sink)
+    assert (span.name, span.raw.kind) == ("DynamoDB.PutItem orders", 3)
+    assert span.attributes["aws.dynamodb.table_names"] == ["orders"]
+    assert span.attributes["db.system.name"] == "aws.dynamodb"
+
+
+def test_an_error_of_aws_comes_back_and_is_told(patched: Any, sink: Any, aws_client: Any) -> None:
+    dynamodb = aws_client("dynamodb")
+    with pytest.raises(ClientError) as caught:
+        observed(lambda: dynamodb.get_item(TableName="absent", Key={"id": {"S": "1"}}))
+    assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
+    sink.wait()
+    (span,) = clients(sink)
+    assert span.attributes["error.type"] == "ResourceNotFoundException"
+    assert span.attributes["http.response.status_code"] == 400
+    assert span.raw.status.code == 2
+    assert "faasight.throttled" not in span.attributes
+
+
+class Throttling:
+    """A real HTTP server that throttles the first `times` calls, as DynamoDB writes it."""
+
+    def __init__(self, times: int) -> None:
+        import threading
+        from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+        calls = iter(range(100))
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                throttled = next(calls) < times
+                body = (
+                    b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow"}'
+                    if throttled
+                    else b"{}"
+                )
+                self.send_response(400 if throttled else 200)
+                self.send_header("Content-Type", "application/x-amz-json-1.0")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
+                """Stay silent."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.mark.parametrize(("times", "fails"), [(1, False), (2, True)])
+def test_a_throttle_is_seen_even_when_a_retry_overcomes_it(
+    patched: Any, sink: Any, monkeypatch: pytest.MonkeyPatch, times: int, fails: bool
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    server = Throttling(times)
+    config = Config(retries={"mode": "standard", "total_max_attempts": 2})
+    dynamodb = boto3.client("dynamodb", endpoint_url=server.url, region_name="eu-central-1", config=config)
+    try:
+        observed(lambda: dynamodb.get_item(TableName="stock", Key={"id": {"S": "1"}}))
+        failed = False
+    except ClientError:
+        failed = True
+    server.close()
+    assert failed == fails
+    sink.wait()
+    (span,) = clients(sink)
+    assert span.attributes["faasight.throttled"] is True
+    assert span.attributes["http.request.resend_count"] == 1
+    assert span.attributes.get("error.type") == ("ThrottlingException" if fails else None)
+
+
+def test_outside_an_invocation_nothing_is_added(patched: Any, sink: Any, aws_client: Any) -> None:
+    sqs = aws_client("sqs")
+    url = sqs.create_queue(QueueName="quiet")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="x")
+    (message,) = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
+    assert "MessageAttributes" not in message
+
+
+def test_an_api_call_to_the_wrong_parameters_fails_as_ever(patched: Any, sink: Any, aws_client: Any) -> None:
+    from botocore.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        observed(lambda: aws_client("sqs").send_message(QueueUrl=5))
+
+
+@pytest.mark.parametrize(("own", "added"), [(0, 2), (8, 2), (9, 1), (10, 0)])
+def test_the_limit_of_ten_attributes(own: int, added: int) -> None:
+    attributes = {f"a{number}": {"DataType": "String", "StringValue": "x"} for number in range(own)}
+    sent = carry.context("SQS", "SendMessage", {"MessageBody": "x", "MessageAttributes": attributes}, "p", "s")
+    assert len(sent["MessageAttributes"]) == own + added
+    assert ("traceparent" in sent["MessageAttributes"]) == (added > 0)
+
+
+@pytest.mark.parametrize(
+    ("size", "room"), [(1_000, True), (261_000, False), (262_144, False), (300_000, True), (1_048_000, False)]
+)
+def test_a_message_close_to_the_size_limit_is_left_alone(size: int, room: bool) -> None:
+    sent = carry.context("SQS", "SendMessage", {"MessageBody": "x" * size}, "p", "s")
+    assert ("MessageAttributes" in sent) == room
+
+
+def test_a_lambda_call_carries_it_in_the_client_context() -> None:
+    from base64 import b64decode
+
+    sent = carry.context("Lambda", "Invoke", {"FunctionName": "f"}, "p", "s")
+    assert json.loads(b64decode(sent["ClientContext"])) == {"custom": {"traceparent": "p", "tracestate": "s"}}
+    mine = {"FunctionName": "f", "ClientContext": "e30="}
+    assert carry.context("Lambda", "Invoke", mine, "p", "s") is mine
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "name", "attribute"),
+    [
+        ("S3", "PutObject", {"Bucket": "uploads"}, "S3.PutObject uploads", ("aws.s3.bucket", "uploads")),
+        (
+            "Lambda",
+            "Invoke",
+            {"FunctionName": "arn:aws:lambda:r:1:function:stock:7"},
+            "Lambda.Invoke stock",
+            ("faas.invoked_name", "stock"),
+        ),
+        ("Lambda", "Invoke", {"FunctionName": "stock:live"}, "Lambda.Invoke stock", ("faas.invoked_name", "stock")),
+        (
+            "DynamoDB",
+            "TransactWriteItems",
+            {"TransactItems": [{"Put": {"TableName": "b"}}, {"Update": {"TableName": "a"}}]},
+            "DynamoDB.TransactWriteItems a,b",
+            ("aws.dynamodb.table_names", ["a", "b"]),
+        ),
+        (
+            "DynamoDB",
+            "BatchGetItem",
+            {"RequestItems": {"t": {}}},
+            "DynamoDB.BatchGetItem t",
+            ("aws.dynamodb.table_names", ["t"]),
+        ),
+        ("SQS", "ReceiveMessage", {"QueueUrl": "http://h/1/q"}, "receive q", ("messaging.operation.type", "receive")),
+        ("EventBridge", "PutEvents", {"Entries": [{}]}, "send default", ("messaging.system", "aws_eventbridge")),
+        ("Kinesis", "PutRecord", {"StreamName": "clicks"}, "send clicks", ("messaging.destination.name", "clicks")),
+        ("SSM", "GetParameter", {"Name": "secret"}, "SSM.GetParameter", ("rpc.service", "SSM")),
+        ("DynamoDB", "PutItem", {"TableName": 5}, "DynamoDB.PutItem", ("rpc.method", "PutItem")),
+    ],
+)
+def test_what_a_call_is_aimed_at(
+    service: str, operation: str, parameters: dict[str, Any], name: str, attribute: tuple[str, Any]
+) -> None:
+    target = aws_targets.describe(service, operation, parameters)
+    assert target.name == name
+    assert target.attributes[attribute[0]] == attribute[1]
