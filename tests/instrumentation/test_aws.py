@@ -1,5 +1,6 @@
 """Zero-code start under the real AWS runtime client, against a real Runtime API and a real collector port."""
 
+import itertools
 import json
 import os
 import signal
@@ -69,7 +70,7 @@ def test_the_cold_start_is_told_with_its_imports(function: Any, sink: Any, tmp_p
     assert [span.parent_id for span in chain[:-1]] == [span.span_id for span in chain[1:]]
     assert {span.trace_id for span in chain} == {first.trace_id}
     assert init.raw.end_time_unix_nano <= first.raw.start_time_unix_nano
-    for child, parent in zip(chain[:3], chain[1:4], strict=True):
+    for child, parent in itertools.pairwise(chain[:4]):
         assert parent.raw.start_time_unix_nano <= child.raw.start_time_unix_nano
         assert child.raw.end_time_unix_nano <= parent.raw.end_time_unix_nano
     assert inner.attributes["faasight.import.self_ms"] >= 30
@@ -295,7 +296,7 @@ def test_a_collector_that_hangs_changes_nothing(function: Any) -> None:
 
 
 def test_the_kill_switch_leaves_nothing_of_us(function: Any, sink: Any) -> None:
-    code = "import sys, os\ndef handler(event, context):\n    return [os.environ.get('_HANDLER'), 'faasight' in sys.modules]\n"
+    code = "import sys, os\ndef handler(e, c):\n    return [os.environ.get('_HANDLER'), 'faasight' in sys.modules]\n"
     assert function(code, FAASIGHT_DISABLED="1").invoke().body == [None, False]
     assert sink.requests == []
 

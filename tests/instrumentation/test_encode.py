@@ -51,7 +51,7 @@ def spans(draw: Any) -> Span:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(st.lists(spans(), min_size=1, max_size=3))
 def test_spans_are_what_the_official_encoder_writes(drawn: list[Span]) -> None:
-    """All fields but the low flag bits: we say "sampled", as the specification has it; the official encoder says nothing."""
+    """All fields but the low flag bits: we say "sampled", as the specification has it; the other says nothing."""
     ours = ExportTraceServiceRequest.FromString(encode.traces(encode.resource(RESOURCE), drawn, "0.1.0"))
     official = encode_spans([otlp.sdk_span(span, Resource(RESOURCE)) for span in drawn])
     for request in (ours, official):

@@ -1,4 +1,4 @@
-"""botocore against a real moto server: one span a call, the target, throttles, and the context in message attributes."""
+"""botocore against a real moto server: spans, targets, throttles, and the context in message attributes."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def patched(agent: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def observed(work: Any) -> Any:
-    return faasight.observe(lambda event, context: work())({}, None)
+    return faasight.observe(lambda *_: work())({}, None)
 
 
 def clients(sink: Any) -> list[Any]:

@@ -110,7 +110,7 @@ CALLS = [by_urllib3, by_requests, by_httpx, by_httpx_async]
 
 
 def observed(work: Any) -> Any:
-    return faasight.observe(lambda event, context: work())({}, None)
+    return faasight.observe(lambda *_: work())({}, None)
 
 
 @pytest.mark.parametrize("call", CALLS)

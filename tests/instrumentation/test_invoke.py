@@ -49,15 +49,15 @@ def test_the_very_exception_comes_back(agent: Any, sink: Any, kind: type[BaseExc
 
 
 def test_an_exception_that_cannot_be_printed(agent: Any, sink: Any) -> None:
-    class Broken(Exception):
+    class BrokenError(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no text")
 
     @faasight.observe
     def handler(event: Any, context: Any) -> None:
-        raise Broken
+        raise BrokenError
 
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         handler({}, context())
     (span,) = sink.wait()
     assert span.raw.status.message == "<RuntimeError in __str__>"
@@ -86,14 +86,14 @@ def test_a_fault_of_ours_is_not_the_functions(
 
 
 def test_without_a_context_a_request_id_is_made(agent: Any, sink: Any) -> None:
-    faasight.observe(lambda event, context: None)({}, None)
+    faasight.observe(lambda *_: None)({}, None)
     (span,) = sink.wait()
     assert len(span.attributes["faas.invocation_id"]) == 36
     assert "faasight.timeout_ms" not in span.attributes
 
 
 def test_an_observed_function_within_another_is_no_second_invocation(agent: Any, sink: Any) -> None:
-    inner = faasight.observe(lambda event, context: event)
+    inner = faasight.observe(lambda event, _: event)
     outer = faasight.observe(lambda event, context: inner(event, context))
     assert outer(5, context()) == 5
     assert len(sink.wait()) == 1
@@ -163,7 +163,7 @@ def test_disabled_the_handler_is_the_users_own(new_agent: Any) -> None:
 def test_a_forked_child_sends_its_own_and_nothing_of_its_parents(agent: Any, sink: Any) -> None:
     import os
 
-    handler = faasight.observe(lambda event, context: event)
+    handler = faasight.observe(lambda event, _: event)
     handler({}, context("parent"))
     from faasight.spans import Span
 

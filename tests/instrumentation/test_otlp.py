@@ -47,7 +47,7 @@ def test_by_grpc(function: Any) -> None:
     arrived = threading.Event()
 
     class Service(TraceServiceServicer):
-        def Export(self, request: Any, context: Any) -> ExportTraceServiceResponse:  # noqa: N802 - the name in the protocol
+        def Export(self, request: Any, _: Any) -> ExportTraceServiceResponse:  # noqa: N802 - the name in the protocol
             got.append(request)
             arrived.set()
             return ExportTraceServiceResponse()
