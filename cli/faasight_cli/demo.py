@@ -29,9 +29,11 @@ _FIRST_EVENT_S = 30.0
 def demo(chosen: Namespace) -> int:
     """Run until it is asked to stop; the customers stop by themselves before."""
     shop = _shop(chosen.shop)
-    own = _settings(chosen.overrides, shop, os.environ)
+    own = up.with_ports(_settings(chosen.overrides, shop, os.environ))
     logs.configure("warning" if own.log_level == "info" else own.log_level, own.log_format)
     console = Console()
+    for name in ("gateway_port", "provider_port", "carrier_port"):
+        setattr(chosen, name, ports.settled(Address("127.0.0.1", getattr(chosen, name))).port)
     ports.check(up.wanted(own) + _wanted(chosen))
     running = _Demo(chosen, own, shop, console)
     stop = StopSignal(hard=running.kill)

@@ -108,9 +108,7 @@ def _wrapper() -> Iterator[Finding]:
 
 
 def _settings(environ: Mapping[str, str]) -> Iterator[Finding]:
-    from faasight.settings import TABLE as OF_WRAPPER
-
-    names = settings.unknown(environ, frozenset(row.env for row in OF_WRAPPER))
+    names = settings.unknown(environ)
     if names:
         yield Finding(NOTE, f"no such setting: {', '.join(names)}", "`faasight settings` lists them")
     else:

@@ -1,4 +1,4 @@
-"""Finds out which ports are in use before anything is started, so that all of them are told at once."""
+"""Finds out which ports are in use or free before anything is started, so that all of them are told at once."""
 
 import errno
 import socket
@@ -32,6 +32,16 @@ def in_use(address: Address) -> bool:
                 raise
             return True
     return False
+
+
+def settled(address: Address) -> Address:
+    """Return the address, with a port that is free now in place of port 0, so that others can be told of it."""
+    if address.port:
+        return address
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((address.host, 0))
+        return Address(address.host, probe.getsockname()[1])
 
 
 def check(wanted: Sequence[Wanted]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from faasight.settings import TABLE as OF_WRAPPER
+
 from faasight_cli.errors import SettingError
 
 
@@ -209,9 +211,9 @@ def load(environ: Mapping[str, str], overrides: Mapping[str, str] | None = None)
     return settings
 
 
-def unknown(environ: Mapping[str, str], more: frozenset[str] = frozenset()) -> list[str]:
-    """Return the names in an environment that look like settings and are none; `more` are those of the wrapper."""
-    known = {row.env for row in TABLE} | more
+def unknown(environ: Mapping[str, str]) -> list[str]:
+    """Return the names in an environment that look like settings, but are neither the platform's nor the wrapper's."""
+    known = {row.env for row in TABLE} | {row.env for row in OF_WRAPPER}
     return sorted(name for name in environ if name.startswith("FAASIGHT_") and name not in known)
 
 

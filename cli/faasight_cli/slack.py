@@ -1,6 +1,8 @@
 """Stands in for Slack: a local server that speaks the incoming-webhook protocol and shows what Slack would show."""
 
+import html
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -78,9 +80,16 @@ def text(message: dict[str, Any]) -> Iterator[str]:
 
 def _block(block: dict[str, Any]) -> Iterator[str]:
     if "text" in block:
-        yield block["text"]["text"]
+        yield _plain(block["text"]["text"])
     if block.get("fields"):
-        yield "   ".join(field["text"].replace("\n", " ") for field in block["fields"])
+        yield " · ".join(_plain(field["text"]).replace("\n", " ") for field in block["fields"])
     for element in block.get("elements", []):
         label = element["text"]["text"] if isinstance(element.get("text"), dict) else element.get("text", "")
-        yield f"{label}  {element['url']}" if "url" in element else label
+        yield _plain(label) + (f": {element['url']}" if "url" in element else "")
+
+
+def _plain(mrkdwn: str) -> str:
+    """Return Slack's markup as a terminal can show it: https://docs.slack.dev/messaging/formatting-message-text."""
+    text = re.sub(r"<([^|<>]+)\|([^<>]+)>", r"\2: \1", mrkdwn)
+    text = re.sub(r"(?<!\w)\*([^*\n]+)\*(?!\w)", r"\1", text)
+    return html.unescape(text)

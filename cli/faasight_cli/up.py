@@ -2,7 +2,10 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import structlog
 
 from faasight_cli import logs, ports, services, settings
 from faasight_cli.console import Console, Steps, banner
@@ -10,6 +13,8 @@ from faasight_cli.platform import Platform
 from faasight_cli.ports import Wanted
 from faasight_cli.settings import Settings
 from faasight_cli.signals import StopSignal
+
+log = structlog.get_logger("faasight")
 
 
 def up(chosen: Namespace) -> int:
@@ -34,6 +39,16 @@ def wanted(own: Settings, parts: Sequence[str] = services.PARTS) -> list[Wanted]
     return found
 
 
+def with_ports(own: Settings) -> Settings:
+    """Return the settings with free ports in place of port 0: links and the other parts need to know them."""
+    return replace(
+        own,
+        collector_http=ports.settled(own.collector_http),
+        collector_grpc=ports.settled(own.collector_grpc) if own.collector_grpc else None,
+        dashboards=ports.settled(own.dashboards),
+    )
+
+
 def addresses(own: Settings, parts: Sequence[str] = services.PARTS) -> list[tuple[str, str]]:
     """Return what a banner says: where each part is reached."""
     rows = []
@@ -50,10 +65,18 @@ def addresses(own: Settings, parts: Sequence[str] = services.PARTS) -> list[tupl
     return rows
 
 
+def _warn_of_unknown(environ: Mapping[str, str]) -> None:
+    names = settings.unknown(environ)
+    if names:
+        log.warning("these are no settings; `faasight settings` lists them", names=names)
+
+
 def _serve(chosen: Namespace, parts: Sequence[str]) -> int:
     own = settings.load(os.environ, chosen.overrides)
     logs.configure(own.log_level, own.log_format)
     console, stop = Console(), StopSignal()
+    _warn_of_unknown(os.environ)
+    own = with_ports(own)
     ports.check(wanted(own, parts))
     platform = Platform(own, parts)
     platform.start(Steps(console, len(parts) + 1).next)

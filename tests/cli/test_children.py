@@ -18,6 +18,14 @@ NEVER = False
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
 )
+PARENT = """
+import os, pathlib, sys, time
+from faasight_cli.children import Child
+code = "import time; print(1, flush=True); time.sleep(60)"
+one = Child("example", [sys.executable, "-c", code], pathlib.Path(sys.argv[1]), os.environ)
+print(one.pid, flush=True)
+time.sleep(60)
+"""
 
 
 def child(tmp_path: Path, code: str) -> Child:
@@ -60,17 +68,8 @@ def test_a_child_that_does_not_want_to_stop_is_killed_with_its_own_children(tmp_
 
 def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "child.log"
-    parent = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import os, sys, time, pathlib; from faasight_cli.children import Child;"
-            f"one = Child('x', [sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(60)'], pathlib.Path({str(log)!r}), os.environ);"
-            "print(one.pid, flush=True); time.sleep(60)",
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(log)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
     pid = int(parent.stdout.readline())
     eventually(lambda: log.read_text() == "1\n")
     parent.kill()

@@ -98,4 +98,4 @@ def test_both_doors_of_the_collector_need_one_host() -> None:
 
 def test_names_that_are_no_settings_are_found() -> None:
     environ = {"FAASIGHT_STORE": "x", "FAASIGHT_STORES": "x", "FAASIGHT_ENDPOINT": "x", "HOME": "x"}
-    assert settings.unknown(environ, frozenset({"FAASIGHT_ENDPOINT"})) == ["FAASIGHT_STORES"]
+    assert settings.unknown(environ) == ["FAASIGHT_STORES"]

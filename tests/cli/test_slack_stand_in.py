@@ -37,7 +37,10 @@ def test_a_message_with_blocks_is_shown_as_lines(shown: tuple[list[str], str]) -
                         "type": "section",
                         "fields": [{"type": "mrkdwn", "text": "*value*\n50 %"}, {"type": "mrkdwn", "text": "x"}],
                     },
-                    {"type": "context", "elements": [{"type": "mrkdwn", "text": "since 10:00"}]},
+                    {
+                        "type": "context",
+                        "elements": [{"type": "mrkdwn", "text": "<http://h/x?a=1&amp;b=2|since 10:00>"}],
+                    },
                     {
                         "type": "actions",
                         "elements": [
@@ -50,7 +53,7 @@ def test_a_message_with_blocks_is_shown_as_lines(shown: tuple[list[str], str]) -
         ],
     }
     assert post(url, json.dumps(message).encode()) == (200, b"ok")
-    assert messages == ["payment: errors\n*value* 50 %   x\nsince 10:00\nOpen  http://h/f"]
+    assert messages == ["payment: errors\nvalue 50 % · x\nsince 10:00: http://h/x?a=1&b=2\nOpen: http://h/f"]
 
 
 def test_plain_text_is_shown_where_there_are_no_blocks(shown: tuple[list[str], str]) -> None:
