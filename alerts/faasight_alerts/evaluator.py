@@ -1,6 +1,7 @@
 """Walks all rules through their due slots and writes what changed; between two ticks it remembers all instances."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -14,7 +15,7 @@ from faasight_alerts.own import CHANNEL_FAILING, MOST_FAILURES, OWN_RULES, RULE_
 from faasight_alerts.record import Known, Writer
 from faasight_alerts.rule import Rule
 from faasight_alerts.slots import Progress
-from faasight_alerts.state import Instance, Look, Seen, settle, step
+from faasight_alerts.state import STILL, Change, Instance, Look, Seen, State, settle, step
 
 log = structlog.get_logger("faasight.alerts")
 
@@ -40,6 +41,9 @@ class _Draft:
         id_ = rule.instance(dict(labels))
         known = self.instances.get(id_)
         after, change = step(rule, known.instance if known else Instance(), seen)
+        if change and change.tell and change.state is State.FIRING and self._told_graver(rule, labels):
+            after = replace(after, told=0)
+            change = None if change.reason == STILL else Change(change.state, "a more severe level tells of it")
         row = known.last if known else None
         if change:
             row = self._writer.row(rule, labels, seen, after, change, len(self.rows))
@@ -50,12 +54,21 @@ class _Draft:
         else:
             self.instances[id_] = Known(rule.id, labels, after, row)
 
+    def _told_graver(self, rule: Rule, labels: Labels) -> bool:
+        """Tell whether people know of worse: then this level tells nothing until that is over."""
+        found = (self.instances.get(id_) for id_ in rule.graver(dict(labels)))
+        return any(known is not None and not _quiet(known.instance) for known in found)
+
     def drop(self, id_: str, known: Known, seen: Seen) -> None:
         """End an instance that no rule looks after any more."""
         after, change = settle(known.instance, seen)
         if change and known.last:
             self.rows.append(self._writer.gone(known.last, seen, after, change, len(self.rows)))
         self.instances.pop(id_)
+
+
+def _quiet(instance: Instance) -> bool:
+    return instance.state not in {State.FIRING, State.RECOVERING}
 
 
 class Evaluator:

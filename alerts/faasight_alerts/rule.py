@@ -97,8 +97,12 @@ class Rule:
 
     def instance(self, labels: Mapping[str, str]) -> str:
         """Return the stable id of this rule for one group of labels."""
-        key = json.dumps([self.id, sorted(labels.items())])
-        return hashlib.sha256(key.encode()).hexdigest()[:20]
+        return _instance(self.id, labels)
+
+    def graver(self, labels: Mapping[str, str]) -> list[str]:
+        """Return the ids that the more severe levels of this rule, where it has them, have for the same group."""
+        severities = SEVERITIES[: SEVERITIES.index(self.severity)]
+        return [_instance(f"{self.name}/{severity}", labels) for severity in severities]
 
     def describe(self, labels: Mapping[str, str], value: float) -> str:
         """Return the summary for people, with `{value}` and the labels filled in."""
@@ -106,3 +110,8 @@ class Rule:
         for label in self.group_by:
             text = text.replace(f"{{{label}}}", labels.get(label, "") or "(none)")
         return text.replace("{value}", units.shown(value, self.signal))
+
+
+def _instance(rule_id: str, labels: Mapping[str, str]) -> str:
+    key = json.dumps([rule_id, sorted(labels.items())])
+    return hashlib.sha256(key.encode()).hexdigest()[:20]

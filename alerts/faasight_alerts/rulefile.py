@@ -153,7 +153,7 @@ _PLAIN: Mapping[str, tuple[str, Callable[[object], Any]]] = {
     "forget_after": ("forget_s", _positive),
     "summary": ("summary", _text),
 }
-_KEYS = ("name", "signal", "levels", "for", "breaches", "recover", "enabled", *_PLAIN)
+KEYS = ("name", "signal", "levels", "for", "breaches", "recover", "enabled", *_PLAIN)
 
 
 class _Entry:
@@ -163,7 +163,7 @@ class _Entry:
         self._file = file
         self._label = f"number {number}"
         if not isinstance(entry, dict):
-            raise RuleError(f"{file}: rule {self._label}: must be a mapping with keys such as {', '.join(_KEYS[:3])}")
+            raise RuleError(f"{file}: rule {self._label}: must be a mapping with keys such as {', '.join(KEYS[:3])}")
         self._entry = entry
         self._name = self._read("name", _name)
         self._label = repr(self._name)
@@ -171,9 +171,9 @@ class _Entry:
 
     def rules(self) -> list[Rule]:
         """Return one rule for each level; none if the rule is paused by `enabled: false`."""
-        unknown = [str(key) for key in self._entry if key not in _KEYS]
+        unknown = [str(key) for key in self._entry if key not in KEYS]
         if unknown:
-            raise self._fault(unknown[0], f"is an unknown key; known ones: {', '.join(_KEYS)}")
+            raise self._fault(unknown[0], f"is an unknown key; known ones: {', '.join(KEYS)}")
         signal = self._read("signal", self._signal)
         fields = {field: self._read(key, read) for key, (field, read) in _PLAIN.items() if key in self._entry}
         fields.setdefault("every_s", min(60, fields.get("window_s", 300)))

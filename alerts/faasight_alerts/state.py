@@ -53,7 +53,7 @@ class Instance:
     history: int = 0  # bit i: the slot i before the newest one held a breach
     floor: int = 0  # slots up to here are settled: late data cannot raise them again
     recovering: int = 0  # since when it has passed
-    told: int = 0  # when people were last told that it fires
+    told: int = 0  # when people were last told that it fires; 0: they do not know
 
     @property
     def resting(self) -> bool:
@@ -68,6 +68,9 @@ class Change:
     state: State
     reason: str
     tell: bool = False
+
+
+STILL = "still firing"  # the reason of a message that is no change
 
 
 def step(rule: Rule, before: Instance, seen: Seen) -> tuple[Instance, Change | None]:
@@ -122,8 +125,8 @@ def _fall(rule: Rule, now: Instance, seen: Seen) -> tuple[Instance, Change | Non
     if seen.look is not Look.PASS:
         if now.state is State.RECOVERING:
             return replace(now, state=State.FIRING, recovering=0), Change(State.FIRING, "breach again")
-        if rule.repeat_s and seen.slot - now.told >= rule.repeat_s:
-            return replace(now, told=seen.slot), Change(State.FIRING, "still firing", tell=True)
+        if not now.told or (rule.repeat_s and seen.slot - now.told >= rule.repeat_s):
+            return replace(now, told=seen.slot), Change(State.FIRING, STILL, tell=True)
         return now, None
     passing = now if now.state is State.RECOVERING else replace(now, state=State.RECOVERING, recovering=seen.slot)
     if seen.slot - passing.recovering >= rule.keep_firing_s:
@@ -141,4 +144,4 @@ def settle(before: Instance, seen: Seen) -> tuple[Instance, Change | None]:
     reason = seen.reason or "passed"
     if before.state is State.PENDING:
         return rest, Change(State.NORMAL, reason)
-    return replace(rest, state=State.RESOLVED), Change(State.RESOLVED, reason, tell=True)
+    return replace(rest, state=State.RESOLVED), Change(State.RESOLVED, reason, tell=before.told > 0)

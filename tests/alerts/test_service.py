@@ -152,6 +152,26 @@ def test_errors_become_pending_then_fire_then_resolve(world: World, slack: Any) 
     assert len({event.instance for event in world.history()}) == 1
 
 
+@one_mode
+def test_of_two_levels_the_graver_one_tells_and_the_other_when_that_is_over(world: World, slack: Any) -> None:
+    """Half of the calls fail for a while, then a few, then none: one message at a time, each once."""
+    world.invoke(*range(0, 120, 10), failed=5)
+    world.invoke(*range(120, 240, 10), failed=1)
+    world.invoke(*range(240, 400, 10))
+    rules = ERRORS.replace('critical: "> 10 %"', 'warning: "> 5 %", critical: "> 20 %"').replace(
+        "firing_for: 60s", "firing_for: 0"
+    )
+    walk(world.alerts(rules), 60, 390)
+    said = [title.split(maxsplit=1)[1] for title in slack.titles()]
+    assert said == [
+        "Critical: errors on checkout",
+        "2 alerts: 1 firing, 1 resolved",  # the critical one is over, and the warning still goes on
+        "Resolved: errors on checkout",
+    ]
+    first = next(event for event in world.history() if event.severity == "warning" and event.state == "firing")
+    assert (first.delivery, first.reason) == ("none", "a more severe level tells of it")
+
+
 def test_throttles_fire_though_nothing_ran(world: World, slack: Any) -> None:
     """A function that is turned away altogether has no invocations to count."""
     world.throttle(30, 7)
