@@ -9,7 +9,8 @@ from faasight_emulator.errors import (
     UnknownFunctionError,
 )
 from faasight_emulator.invocation import Result
-from faasight_emulator.service import Emulator, Settings
+from faasight_emulator.service import Emulator
+from faasight_emulator.settings import Settings
 from faasight_emulator.template import Template
 
 __all__ = [

@@ -58,6 +58,8 @@ def sandbox_environment(
         "AWS_EC2_METADATA_DISABLED": "true",
         **extra,
         **function.environment,
+        **_python_path(function),
+        **_logging(function),
         "AWS_EXECUTION_ENV": EXECUTION_ENVIRONMENT,
         "AWS_REGION": place.region,
         "AWS_DEFAULT_REGION": place.region,
@@ -68,11 +70,22 @@ def sandbox_environment(
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": instance,
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
-        "AWS_ACCOUNT_ID": place.account,
         "LAMBDA_TASK_ROOT": str(function.code),
         "LAMBDA_RUNTIME_DIR": str(Path(sys.executable).parent),
         "_HANDLER": function.handler,
     }
+
+
+def _python_path(function: Function) -> dict[str, str]:
+    """Return PYTHONPATH with the packages of the function's layers, which are /opt/python on AWS."""
+    folders = [str(layer / "python") for layer in function.layers]
+    own = function.environment.get("PYTHONPATH")
+    return {"PYTHONPATH": ":".join([own, *folders] if own else folders)} if folders else {}
+
+
+def _logging(function: Function) -> dict[str, str]:
+    given = {"AWS_LAMBDA_LOG_FORMAT": function.log_format, "AWS_LAMBDA_LOG_LEVEL": function.log_level}
+    return {name: value for name, value in given.items() if value}
 
 
 def sandbox_command(function: Function, environment: Mapping[str, str], opt: Mapping[str, Path]) -> list[str]:

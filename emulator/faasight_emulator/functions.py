@@ -69,6 +69,7 @@ def function_from(
         warnings.append(str(of("Runtime").error("Runtime", f"'{runtime}' is not emulated; this function is left out.")))
         return None
     alias = of("AutoPublishAlias").optional_text("AutoPublishAlias")
+    logging = of("LoggingConfig").section("LoggingConfig")
     routes, queues, schedules = _events(logical_id, properties.section("Events"), warnings)
     return Function(
         logical_id=logical_id,
@@ -88,6 +89,8 @@ def function_from(
         .section("ProvisionedConcurrencyConfig")
         .integer("ProvisionedConcurrentExecutions", 0, 0, 1000),
         tracing=of("Tracing").text("Tracing", "PassThrough") == "Active",
+        log_format=logging.text("LogFormat", ""),
+        log_level=logging.text("ApplicationLogLevel", ""),
         routes=routes,
         queues=queues,
         schedules=schedules,

@@ -123,10 +123,9 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- the name is asyncio's
         self._server.connections.discard(self)
-        if self._worker is not None and (self._server.abandon or self._requests.empty()):
-            self._requests.put_nowait((_GONE, False))
-            if self._server.abandon:
-                self._worker.cancel()
+        self._requests.put_nowait((_GONE, False))
+        if self._worker is not None and self._server.abandon:
+            self._worker.cancel()
 
     def close(self) -> asyncio.Task[None] | None:
         """Drop the connection and its work."""

@@ -83,6 +83,8 @@ class Function:
     reserved: int | None = None
     provisioned: int = 0
     tracing: bool = False
+    log_format: str = ""
+    log_level: str = ""
     routes: tuple[Route, ...] = ()
     queues: tuple[QueueSource, ...] = ()
     schedules: tuple[ScheduleSource, ...] = ()

@@ -40,7 +40,8 @@ class Identity:
 
 
 def identity_of(function: Function, place: Place, environment: str, instance: str = "") -> Identity:
-    """Return the identity of a function's sandbox."""
+    """Return the identity of a function's sandbox; the function's own FAASIGHT_ENVIRONMENT wins."""
+    environment = function.environment.get("FAASIGHT_ENVIRONMENT", environment)
     return Identity(
         function.name, function.version, place.account, place.region, function.memory, environment, instance
     )

@@ -26,7 +26,7 @@ class Router:
     def __init__(self, apis: Iterable[Api], functions: Iterable[Function]) -> None:
         by_name = {api.name: api for api in apis}
         entries = [
-            (by_name[route.api], route, function, _pattern(route.path))
+            (by_name[route.api], route, function, _pattern(route.path, by_name[route.api].kind == "rest"))
             for function in functions
             for route in function.routes
             if route.api in by_name
@@ -36,9 +36,8 @@ class Router:
 
     def match(self, method: str, raw_path: str) -> Match | None:
         """Return the route of a request, None if there is none."""
-        path = raw_path if raw_path == "/" else raw_path.rstrip("/")
         for api, route, function, pattern in self._entries:
-            found = pattern.fullmatch(path) if route.method in (method, "ANY") else None
+            found = pattern.fullmatch(raw_path) if route.method in (method, "ANY") else None
             if found:
                 names = [name for name, _ in _PARAMETER.findall(route.path)]
                 values = [unquote(value) for value in found.groups()]
@@ -50,15 +49,16 @@ class Router:
         return bool(self._entries) and all(api.kind == "rest" for api, *_ in self._entries)
 
 
-def _pattern(path: str) -> re.Pattern[str]:
+def _pattern(path: str, rest: bool) -> re.Pattern[str]:
     if path == "$default":
         return re.compile(".*", re.DOTALL)
     parts: list[str] = []
     end = 0
     for found in _PARAMETER.finditer(path):
-        parts += [re.escape(path[end : found.start()]), "(.+)" if found.group(2) else "([^/]+)"]
+        parts += [re.escape(path[end : found.start()]), "(.+?)" if found.group(2) else "([^/]+)"]
         end = found.end()
-    return re.compile("".join([*parts, re.escape(path[end:].rstrip("/") if len(path) > 1 else path)]), re.DOTALL)
+    # A REST API takes a trailing slash for nothing, an HTTP API for another path.
+    return re.compile("".join([*parts, re.escape(path[end:]), "/?" if rest else ""]), re.DOTALL)
 
 
 def _rank(route: Route) -> tuple[bool, list[int], bool]:

@@ -81,6 +81,12 @@ def test_path_parameters(web: httpx.Client) -> None:
     assert web.get("/orders/count").json()["calls"] == 1
 
 
+def test_trailing_slash(web: httpx.Client) -> None:
+    """A REST API ignores it; for an HTTP API it is another path."""
+    assert web.post("/old/7/").json()["pathParameters"] == {"id": "7"}
+    assert web.post("/orders/").status_code == 404
+
+
 def test_payload_1(web: httpx.Client) -> None:
     """A REST API's event is payload 1.0: multi-value maps, resource, stage."""
     event = web.post("/old/7?a=1&a=2", headers=[("x-tag", "one"), ("x-tag", "two")]).json()

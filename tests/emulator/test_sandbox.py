@@ -231,6 +231,26 @@ def test_exec_wrapper(start: Start, tmp_path: Path) -> None:
     assert emulator.invoke("f", {}).json()["WRAPPED"].endswith("-m awslambdaric app.variables")
 
 
+def test_layers_and_log_format(start: Start, tmp_path: Path, sink: Any) -> None:
+    """A layer's packages can be imported, and LogFormat JSON makes the runtime client log JSON."""
+    (tmp_path / "layer" / "python").mkdir(parents=True)
+    (tmp_path / "layer" / "python" / "shared_greeting.py").write_text('TEXT = "from the layer"\n')
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "main.py").write_text(
+        "import logging\nimport shared_greeting\n"
+        "def handler(event, context):\n    logging.getLogger().error(shared_greeting.TEXT)\n"
+    )
+    emulator = start("""
+  Shared: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: layer}}
+  F:
+    Type: AWS::Serverless::Function
+    Properties: {Handler: main.handler, CodeUri: code, Layers: [!Ref Shared], LoggingConfig: {LogFormat: JSON}}
+""")
+    request_id = emulator.invoke("f", {}).request_id
+    record = json.loads(sink.wait_for("f", "function")[0])
+    assert (record["level"], record["message"], record["requestId"]) == ("ERROR", "from the layer", request_id)
+
+
 def test_missing_exec_wrapper(one: Start) -> None:
     """A wrapper that is not there fails the init and names the path."""
     result = one("echo", "Environment: {Variables: {AWS_LAMBDA_EXEC_WRAPPER: /opt/none}}").invoke("f", {})

@@ -1,0 +1,43 @@
+"""What an emulator is told when it is made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from faasight_emulator.asynchronous import RETRY_DELAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an emulator is told.
+
+    Attributes:
+        template: the SAM template.
+        gateway_port: port of the HTTP gateway on 127.0.0.1; 0 takes a free one.
+        collector: where the platform events go.
+        environment: variables for every function; the template's own win.
+        parameters: values for the template's Parameters.
+        opt: files that a layer would put under /opt, by their path there: {"faasight": Path(".../faasight-exec")}.
+        aws_endpoint: an AWS stand-in that runs already; None starts moto_server.
+        region: the region that functions see.
+        account_concurrency: invocations that may run at once in all (AWS: 1,000; here each one is a process).
+        idle_limit: seconds until an idle sandbox is ended.
+        init_limit: seconds that an init may take.
+        parallel_inits: processes that may start at the same time.
+        retry_delays: seconds before the second and the third try of an asynchronous invocation.
+
+    """
+
+    template: Path
+    gateway_port: int = 3000
+    collector: str = "http://127.0.0.1:4318"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    opt: Mapping[str, Path] = field(default_factory=dict)
+    aws_endpoint: str | None = None
+    region: str = "us-east-1"
+    account_concurrency: int = 50
+    idle_limit: float = 300.0
+    init_limit: float = 10.0
+    parallel_inits: int = 4
+    retry_delays: tuple[float, ...] = RETRY_DELAYS
