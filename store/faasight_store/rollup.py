@@ -48,13 +48,13 @@ def _settle_hour(store: Store, hour: int, version: int) -> None:
     columns = f"hour, version, slot, environment, function, bucket, init_bucket, {measures()}"
     head = "toDateTime({hour:Int64}, 'UTC'), {version:UInt64}"
     store.command(
-        f"INSERT INTO invocation_minutes ({columns}) SELECT {head}, toStartOfMinute(cell.slot) AS minute, cell.environment, cell.function,"  # noqa: S608 - SQL of ours, values bound
+        f"INSERT INTO invocation_minutes ({columns}) SELECT {head}, toStartOfMinute(cell.slot) AS minute, cell.environment, cell.function,"
         f" cell.bucket, cell.init_bucket, {_SUMS} FROM ({of_invocations(source)}) AS cell"
         " GROUP BY minute, cell.environment, cell.function, cell.bucket, cell.init_bucket",
         parameters,
     )
     store.command(
-        f"INSERT INTO invocation_hours ({columns}) SELECT {head}, toDateTime({{hour:Int64}}, 'UTC'), environment, function, bucket,"  # noqa: S608 - SQL of ours, values bound
+        f"INSERT INTO invocation_hours ({columns}) SELECT {head}, toDateTime({{hour:Int64}}, 'UTC'), environment, function, bucket,"
         f" init_bucket, {_SUMS} FROM invocation_minutes AS cell WHERE hour = toDateTime({{hour:Int64}}, 'UTC') AND version = {{version:UInt64}}"
         " GROUP BY environment, function, bucket, init_bucket",
         parameters,
@@ -75,6 +75,6 @@ def _forget(store: Store, hour_s: int, version: int) -> None:
     """Delete a settling that a newer one replaced; queries have left it already."""
     for table in ("invocation_minutes", "invocation_hours", "error_hours"):
         store.command(
-            f"DELETE FROM {table} WHERE hour = toDateTime({{hour:Int64}}, 'UTC') AND version <= {{version:UInt64}}",  # noqa: S608 - a table of ours
+            f"DELETE FROM {table} WHERE hour = toDateTime({{hour:Int64}}, 'UTC') AND version <= {{version:UInt64}}",
             {"hour": hour_s, "version": version},
         )

@@ -38,7 +38,7 @@ def cold_starts(store: Store, scope: Scope, name: str) -> ColdStarts:
         f"""SELECT countIf(NOT never_ran), countIf(cold), countIf(cold AND init_ms IS NOT NULL),
             quantilesIf(0.5, 0.95)(ifNull(init_ms, 0), cold AND init_ms IS NOT NULL),
             sumMapIf(map(if(init_type = '', 'on-demand', init_type), toUInt64(1)), cold)
-        FROM (SELECT *, cold_start AND NOT never_ran AS cold FROM {source.text})""",  # noqa: S608 - SQL of ours, values bound
+        FROM (SELECT *, cold_start AND NOT never_ran AS cold FROM {source.text})""",
         source.parameters,
     )[0]
     return ColdStarts(
@@ -63,7 +63,7 @@ def _imports(store: Store, scope: Scope, name: str) -> list[ImportCost]:
         f"""SELECT attributes['faasight.import.module'] AS module, uniqExact(span_id), avg(duration_ns) / 1e6,
             avg(toFloat64OrZero(attributes['faasight.import.self_ms'])) AS self
         FROM spans WHERE {_SPANS} AND attributes['faasight.phase'] = 'import'
-        GROUP BY module ORDER BY self * count() DESC LIMIT {{limit:UInt32}}""",  # noqa: S608 - SQL of ours, values bound
+        GROUP BY module ORDER BY self * count() DESC LIMIT {{limit:UInt32}}""",
         {**_span_parameters(scope, name), "limit": MOST_IMPORTS},
     )
     return [ImportCost(*row) for row in rows]
@@ -72,7 +72,7 @@ def _imports(store: Store, scope: Scope, name: str) -> list[ImportCost]:
 def _overhead_ms(store: Store, scope: Scope, name: str) -> float | None:
     count, mean = store.query(
         f"""SELECT count(), avg(toFloat64OrZero(attributes['faasight.overhead_ms'])) FROM spans
-        WHERE {_SPANS} AND attributes['faasight.phase'] = 'init' AND attributes['faasight.overhead_ms'] != ''""",  # noqa: S608 - SQL of ours, values bound
+        WHERE {_SPANS} AND attributes['faasight.phase'] = 'init' AND attributes['faasight.overhead_ms'] != ''""",
         _span_parameters(scope, name),
     )[0]
     return float(mean) if count else None
@@ -89,7 +89,7 @@ def _rows(store: Store, scope: Scope, name: str) -> list[FunctionRow]:
         f"""SELECT function, {figures.TOTALS}, sumIf(cold_starts, init_bucket > {buckets.NONE}),
             quantileExactWeightedIf(0.95)(init_bucket, cold_starts, init_bucket > {buckets.NONE}),
             sumMap([intDiv(toUnixTimestamp64Nano(slot) - {{scope_ns:Int64}}, {{width:Int64}})], [invocations]) AS spark
-        FROM {source.text} GROUP BY function ORDER BY function""",  # noqa: S608 - SQL of ours, values bound
+        FROM {source.text} GROUP BY function ORDER BY function""",
         {**source.parameters, "width": step},
     )
     about = _about(store, source.parameters)
@@ -122,7 +122,7 @@ def _about(store: Store, parameters: dict[str, Any]) -> dict[str, Sequence[Any]]
     rows = store.query(
         f"""SELECT function, toUnixTimestamp64Nano(max(last_seen)), max(version).2, max(runtime).2, max(architecture).2, max(region).2,
             max(account).2, max(memory_mb).2, max(timeout_ms).2
-        FROM function_hours WHERE {_HOURS} GROUP BY function""",  # noqa: S608 - SQL of ours, values bound
+        FROM function_hours WHERE {_HOURS} GROUP BY function""",
         parameters,
     )
     return {row[0]: row[1:] for row in rows}

@@ -19,7 +19,7 @@ _AS_NS = "toUnixTimestamp64Nano"
 def totals(store: Store, scope: Scope, function: str = "") -> Totals:
     """Return the sums of all functions, or of one."""
     source = cells(plan(store, scope), scope, function)
-    rows = store.query(f"SELECT {figures.TOTALS} FROM {source.text}", source.parameters)  # noqa: S608 - SQL of ours, values bound
+    rows = store.query(f"SELECT {figures.TOTALS} FROM {source.text}", source.parameters)
     return figures.totals(rows[0])
 
 
@@ -31,7 +31,7 @@ def series(store: Store, scope: Scope, function: str = "", buckets: int = 120) -
     start, step = to_ns(scope.start), step_ns(scope, buckets)
     source = cells(plan(store, scope, Grain.of_step(step)), scope, function, spread_ns=step)
     rows = store.query(
-        f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{step_ns:Int64}}) AS i, {figures.TOTALS} FROM {source.text} GROUP BY i",  # noqa: S608 - SQL of ours, values bound
+        f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{step_ns:Int64}}) AS i, {figures.TOTALS} FROM {source.text} GROUP BY i",
         source.parameters,
     )
     empty: tuple[Any, ...] = (0, 0, 0, 0, 0, 0.0, 0, (), None, None, 0.0)
@@ -61,7 +61,7 @@ def heatmap(store: Store, scope: Scope, function: str = "", buckets: int = 120) 
     start, step = to_ns(scope.start), step_ns(scope, buckets)
     source = cells(plan(store, scope, Grain.of_step(step)), scope, function)
     rows = store.query(
-        f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{width:Int64}}) AS i, bucket, sum(invocations) FROM {source.text}"  # noqa: S608 - SQL of ours, values bound
+        f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{width:Int64}}) AS i, bucket, sum(invocations) FROM {source.text}"
         " WHERE bucket > {none:Int16} AND invocations > 0 GROUP BY i, bucket",
         {**source.parameters, "width": step, "none": NONE},
     )
@@ -83,7 +83,7 @@ def failures(source: Sql) -> str:
     return rf"""SELECT environment, function, if(error_type = '', outcome, error_type) AS type,
         replaceRegexpAll(error_message, '0x[0-9a-fA-F]+|[0-9a-fA-F]{{8,}}(-[0-9a-fA-F]+)*|[0-9]+', '#') AS shape,
         count() AS failures, min(start) AS first, max(start) AS last, argMax(error_message, start) AS message, argMax(trace_id, start) AS trace_id
-    FROM {source.text} WHERE outcome NOT IN ('ok', 'throttled') GROUP BY environment, function, type, shape"""  # noqa: S608 - SQL of ours, values bound
+    FROM {source.text} WHERE outcome NOT IN ('ok', 'throttled') GROUP BY environment, function, type, shape"""
 
 
 def errors(store: Store, scope: Scope, function: str = "", limit: int = 20) -> list[ErrorGroup]:
@@ -104,7 +104,7 @@ def errors(store: Store, scope: Scope, function: str = "", limit: int = 20) -> l
               AND hour < fromUnixTimestamp64Nano({{end:Int64}}, 'UTC')
               AND ({{function:String}} = '' OR function = {{function:String}})
               AND ({{environment:String}} = '' OR environment = {{environment:String}}))
-        GROUP BY function, type, shape ORDER BY total DESC, newest DESC LIMIT {{limit:UInt32}}""",  # noqa: S608 - SQL of ours, values bound
+        GROUP BY function, type, shape ORDER BY total DESC, newest DESC LIMIT {{limit:UInt32}}""",
         {
             **source.parameters, "settled": list(settled.values()), "start": start, "end": end, "function": function,
             "environment": scope.environment, "limit": limit,
@@ -146,7 +146,7 @@ def recent(
         # First which, of few columns; then all of those few: merging every column of a whole range would cost ten times as much.
         some = merged([interval], function=function, environment=scope.environment)
         rows = store.query(
-            f"SELECT invocation FROM {some.text} WHERE {' AND '.join(conditions)} ORDER BY start DESC, invocation LIMIT {{limit:UInt32}}",  # noqa: S608 - SQL of ours, values bound
+            f"SELECT invocation FROM {some.text} WHERE {' AND '.join(conditions)} ORDER BY start DESC, invocation LIMIT {{limit:UInt32}}",
             {**some.parameters, **parameters, "limit": limit - len(found)},
         )
         if rows:
@@ -157,7 +157,7 @@ def recent(
                 where="invocation IN {chosen:Array(UInt64)}",
             )
             chosen = store.query(
-                f"SELECT {_INVOCATION} FROM {full.text} WHERE {' AND '.join(conditions)} ORDER BY start DESC, invocation",  # noqa: S608 - SQL of ours, values bound
+                f"SELECT {_INVOCATION} FROM {full.text} WHERE {' AND '.join(conditions)} ORDER BY start DESC, invocation",
                 {**full.parameters, **parameters, "chosen": [row[0] for row in rows]},
             )
             found += [_invocation(row) for row in chosen]

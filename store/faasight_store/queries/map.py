@@ -63,7 +63,7 @@ def _edges(store: Store, scope: Scope) -> dict[Ends, dict[str, Sequence[Any]]]:
             SELECT * FROM edges WHERE {_between("start", "first")} OR {_between("last", "end")}
             UNION ALL SELECT * FROM edge_hours WHERE {_between("first", "last")}
         ) WHERE {{environment:String}} = '' OR environment = {{environment:String}}
-        GROUP BY source_kind, source_name, target_kind, target_name, side""",  # noqa: S608 - SQL of ours, values bound
+        GROUP BY source_kind, source_name, target_kind, target_name, side""",
         {
             "start": start, "end": end, "first": min(first, end), "last": max(last, min(first, end)), "environment": scope.environment,
         },
@@ -80,5 +80,5 @@ def _between(start: str, end: str) -> str:
 
 def _functions(store: Store, scope: Scope) -> dict[str, Totals]:
     source = cells(plan(store, scope), scope)
-    rows = store.query(f"SELECT function, {figures.TOTALS} FROM {source.text} GROUP BY function", source.parameters)  # noqa: S608 - SQL of ours, values bound
+    rows = store.query(f"SELECT function, {figures.TOTALS} FROM {source.text} GROUP BY function", source.parameters)
     return {row[0]: figures.totals(row[1:]) for row in rows}

@@ -91,7 +91,7 @@ def merged(intervals: Sequence[Interval], *, function: str = "", environment: st
             parameters |= {f"{name}_from_{i}": start - slack, f"{name}_to_{i}": end + slack}
             conditions.append(_between(column, f"{name}_from_{i}", f"{name}_to_{i}"))
     all_near, all_far = " OR ".join(near) or "0", " OR ".join(far) or "0"
-    vague = f"invocation IN (SELECT invocation FROM invocation_facts WHERE vague AND ({all_far}))"  # noqa: S608 - SQL of ours
+    vague = f"invocation IN (SELECT invocation FROM invocation_facts WHERE vague AND ({all_far}))"
     reads, keeps = [f"({all_near} OR (({all_far}) AND {vague}))"], [f"({' OR '.join(keep) or '0'})"]
     if function:
         parameters["function"] = function

@@ -82,7 +82,7 @@ def measure(
     source = merged([(to_ns(start), to_ns(end))])
     groups = ", ".join(group_by)
     rows = store.query(
-        f"SELECT toFloat64({definition.value}), toUInt64({definition.samples}){', ' + groups if groups else ''} FROM {source.text}"  # noqa: S608 - SQL of ours, values bound
+        f"SELECT toFloat64({definition.value}), toUInt64({definition.samples}){', ' + groups if groups else ''} FROM {source.text}"
         + (f" GROUP BY {groups} ORDER BY {groups}" if groups else ""),
         source.parameters,
     )

@@ -51,7 +51,7 @@ def find(
             FROM trace_index
             WHERE slot >= fromUnixTimestamp64Nano({{start:Int64}} - {{slack:Int64}}, 'UTC')
               AND slot < fromUnixTimestamp64Nano({{end:Int64}} + {{slack:Int64}}, 'UTC')
-            GROUP BY trace_id HAVING {" AND ".join(conditions)} ORDER BY began DESC, trace_id LIMIT {{limit:UInt32}}""",  # noqa: S608 - SQL of ours, values bound
+            GROUP BY trace_id HAVING {" AND ".join(conditions)} ORDER BY began DESC, trace_id LIMIT {{limit:UInt32}}""",
             {
                 "start": start, "end": end, "slack": SLACK_NS, "function": function, "environment": scope.environment, "min_ms": min_ms,
                 "limit": limit - len(found),
@@ -96,7 +96,7 @@ def _linked(store: Store, trace_id: str) -> list[str]:
     news = known
     for _ in range(LINK_HOPS):
         rows = store.query(
-            f"SELECT DISTINCT lower(hex(linked_trace_id)) AS id FROM span_links WHERE {_AMONG} ORDER BY id LIMIT {{limit:UInt32}}",  # noqa: S608 - SQL of ours, values bound
+            f"SELECT DISTINCT lower(hex(linked_trace_id)) AS id FROM span_links WHERE {_AMONG} ORDER BY id LIMIT {{limit:UInt32}}",
             {"ids": news, "limit": MOST_TRACES * 2},
         )
         news = [row[0] for row in rows if row[0] not in known][: MOST_TRACES - len(known)]
@@ -109,7 +109,7 @@ def _linked(store: Store, trace_id: str) -> list[str]:
 def _times(store: Store, ids: Sequence[str]) -> tuple[int, int] | None:
     """Return the range in ns that holds all spans, with room for clocks that differ; None if nothing is known of them."""
     count, first, last = store.query(
-        f"SELECT count(), toUnixTimestamp64Nano(min(first)), toUnixTimestamp64Nano(max(last)) FROM trace_index WHERE {_AMONG}",  # noqa: S608 - SQL of ours, values bound
+        f"SELECT count(), toUnixTimestamp64Nano(min(first)), toUnixTimestamp64Nano(max(last)) FROM trace_index WHERE {_AMONG}",
         {"ids": ids},
     )[0]
     return (first - MINUTE, last + MINUTE) if count else None
@@ -124,7 +124,7 @@ def _spans(store: Store, parameters: dict[str, Any]) -> list[Span]:
             duration_ns, status, status_message, resource, attributes, scope_name, events,
             arrayMap(link -> (lower(hex(link.trace_id)), lower(hex(link.span_id)), link.attributes), links)
         FROM spans WHERE {_RANGE} AND {_AMONG}
-        ORDER BY start_ns, span_id, duration_ns DESC LIMIT 1 BY trace_id, span_id LIMIT {{limit:UInt32}}""",  # noqa: S608 - SQL of ours, values bound
+        ORDER BY start_ns, span_id, duration_ns DESC LIMIT 1 BY trace_id, span_id LIMIT {{limit:UInt32}}""",
         parameters,
     )
     return [_span(row) for row in rows]
@@ -142,7 +142,7 @@ def _values(item: Any) -> Sequence[Any]:  # noqa: ANN401 - the driver gives name
 
 def _logs(store: Store, parameters: dict[str, Any]) -> list[LogRow]:
     rows = store.query(
-        f"SELECT {logs.COLUMNS} FROM logs WHERE {_RANGE} AND {_AMONG} ORDER BY ts, seq LIMIT {{limit:UInt32}}",  # noqa: S608 - SQL of ours, values bound
+        f"SELECT {logs.COLUMNS} FROM logs WHERE {_RANGE} AND {_AMONG} ORDER BY ts, seq LIMIT {{limit:UInt32}}",
         {**parameters, "limit": MOST_LOGS},
     )
     return [logs.row(r) for r in rows]
@@ -153,7 +153,7 @@ def _cost(store: Store, ids: Sequence[str], times: tuple[int, int]) -> float:
         [times], where=f"request_id IN (SELECT request_id FROM invocation_facts WHERE {_RANGE} AND {_AMONG})"
     )
     parameters = {**source.parameters, "ids": ids, "start": times[0], "end": times[1]}
-    return float(store.query(f"SELECT sum(cost_usd) FROM {source.text}", parameters)[0][0])  # noqa: S608 - SQL of ours, values bound
+    return float(store.query(f"SELECT sum(cost_usd) FROM {source.text}", parameters)[0][0])
 
 
 def _trace_row(row: Sequence[Any]) -> TraceRow:
