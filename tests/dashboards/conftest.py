@@ -66,7 +66,7 @@ def order_site(order_store: Store, flow: Flow) -> Iterator[str]:
     dashboards.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def order_tab(chromium: Browser, order_site: str) -> Iterator[Visit]:
     """Return a tab on the order's flow; what goes wrong in it fails the test, and so does hostile text that runs."""
     with visit(chromium, order_site) as seen:

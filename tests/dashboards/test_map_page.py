@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from browser import Visit, visit
+from inside import go
 from order_flow import HOSTILE, Flow
 from playwright.sync_api import Browser, Page, expect
 from polling import wait_until
@@ -40,7 +41,7 @@ def choose(page: Page, node: str) -> None:
 
 
 def test_nodes_and_edges_are_those_of_the_flow(order_tab: Visit) -> None:
-    page = order_tab.open("/map")
+    page = go(order_tab, "/map")
     picture = drawn(page)
     nodes = by_id(picture["nodes"])
     assert set(nodes) == {
@@ -67,13 +68,13 @@ def test_nodes_and_edges_are_those_of_the_flow(order_tab: Visit) -> None:
 
 
 def test_an_asynchronous_edge_tells_how_long_messages_waited(order_tab: Visit) -> None:
-    edge = by_id(drawn(order_tab.open("/map"))["edges"])["queue:order-queue>function:payment"]
+    edge = by_id(drawn(go(order_tab, "/map"))["edges"])["queue:order-queue>function:payment"]
     assert edge["asynchronous"]
     assert "waits 4" in edge["label"]  # about 480 ms: the store keeps it in buckets
 
 
 def test_choosing_a_node_tells_of_it_and_dims_the_rest(order_tab: Visit) -> None:
-    page = order_tab.open("/map")
+    page = go(order_tab, "/map")
     choose(page, "function:checkout")
     expect(page.locator("#map-panel")).to_contain_text("Failing")
     expect(page.locator("#map-panel")).to_contain_text(HOSTILE)
@@ -85,14 +86,14 @@ def test_choosing_a_node_tells_of_it_and_dims_the_rest(order_tab: Visit) -> None
 
 
 def test_choosing_an_edge_tells_of_it(order_tab: Visit) -> None:
-    page = order_tab.open("/map")
+    page = go(order_tab, "/map")
     tap(page, by_id(drawn(page)["edges"])["queue:order-queue>function:payment"]["at"])
     expect(page.locator("#map-panel h2")).to_have_text("order-queue → payment")
     expect(page.locator("#map-panel")).to_contain_text("p95 queue wait")
 
 
 def test_a_click_beside_everything_and_escape_let_go(order_tab: Visit) -> None:
-    page = order_tab.open("/map")
+    page = go(order_tab, "/map")
     choose(page, PAYMENT)
     tap(page, {"x": 8, "y": 8})
     expect(page.locator("#map-panel")).to_have_text("Select a node or an edge")
@@ -104,13 +105,13 @@ def test_a_click_beside_everything_and_escape_let_go(order_tab: Visit) -> None:
 
 
 def test_a_link_leads_to_a_chosen_node(order_tab: Visit) -> None:
-    page = order_tab.open("/map?node=queue%3Aorder-queue")
+    page = go(order_tab, "/map?node=queue%3Aorder-queue")
     expect(page.locator("#map-panel h2")).to_have_text("order-queue")
     wait_until(lambda: any(node["dim"] for node in drawn(page)["nodes"]), "the rest is dimmed")
 
 
 def test_only_errors_leaves_what_is_ill_and_its_ends(order_tab: Visit) -> None:
-    page = order_tab.open("/map")
+    page = go(order_tab, "/map")
     whole = len(drawn(page)["nodes"])
     page.locator("#map-errors").click()
     wait_until(lambda: len(drawn(page)["nodes"]) < whole, "the healthy are gone")
@@ -125,7 +126,7 @@ def test_only_errors_leaves_what_is_ill_and_its_ends(order_tab: Visit) -> None:
 
 
 def test_a_refresh_moves_nothing(order_tab: Visit) -> None:
-    page = order_tab.open("/map")
+    page = go(order_tab, "/map")
     drawn(page)
     page.evaluate(
         "() => { const cy = document.getElementById('map-graph')._cyreg.cy; cy.zoom(0.7); cy.pan({x: 40, y: 200}); }"
@@ -138,7 +139,7 @@ def test_a_refresh_moves_nothing(order_tab: Visit) -> None:
 
 
 def test_the_map_follows_the_theme(order_tab: Visit) -> None:
-    page = order_tab.open("/map")
+    page = go(order_tab, "/map")
     drawn(page)
     style = "document.getElementById('map-graph')._cyreg.cy.nodes()[0].style('background-color')"
     dark = wait_until(lambda: page.evaluate(style), "a node is styled")
@@ -148,7 +149,7 @@ def test_the_map_follows_the_theme(order_tab: Visit) -> None:
 
 
 def test_the_map_is_saved_as_a_picture(order_tab: Visit) -> None:
-    page = order_tab.open("/map")
+    page = go(order_tab, "/map")
     drawn(page)
     with page.expect_download() as saved:
         page.locator("#map-png").click()
@@ -157,7 +158,7 @@ def test_the_map_is_saved_as_a_picture(order_tab: Visit) -> None:
 
 
 def test_fit_shows_the_whole_map(order_tab: Visit) -> None:
-    page = order_tab.open("/map")
+    page = go(order_tab, "/map")
     zoom = drawn(page)["zoom"]
     page.evaluate("document.getElementById('map-graph')._cyreg.cy.zoom(0.2)")
     page.locator("#map-fit").click()
@@ -166,7 +167,7 @@ def test_fit_shows_the_whole_map(order_tab: Visit) -> None:
 
 def test_an_empty_range_says_what_to_do(order_tab: Visit, flow: Flow) -> None:
     ms = flow.checkout.start_ns // 10**6
-    page = order_tab.open(f"/map?from={ms - 9_000_000}&to={ms - 8_000_000}")
+    page = go(order_tab, f"/map?from={ms - 9_000_000}&to={ms - 8_000_000}")
     expect(page.locator("#map-empty")).to_contain_text("Choose a longer range")
 
 

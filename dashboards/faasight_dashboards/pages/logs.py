@@ -41,7 +41,7 @@ def layout(q: str = "", **_: str) -> Component:
                 placeholder=_EXAMPLE,
                 leftSection=icon("search"),
                 rightSection=html.Span("/", className="kbd"),
-                className="logs-query",
+                className="slash logs-query",
                 **aria(label="Log query"),
             ),
             html.Div(id="logs-error"),

@@ -58,7 +58,7 @@ def _tools() -> list[Component]:
         dmc.TextInput(
             id="trace-find",
             placeholder="Find",
-            className="trace-find",
+            className="slash trace-find",
             leftSection=icon("search"),
             rightSection=html.Span("/", className="kbd"),
             **aria(label="Find spans and log lines; Enter goes to the next"),

@@ -50,7 +50,7 @@ def _id_box() -> Component:
     made: Component = dmc.TextInput(
         id="traces-id",
         placeholder="Open a trace by its id",
-        className="trace-id-box",
+        className="slash trace-id-box",
         leftSection=icon("search"),
         rightSection=html.Span("/", className="kbd"),
         **aria(label="Trace id"),

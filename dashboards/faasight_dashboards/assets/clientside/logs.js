@@ -55,10 +55,4 @@
     const term = event.detail;
     if (!query.split(/\s+/).includes(term)) faasight.setProps('logs-query', { value: query ? `${query} ${term}` : term });
   });
-
-  document.addEventListener('keydown', event => {
-    if (event.key !== '/' || !field() || event.target.closest('input, textarea')) return;
-    event.preventDefault();
-    field().focus();
-  });
 })();

@@ -58,20 +58,15 @@
   });
 
   document.addEventListener('keydown', event => {
-    if (!field() || !waterfall) return;
-    if (event.target === field()) {
-      if (event.key === 'Enter') {
-        const at = waterfall.nextMatch(event.shiftKey ? -1 : 1);
-        say(`${at} of ${waterfall.matches.length}`);
-      } else if (event.key === 'Escape') {
-        faasight.setProps('trace-find', { value: '' });
-        waterfall.find('');
-        say('');
-        waterfall.viewport.focus();
-      }
-    } else if (event.key === '/' && !event.target.closest('input, textarea')) {
-      event.preventDefault();
-      field().focus();
+    if (!waterfall || event.target !== field()) return;
+    if (event.key === 'Enter') {
+      const at = waterfall.nextMatch(event.shiftKey ? -1 : 1);
+      say(`${at} of ${waterfall.matches.length}`);
+    } else if (event.key === 'Escape') {
+      faasight.setProps('trace-find', { value: '' });
+      waterfall.find('');
+      say('');
+      waterfall.viewport.focus();
     }
   });
 })();

@@ -30,16 +30,10 @@
   const box = () => document.getElementById('traces-id');
 
   document.addEventListener('keydown', event => {
-    if (!box()) return;
-    if (event.target === box()) {
-      const id = box().value.trim().toLowerCase();
-      if (event.key !== 'Enter' || !id) return;
-      if (/^[0-9a-f]{32}$/.test(id)) faasight.go(faasight.keep(`/traces/${id}`));
-      else faasight.toast('A trace id has 32 hexadecimal digits');
-    } else if (event.key === '/' && !event.target.closest('input, textarea')) {
-      event.preventDefault();
-      box().focus();
-    }
+    if (event.key !== 'Enter' || !box() || event.target !== box()) return;
+    const id = box().value.trim().toLowerCase();
+    if (/^[0-9a-f]{32}$/.test(id)) faasight.go(faasight.keep(`/traces/${id}`));
+    else if (id) faasight.toast('A trace id has 32 hexadecimal digits');
   });
 
   // A click anywhere on a row opens it.
