@@ -93,6 +93,7 @@ class Journal:
         self._work = threading.Event()
         self.sealed_some = threading.Event()  # wakes the shipper
         self._files: dict[str, SegmentFile] = {}
+        self._age_s = settings.segment_age_s
         self._recent = RecentDigests()
         self._checked_disk = 0.0
         self._thread = threading.Thread(target=self._commit_loop, name="faasight-journal", daemon=True)
@@ -208,6 +209,11 @@ class Journal:
         with self._lock:
             self._state.usage.dead_letters = total_bytes
 
+    def pace(self, insert_s: float) -> None:
+        """Make segments as old as keeps the store at most a quarter busy, now that an insert takes `insert_s`."""
+        settings = self._settings
+        self._age_s = min(max(settings.segment_age_s, 4 * insert_s), settings.segment_age_max_s)
+
     def seal_all(self) -> None:
         """Ask for all open segments to be sealed soon, whatever their age."""
         with self._lock:
@@ -261,7 +267,7 @@ class Journal:
             return _DISK_CHECK_S if crowded else None
         now = self._clock() * 1000
         oldest = min(file.created_ms for file in self._files.values())
-        return min(max(oldest / 1000 + self._settings.segment_age_s - now / 1000, 0.0), self._settings.segment_age_s)
+        return min(max(oldest / 1000 + self._age_s - now / 1000, 0.0), self._age_s)
 
     def _commit(self, batch: list[_Entry]) -> list[Outcome]:
         """Write and sync one batch, each signal on its own: a failed file fails its own records only."""
@@ -326,7 +332,7 @@ class Journal:
     def _seal_due(self, *, everything: bool) -> None:
         now = self._clock()
         for signal, file in list(self._files.items()):
-            old = now - file.created_ms / 1000 >= self._settings.segment_age_s or now < file.created_ms / 1000
+            old = now - file.created_ms / 1000 >= self._age_s or now < file.created_ms / 1000
             if everything or old or file.bytes >= self._settings.segment_bytes:
                 self._seal(signal, file)
 

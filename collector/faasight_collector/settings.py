@@ -29,7 +29,8 @@ class Settings:
 
     commit_window_s: float = 0.002  # how long a request waits for others to share its fdatasync
     segment_bytes: int = 16 * MIB  # a larger insert makes the engine use much more memory
-    segment_age_s: float = 1.0
+    segment_age_s: float = 1.0  # how long a record waits for its segment to be shipped
+    segment_age_max_s: float = 5.0  # the same where the store is slow: an insert has a price of its own, however small
     keep_shipped_s: float = 300.0  # shipped segments are kept as long, and shipped again on start
     journal_budget_bytes: int = 4096 * MIB
     disk_reserve_bytes: int = 256 * MIB  # the journal leaves this much of the disk free

@@ -149,7 +149,9 @@ class Shipper:
         """Store all records that the store takes; return the segment as it is called then."""
         if not segment.split:
             try:
+                began = time.monotonic()
                 self._target.land(segment.signal, join(segment.signal, records), segment.id)
+                self._journal.pace(time.monotonic() - began)
             except BadDataError as error:
                 log.warning("the store refused a segment; storing it in parts", segment=segment.id, error=str(error))
                 segment = self._journal.mark_split(segment)

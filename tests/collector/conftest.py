@@ -22,7 +22,9 @@ StartCollector = Callable[..., Collector]
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Describe a collector on free ports with a journal of its own."""
-    return Settings(journal_dir=tmp_path / "journal", http_port=0, grpc_port=0, segment_age_s=0.05)
+    return Settings(
+        journal_dir=tmp_path / "journal", http_port=0, grpc_port=0, segment_age_s=0.05, segment_age_max_s=0.2
+    )
 
 
 @pytest.fixture

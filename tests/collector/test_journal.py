@@ -221,12 +221,26 @@ def test_room_comes_back_when_segments_are_shipped(
     journal = open_journal(journal_budget_bytes=10_000, segment_age_s=0.01)
     for n in range(3):
         commit(journal, b"%d" % n * 3000)
-    assert journal.refusal() is None
     eventually(lambda: len(list((settings.journal_dir / "traces").glob("*.sealed"))) and journal.next_segment("traces"))
     eventually(lambda: take_all(journal) or journal.usage().pending == 0)
     assert commit(journal, b"3" * 3000) is None
     usage = journal.usage()
     assert usage.pending + usage.kept <= 10_000
+
+
+def test_a_slow_store_gets_fewer_and_larger_segments(
+    open_journal: Open, eventually: Eventually, settings: Settings
+) -> None:
+    """Each insert has a price of its own: a store that needs long for one is asked less often, within a limit."""
+    journal = open_journal(segment_age_s=0.01, segment_age_max_s=3600)
+    journal.pace(900)
+    for n in range(5):
+        commit(journal, b"%d" % n)
+    assert [path.suffix for path in (settings.journal_dir / "traces").iterdir()] == [".open"]
+    journal.pace(0.001)
+    commit(journal, b"5")
+    eventually(lambda: journal.next_segment("traces"))
+    assert take_all(journal) == [b"0", b"1", b"2", b"3", b"4", b"5"]
 
 
 def test_dead_letters_take_their_part_of_the_budget(open_journal: Open) -> None:

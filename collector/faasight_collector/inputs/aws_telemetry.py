@@ -4,7 +4,7 @@ Event types and fields: docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-re
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -30,11 +30,8 @@ _NODE_TEXT = re.compile(rf"(\S+Z)\t({_REQUEST_ID})\t(\w+)\t(.*)", re.DOTALL)
 _LEVEL_TEXT = re.compile(r"\[(TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL|CRITICAL)\]\s")
 # The platform's own text lines; its events say the same.
 _PLATFORM_TEXT = re.compile(r"(START|END|REPORT) RequestId: |INIT_START Runtime Version: ")
-_FAULT = re.compile(
-    rf"RequestId: ({_REQUEST_ID})\s+(?:Process exited before completing request|Error: (.*))?", re.DOTALL
-)
-
-Event = Callable[[Mapping[str, Any]], Line]
+_ID_IN_TEXT = re.compile(rf"RequestId: ({_REQUEST_ID})")
+_ERROR_TYPE = re.compile(r"\b(?:Runtime|Sandbox|Extension|Function|Init)\.\w+")
 
 
 def to_records(body: bytes, headers: Mapping[bytes, bytes], now_ns: int) -> bytes:
@@ -133,11 +130,12 @@ def _details(record: Mapping[str, Any], tracing: Mapping[str, Any]) -> dict[str,
 
 
 def _fault(message: str) -> Line:
-    found = _FAULT.search(message)
-    error = (found[2] or "").strip() if found else ""
+    """Read a text such as `RequestId: ... Error: Runtime exited with error: signal: killed Runtime.ExitError`."""
+    request_id = _ID_IN_TEXT.search(message)
+    error_types = _ERROR_TYPE.findall(message)
     return {
-        "request_id": found[1] if found else "",
-        "error_type": error.partition(" ")[0].rstrip(":"),
+        "request_id": request_id[1] if request_id else "",
+        "error_type": error_types[-1] if error_types else "",
         "message": message.strip(),
         "status": "failure",
         **level_fields("ERROR"),
