@@ -19,8 +19,8 @@ ACCOUNT_LIMIT = "ConcurrentInvocationLimitExceeded"
 class Account:
     """The concurrency that functions without a reservation share, and the gate for inits.
 
-    `parallel_inits` bounds how many processes start at once: on AWS every one has a CPU of its own, here they would run
-    into the limit of ten seconds together.
+    `parallel_inits` bounds how many processes start at once: on AWS every one has a CPU of its own. Waiting at the gate
+    is part of no init, as finding a place is none on AWS.
     """
 
     def __init__(self, unreserved: int, parallel_inits: int) -> None:

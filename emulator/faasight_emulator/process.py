@@ -78,6 +78,14 @@ class Process:
         """Return the most bytes of memory the process (with its children) has had; 0 if it is gone or has no /proc."""
         return _peak_memory(self.pid)
 
+    def waited(self) -> float:
+        """Return the seconds for which it could have run but had to wait for a CPU; 0 where /proc does not say."""
+        try:
+            fields = Path(f"/proc/{self.pid}/schedstat").read_text(encoding="ascii").split()
+        except OSError:
+            return 0.0
+        return int(fields[1]) / 1e9
+
     def drain(self) -> None:
         """Take what has been printed and logged until now."""
         self._output.drain()

@@ -1,5 +1,6 @@
 """What an emulator is told when it is made."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +23,8 @@ class Settings:
         region: the region that functions see.
         account_concurrency: invocations that may run at once in all (AWS: 1,000; here each one is a process).
         idle_limit: seconds until an idle sandbox is ended.
-        init_limit: seconds that an init may take.
-        parallel_inits: processes that may start at the same time.
+        init_limit: seconds that an init may take, not counting those in which it waits for a CPU.
+        parallel_inits: processes that may start at the same time; one a CPU, so that they do not slow each other.
         retry_delays: seconds before the second and the third try of an asynchronous invocation.
 
     """
@@ -39,5 +40,5 @@ class Settings:
     account_concurrency: int = 50
     idle_limit: float = 300.0
     init_limit: float = 10.0
-    parallel_inits: int = 4
+    parallel_inits: int = field(default_factory=lambda: os.cpu_count() or 1)
     retry_delays: tuple[float, ...] = RETRY_DELAYS

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -282,3 +284,22 @@ def test_provisioned_concurrency(one: Start, sink: Any) -> None:
     assert sink.wait_for("f", "platform.initReport")[0]["initializationType"] == "provisioned-concurrency"
     assert emulator.invoke("f", {}).json()["AWS_LAMBDA_INITIALIZATION_TYPE"] == "provisioned-concurrency"
     assert emulator.counts()["f"].cold_starts == 0
+
+
+def test_waiting_for_a_cpu_does_not_count_as_init(one: Start, sink: Any) -> None:
+    """An init that a busy machine holds up is not killed: a crowd on one CPU delay it, its limit stands still."""
+    cpu = min(os.sched_getaffinity(0))
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    crowd = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(12)]
+    try:
+        emulator = one("count", init_limit=0.4)
+        assert emulator.invoke("f", {}).ok
+    finally:
+        os.sched_setaffinity(0, before)
+        for process in crowd:
+            process.kill()
+            process.wait()
+    init = sink.wait_for("f", "platform.initReport")[0]
+    assert init["status"] == "success"
+    assert init["metrics"]["durationMs"] > 400
