@@ -94,7 +94,7 @@ def card(
     """Return a titled panel; `right` stands at the end of its head."""
     under = html.Span(sub, className="sub") if sub is not None else None
     end = html.Div(right, className="end") if right is not None else None
-    head = html.Div([html.H2(title), under, html.Span(className="grow"), end], className="ch")
+    head = html.Div([html.H2(title), under, end], className="ch")
     return html.Section([head, html.Div(body, className="cb")], className=f"card {className}".strip(), **attributes)
 
 

@@ -40,7 +40,7 @@ def shell(settings: Settings) -> Component:
             dcc.Store(id="defaults", data={"range": settings.default_range, "refresh": settings.default_refresh_s}),
             dcc.Interval(id="tick", interval=30_000, disabled=True),
             dmc.AppShell(
-                [_header(), _navigation(), dmc.AppShellMain(html.Main(id="page", tabIndex="-1"))],
+                [_header(), _navigation(), dmc.AppShellMain(html.Div(id="page"))],
                 header={"height": 50},
                 navbar={"width": 216, "breakpoint": "sm", "collapsed": {"mobile": True}},
                 padding="md",

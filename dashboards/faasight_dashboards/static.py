@@ -40,6 +40,9 @@ class _Packed:
             return response
         static = request.path.startswith(_STATIC)
         response.direct_passthrough = False
+        close = getattr(response.response, "close", None)  # of the file it would have sent
+        if close is not None:
+            response.call_on_close(close)
         body = self._static(response) if static else gzip.compress(response.get_data(), 1)
         response.set_data(body)
         response.headers["Content-Encoding"] = "gzip"

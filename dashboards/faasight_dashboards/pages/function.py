@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from dash import Dash, Output, State, dcc, html
 from dash.development.base_component import Component
@@ -16,15 +17,17 @@ from faasight_dashboards.scope import View
 from faasight_dashboards.theme import BRAND, ERROR, MUTE, OK, PERCENTILES, THROTTLE
 from faasight_dashboards.views import function as views
 
+_ERRORS = 6  # rows: the whole page stays below 500 components
+_RECENT = 12
 _NAME = State("function-name", "data")
 
 
 def layout(name: str, **_: str) -> Component:
     """Return the page of a function."""
     links = (
-        ("list-tree", "Traces", f"/traces?function={name}"),
+        ("list-tree", "Traces", f"/traces?function={quote(name)}"),
         ("scroll-text", "Logs", logs_href(f"function:{name}")),
-        ("workflow", "Map", f"/map?focus=function:{name}"),
+        ("workflow", "Map", f"/map?node=function:{quote(name)}"),
     )
     head = [
         html.Span([link("Functions", "/functions"), " /"], className="muted"),
@@ -34,11 +37,12 @@ def layout(name: str, **_: str) -> Component:
         *(link([icon(symbol), text], href, className="pill") for symbol, text, href in links),
     ]
     return html.Div(
-        [dcc.Store(id="function-name", data=name), html.Div(head, className="row wrap"), *_panels()], className="grid"
+        [dcc.Store(id="function-name", data=name), html.Div(head, className="row wrap"), *_panels(name)],
+        className="grid",
     )
 
 
-def _panels() -> list[Component]:
+def _panels(name: str) -> list[Component]:
     scale = html.Span(
         ["few", html.I(style={"width": 90, "height": 8, "background": heatmap.GRADIENT}), "many"], className="lg"
     )
@@ -86,7 +90,12 @@ def _panels() -> list[Component]:
             "1.3fr 1fr",
         ),
         card("Top errors", slot("function-failures", 90)),
-        card("Recent invocations", slot("function-recent", 190)),
+        card(
+            "Recent invocations",
+            slot("function-recent", 190),
+            sub="the newest",
+            right=link("All traces →", f"/traces?function={quote(name)}", className="more"),
+        ),
     ]
 
 
@@ -131,11 +140,11 @@ def _anatomy(view: View, name: str) -> Component:
 
 
 def _failures(view: View, name: str) -> Component:
-    return views.errors(ask(invocations.errors, view.scope, name), datetime.now(UTC), view.zone)
+    return views.errors(ask(invocations.errors, view.scope, name, limit=_ERRORS), datetime.now(UTC), view.zone)
 
 
 def _recent(view: View, name: str) -> Component:
-    return views.invocations(ask(invocations.recent, view.scope, name, limit=20), view.zone)
+    return views.invocations(ask(invocations.recent, view.scope, name, limit=_RECENT), view.zone)
 
 
 PAGE = Page("/functions/<name>", "Function", layout, register)

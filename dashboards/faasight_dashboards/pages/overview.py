@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from dash import Dash, Input, Output, dcc, html
+from dash import Dash, Input, NoUpdate, Output, State, dcc, html, no_update, set_props
 from dash.development.base_component import Component
 from faasight_store.queries import alerts, functions, ingest, invocations
 
@@ -17,6 +17,8 @@ from faasight_dashboards.theme import ERROR, OK, PERCENTILES, THROTTLE
 from faasight_dashboards.views import overview
 from faasight_dashboards.views.first_run import first_run
 
+_FOR_EVER = -1
+_FRESH_TICKS = 20  # of two seconds
 _OUTCOMES = [("OK", OK), ("Errors", ERROR), ("Throttles", THROTTLE)]
 
 
@@ -78,8 +80,9 @@ def register(app: Dash) -> None:
         Output("first-run", "children"),
         Output("first-run", "hidden"),
         Output("overview", "hidden"),
-        Output("first-run-tick", "disabled"),
+        Output("first-run-tick", "max_intervals"),
         Input("first-run-tick", "n_intervals"),
+        State("first-run", "hidden"),
     )(_welcome)
     live(app, Output("overview-kpis", "children"), _kpis)
     live(
@@ -101,9 +104,14 @@ def register(app: Dash) -> None:
     live(app, Output("overview-telemetry", "children"), _telemetry)
 
 
-def _welcome(_tick: int) -> tuple[Component | None, bool, bool, bool]:
-    empty = ask(invocations.last_event) is None
-    return (first_run(context().settings.collector_url) if empty else None), not empty, empty, not empty
+def _welcome(tick: int | None, hidden: bool) -> tuple[Component | None, bool, bool, int | NoUpdate]:
+    """Decide between the first run and the overview; how often to look again is Interval's `max_intervals`."""
+    if ask(invocations.last_event) is None:
+        return first_run(context().settings.collector_url), False, True, _FOR_EVER
+    if not tick:
+        return None, True, False, 0
+    set_props("tick", {"n_intervals": -tick})  # what comes first changes by the second: keep the panels fresh
+    return None, True, False, no_update if hidden else tick + _FRESH_TICKS
 
 
 def _kpis(view: View) -> list[Component]:

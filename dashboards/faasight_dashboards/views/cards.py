@@ -34,7 +34,6 @@ def kpi(card: Kpi) -> Component:
     head: list[Item] = [
         icon(card.symbol, 13) if card.symbol else None,
         html.Span(card.label),
-        html.Span(className="grow"),
         delta(card.change, card.more_is),
     ]
     body: list[Item] = [

@@ -162,8 +162,8 @@ def invocations(rows: Sequence[Invocation], zone: tzinfo) -> Component:
     """Return the newest invocations, each with its trace."""
     if not rows:
         return empty("No invocations in this range")
-    heads = ("Time", "Outcome", "Duration", "Init", "Memory", "Trigger", "Queue wait", "Attempt", "Request", "")
-    return table(heads, [_invocation_row(row, zone) for row in rows], right=(2, 3, 4, 6, 7))
+    heads = ("Time", "Outcome", "Duration", "Memory", "Trigger", "Queue wait", "Request", "")
+    return table(heads, [_invocation_row(row, zone) for row in rows], right=(2, 3, 5))
 
 
 def _imports(imports: Sequence[ImportCost]) -> Component:
@@ -185,12 +185,7 @@ def _imports(imports: Sequence[ImportCost]) -> Component:
 
 def _import_row(one: ImportCost, most: float) -> Component:
     own, total = 100 * one.self_ms / most, 100 * one.mean_ms / most
-    bar = html.U(
-        [
-            html.I(style={"width": f"{total:.1f}%"}, className="total"),
-            html.I(style={"width": f"{own:.1f}%"}, className="own"),
-        ]
-    )
+    bar = html.U(style={"--own": f"{own:.1f}%", "--total": f"{total:.1f}%"})
     return html.Div(
         [
             html.Span(one.module, className="mono", title=one.module),
@@ -218,26 +213,24 @@ def _error_row(group: ErrorGroup, now: datetime, zone: tzinfo) -> Component:
 
 def _invocation_row(row: Invocation, zone: tzinfo) -> Component:
     kind, word = _OUTCOMES.get(row.outcome, ("mute", row.outcome))
-    outcome = [
-        badge(row.error_type or word if kind == "error" else word, kind, mark=True, title=word),
-        badge("cold", "cold", mark=True) if row.cold_start else None,
-    ]
+    outcome = badge(row.error_type or word if kind == "error" else word, kind, mark=True, title=word)
+    cold = (
+        badge(f"cold {fmt.ms(row.init_ms)}" if row.init_ms is not None else "cold", "cold") if row.cold_start else None
+    )
+    started = html.Time(
+        fmt.clock(row.start, zone, millis=True), dateTime=row.start.isoformat(), title=fmt.utc(row.start)
+    )
     source = " ".join(part for part in (row.source_kind, row.source_name) if part) or row.trigger
+    again = f", attempt {row.attempt}" if row.attempt > 1 else ""
     return html.Tr(
         [
-            html.Td(
-                html.Time(
-                    fmt.clock(row.start, zone, millis=True), dateTime=row.start.isoformat(), title=fmt.utc(row.start)
-                )
-            ),
-            html.Td(html.Span(outcome, className="row tight")),
+            html.Td(started),
+            html.Td([outcome, " ", cold]),
             html.Td(fmt.ms(row.duration_ms), className="r"),
-            html.Td(fmt.ms(row.init_ms) if row.init_ms is not None else "", className="r"),
             html.Td(fmt.megabytes(row.memory_used_mb), className="r"),
-            html.Td(source),
+            html.Td(source + again),
             html.Td(fmt.ms(row.queue_wait_ms) if row.queue_wait_ms is not None else "", className="r"),
-            html.Td(str(row.attempt) if row.attempt > 1 else "", className="r"),
-            html.Td(html.Span(row.request_id[:8], className="mono muted", title=row.request_id)),
+            html.Td(row.request_id[:8], className="mono muted", title=row.request_id),
             html.Td(
                 link("Trace →", trace_href(row.trace_id), className="more") if row.trace_id else None, className="r"
             ),
