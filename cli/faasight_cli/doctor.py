@@ -152,7 +152,7 @@ def _store(own: Settings, running: bool) -> Iterator[Finding]:
         yield Finding(OK, f"{name} is new; the first start makes it")
         return
     try:
-        services.open_store(own).close()
+        pending = _pending(own)
     except StoreLockedError as problem:
         if running:
             yield Finding(OK, f"{name} is in use by the FaaSight that is running")
@@ -162,6 +162,16 @@ def _store(own: Settings, running: bool) -> Iterator[Finding]:
         yield Finding(PROBLEM, str(problem), "correct FAASIGHT_STORE, or see that the server is up")
     else:
         yield Finding(OK, f"{name} can be opened")
+        if pending:
+            yield Finding(NOTE, f"its schema lacks {', '.join(pending)}", "faasight migrate; faasight up does it too")
+
+
+def _pending(own: Settings) -> list[str]:
+    store = services.open_store(own)
+    try:
+        return store.pending_migrations()
+    finally:
+        store.close()
 
 
 def _collector(own: Settings, running: bool) -> Iterator[Finding]:

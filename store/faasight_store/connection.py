@@ -106,6 +106,10 @@ class Store:
         """Apply the migrations that are missing, and return their names; safe to call twice and by two processes."""
         return migrate.apply(self)
 
+    def pending_migrations(self) -> list[str]:
+        """Return the names of the migrations that `migrate` would apply, and change nothing."""
+        return migrate.pending(self)
+
     def close(self) -> None:
         """Close all clients; the embedded engine writes its state and releases its directory."""
         if self._closed:

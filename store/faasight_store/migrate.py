@@ -77,15 +77,29 @@ def apply(target: Target, engine: Engine = single_node) -> list[str]:
     Raises StoreError if a migration that was applied has been changed since.
     """
     target.command(_RECORDS.format(engine=engine("MergeTree")))
+    new = _missing(target, engine)
+    for migration in new:
+        for statement in migration.statements():
+            target.command(statement)
+        target.insert("schema_migrations", ["name", "checksum"], [[migration.name, migration.checksum]])
+    return [migration.name for migration in new]
+
+
+def pending(target: Target, engine: Engine = single_node) -> list[str]:
+    """Return the names of what `apply` would apply, and change nothing; raises what `apply` raises."""
+    recorded = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
+    if not target.query(recorded)[0][0]:
+        return [migration.name for migration in load(engine)]
+    return [migration.name for migration in _missing(target, engine)]
+
+
+def _missing(target: Target, engine: Engine) -> list[Migration]:
     done = dict(target.query("SELECT name, any(checksum) FROM schema_migrations GROUP BY name"))
     new = []
     for migration in load(engine):
         known = done.get(migration.name)
         if known is None:
-            for statement in migration.statements():
-                target.command(statement)
-            target.insert("schema_migrations", ["name", "checksum"], [[migration.name, migration.checksum]])
-            new.append(migration.name)
+            new.append(migration)
         elif known != migration.checksum:
             raise StoreError(
                 f"Migration {migration.name} was applied to this database in another form ({known}, now {migration.checksum}). "

@@ -103,3 +103,12 @@ def test_what_runs_is_not_taken_for_a_problem(
     after = faasight("doctor", "--store", f"chdb://{tmp_path / 'faasight-data'}", env=free_ports)
     assert after.ended() == 0, after.said()
     assert "can be opened" in after.said()
+
+
+def test_a_schema_that_is_behind_is_noted_and_left_alone(free: dict[str, str], embedded_dsn: str) -> None:
+    for _ in range(2):
+        findings = list(doctor.examine({}, {**free, "store": embedded_dsn}))
+        assert problems(findings) == []
+        (found,) = [finding for finding in findings if "schema lacks" in finding.what]
+        assert "0001_" in found.what
+        assert "faasight migrate" in found.advice
