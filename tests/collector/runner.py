@@ -20,7 +20,7 @@ def main() -> None:
             sql = "SELECT lower(hex(span_id)) FROM spans WHERE name = {name:String}"
             sys.stdout.writelines(f"{row[0]}\n" for row in store.query(sql, {"name": what}, timeout_s=60))
             return
-        settings = Settings(journal_dir=Path(what), http_port=0, grpc_port=0, segment_bytes=20_000, segment_age_s=0.2)
+        settings = Settings(journal_dir=Path(what), http_port=0, grpc_port=0, segment_bytes=50_000, segment_age_s=0.2)
         collector = Collector(settings, store)
         collector.start()
         sys.stdout.write(f"ready {collector.http_address}\n")
