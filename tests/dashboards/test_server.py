@@ -1,4 +1,4 @@
-"""The server: starts ready, refuses what is unsafe in one sentence, serves headers and compressed files, and finds pages."""
+"""The server: starts ready, refuses what is unsafe in one sentence, packs its files, and finds pages."""
 
 import gzip
 import socket
