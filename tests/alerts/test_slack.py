@@ -75,6 +75,12 @@ def test_every_message_keeps_slacks_limits(many: list[Message]) -> None:
     assert first.endswith("|Open in FaaSight>")  # the way to the rest survives every cut
 
 
+def test_the_link_survives_however_long_the_text_is() -> None:
+    section = blocks.payload([message(summary="<long> " * 900)])["blocks"][1]["text"]["text"]
+    assert len(section) <= 3000
+    assert section.endswith("…\n<http://faasight.test/functions/checkout?from=1&to=2|Open in FaaSight>")
+
+
 @given(st.text("&<>a", min_size=1, max_size=40), st.integers(1, 60))
 def test_a_cut_never_splits_an_escape(text: str, most: int) -> None:
     short = blocks.cut(blocks.escape(text), most)
