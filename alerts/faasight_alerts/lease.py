@@ -42,7 +42,7 @@ class Lease:
         if found and found.expires_at > now and not self._orphaned(found.holder):
             return None
         mine = AlertLease(
-            epoch=found.epoch + 1 if found else 1,
+            epoch=(found.epoch if found else stored.last_epoch(self._store)) + 1,
             holder=self._holder,
             at=now,
             expires_at=now + self._ttl,

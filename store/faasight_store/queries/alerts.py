@@ -84,7 +84,7 @@ def active(store: Store) -> list[AlertInstance]:
         SELECT instance, rule, severity, state, labels, since, value, condition, summary FROM ({_LATEST})
         WHERE state IN ('pending', 'firing', 'recovering')
         ORDER BY state = 'pending', indexOf(['critical', 'warning', 'info'], severity), since DESC, instance
-        """,  # noqa: S608 - only constants of this module are put in
+        """,
         {"since": EPOCH},
     )
     return [AlertInstance(*_aware(row)) for row in rows]
@@ -120,7 +120,7 @@ def latest(store: Store, now: datetime) -> list[AlertChange]:
         f"""
         SELECT {", ".join(_CHANGE)} FROM ({_LATEST})
         WHERE state NOT IN ('normal', 'resolved') OR recorded_at >= {{recent:DateTime64(3, 'UTC')}}
-        """,  # noqa: S608 - only constants of this module are put in
+        """,
         {"since": now - _KEPT, "recent": now - timedelta(days=1)},
     )
     return [AlertChange(*_aware(row)) for row in rows]
@@ -140,7 +140,7 @@ def queued(store: Store, channel: str, now: datetime, limit: int) -> list[AlertC
             SELECT change_id FROM alert_deliveries WHERE channel = {{channel:String}} AND status = 'sent'
         )
         ORDER BY recorded_at, seq LIMIT 1 BY id LIMIT {{limit:UInt32}}
-        """,  # noqa: S608 - only constants of this module are put in
+        """,
         {"channel": channel, "since": now - _KEPT, "limit": limit},
     )
     return [AlertChange(*_aware(row)) for row in rows]
@@ -161,6 +161,11 @@ def lease(store: Store) -> AlertLease | None:
         """
     )
     return AlertLease(*_aware(rows[0])) if rows else None
+
+
+def last_epoch(store: Store) -> int:
+    """Return the highest epoch that any change was written under, 0 if there is none; leases are forgotten sooner."""
+    return int(store.query("SELECT max(epoch) FROM alert_changes")[0][0])
 
 
 def write_lease(store: Store, held: AlertLease) -> None:
