@@ -96,7 +96,7 @@ class Client(asyncio.Protocol):
         self._answer = b""
         self._next()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the base class has it
         """End early."""
         if not self._done.done():
             self._done.set_result(self.ok)

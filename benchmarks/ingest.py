@@ -1,9 +1,10 @@
 """What does a span cost, from the socket to the table? CPU-seconds per million spans, ours and a peer's, in one run.
 
 Ours is the collector with the embedded engine in one process: validated, written to the journal and synced to the disk
-before the answer, decoded and stored with all rollups of the schema. The peer is Rotel (a Rust collector, from PyPI) with its
-ClickHouse exporter into the same engine behind the tests' HTTP interface, into the OpenTelemetry exporter's tables: it
-answers from memory. Both get the same requests from a load generator in another process, whose CPU is not counted.
+before the answer, decoded and stored with all rollups of the schema. The peer is Rotel (a Rust collector, from PyPI)
+with its ClickHouse exporter into the same engine behind the tests' HTTP interface, into the OpenTelemetry exporter's
+tables; it answers from memory. Both get the same requests from a load generator in another process, whose CPU is not
+counted.
 
     python benchmarks/ingest.py
 """
@@ -100,7 +101,7 @@ def _line(process: subprocess.Popen[str], prefix: str) -> str:
     for line in process.stdout:
         if line.startswith(prefix):
             return line.removeprefix(prefix).strip()
-    raise RuntimeError(f"{process.args} ended: {process.stderr.read() if process.stderr else ''}")
+    raise RuntimeError(f"{process.args} ended too early")
 
 
 @contextmanager
@@ -123,10 +124,12 @@ _MAP = "Map(LowCardinality(String), String)"
 PEER_TABLES = (
     f"""CREATE TABLE otel.otel_traces (
         Timestamp DateTime64(9) CODEC(Delta, ZSTD(1)), TraceId String CODEC(ZSTD(1)), SpanId String CODEC(ZSTD(1)),
-        ParentSpanId String CODEC(ZSTD(1)), TraceState String CODEC(ZSTD(1)), SpanName LowCardinality(String) CODEC(ZSTD(1)),
+        ParentSpanId String CODEC(ZSTD(1)), TraceState String CODEC(ZSTD(1)),
+        SpanName LowCardinality(String) CODEC(ZSTD(1)),
         SpanKind LowCardinality(String) CODEC(ZSTD(1)), ServiceName LowCardinality(String) CODEC(ZSTD(1)),
         ResourceAttributes {_MAP} CODEC(ZSTD(1)), ScopeName String CODEC(ZSTD(1)), ScopeVersion String CODEC(ZSTD(1)),
-        SpanAttributes {_MAP} CODEC(ZSTD(1)), Duration UInt64 CODEC(ZSTD(1)), StatusCode LowCardinality(String) CODEC(ZSTD(1)),
+        SpanAttributes {_MAP} CODEC(ZSTD(1)), Duration UInt64 CODEC(ZSTD(1)),
+        StatusCode LowCardinality(String) CODEC(ZSTD(1)),
         StatusMessage String CODEC(ZSTD(1)),
         Events Nested (Timestamp DateTime64(9), Name LowCardinality(String), Attributes {_MAP}) CODEC(ZSTD(1)),
         Links Nested (TraceId String, SpanId String, TraceState String, Attributes {_MAP}) CODEC(ZSTD(1)),
@@ -142,7 +145,8 @@ PEER_TABLES = (
         INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1
     ) ENGINE = MergeTree PARTITION BY toDate(Start) ORDER BY (TraceId, Start)""",
     """CREATE MATERIALIZED VIEW otel.otel_traces_trace_id_ts_mv TO otel.otel_traces_trace_id_ts AS
-        SELECT TraceId, min(Timestamp) AS Start, max(Timestamp) AS End FROM otel.otel_traces WHERE TraceId != '' GROUP BY TraceId""",
+        SELECT TraceId, min(Timestamp) AS Start, max(Timestamp) AS End
+        FROM otel.otel_traces WHERE TraceId != '' GROUP BY TraceId""",
 )
 
 

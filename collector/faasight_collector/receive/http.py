@@ -1,60 +1,23 @@
-"""The HTTP server: a lean protocol on httptools, because functions send small requests and the cost of each decides.
-
-An ASGI server was measured at 51 us a request here, a bare asyncio protocol at 16.
-"""
+"""The HTTP server: it listens, keeps the time for its connections, and ends them in order."""
 
 import asyncio
-import contextlib
 import time
-from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import cast
 
-import httptools
-import structlog
-
-from faasight_collector.decompress import too_large
-from faasight_collector.errors import UNIMPLEMENTED, Refusal, overloaded
-from faasight_collector.receive.answers import Answer
-from faasight_collector.receive.routes import Request, Routes
+from faasight_collector.receive.connection import Connection, Shared
+from faasight_collector.receive.routes import Routes
 from faasight_collector.settings import Settings
 
-log = structlog.get_logger()
-
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_MAX_HEADERS = 32 * 1024  # bytes of one request's target and headers
-_MAX_WAITING = 64  # answers that one connection may be owed (pipelining) before it is read further
-_UPGRADING = frozenset({b"upgrade", b"connection", b"http2-settings"})
-_PIECE = 8 * 1024  # bytes that are parsed at once: hundreds of small requests in one read would hold up all others
 _SWEEP_S = 1.0
-_LINGER_S = 2.0
-
-
-class _Slot:
-    """The place of one answer in a connection's order; `data` is None until it is known."""
-
-    __slots__ = ("close", "data", "head_only", "linger")
-
-    def __init__(self, *, close: bool = False, head_only: bool = False, linger: bool = False) -> None:
-        self.data: bytes | None = None
-        self.close = close
-        self.head_only = head_only
-        self.linger = linger  # the client is still sending: closing at once would destroy the answer on its way
 
 
 class HttpServer:
     """Listens, and holds what all its connections share."""
 
     def __init__(self, settings: Settings, routes: Routes, *, clock: Callable[[], float] = time.time) -> None:
-        self.settings = settings
-        self.routes = routes
-        self.clock = clock
-        self.connections: set[Connection] = set()
-        self.buffered = 0  # bytes of bodies that are being received, over all connections
-        self.stopping = False
-        self.date = b""
-        self.now = 0.0  # of the loop's clock, a second exact: enough for time-outs
+        self._shared = Shared(settings, routes)
+        self._clock = clock
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -62,306 +25,33 @@ class HttpServer:
         """Begin to listen and return the address. Raises OSError."""
         loop = asyncio.get_running_loop()
         self._sweep(loop)
-        settings = self.settings
+        settings = self._shared.settings
         self._server = await loop.create_server(
-            lambda: Connection(self, loop), settings.host, settings.http_port, backlog=2048, reuse_port=False
+            lambda: Connection(self._shared, loop), settings.host, settings.http_port, backlog=2048, reuse_port=False
         )
         name = self._server.sockets[0].getsockname()
         return name[0], name[1]
 
     async def stop(self, timeout_s: float) -> None:
         """Stop accepting, let requests that have arrived be answered, then close every connection."""
-        self.stopping = True
+        self._shared.stopping = True
         if self._server is not None:
             self._server.close()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        for connection in list(self.connections):
+        for connection in list(self._shared.connections):
             connection.close_if_idle()
-        while self.connections and loop.time() < deadline:
+        while self._shared.connections and loop.time() < deadline:
             await asyncio.sleep(0.01)
-        for connection in list(self.connections):
+        for connection in list(self._shared.connections):
             connection.abort()
         if self._sweeper is not None:
             self._sweeper.cancel()
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Renew what changes every second, and close connections that are idle or too slow."""
-        self.now = loop.time()
-        self.date = b"date: %s\r\n" % formatdate(self.clock(), usegmt=True).encode()
-        for connection in list(self.connections):
-            connection.check_time(self.now)
+        self._shared.now = loop.time()
+        self._shared.date = b"date: %s\r\n" % formatdate(self._clock(), usegmt=True).encode()
+        for connection in list(self._shared.connections):
+            connection.check_time(self._shared.now)
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep, loop)
-
-
-class Connection(asyncio.Protocol):
-    """One client: requests in, answers out in the same order."""
-
-    def __init__(self, server: HttpServer, loop: asyncio.AbstractEventLoop) -> None:
-        self._server = server
-        self._loop = loop
-        self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpRequestParser(self)
-        self._slots: deque[_Slot] = deque()
-        self._request = Request()
-        self._target = b""
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._header_bytes = 0
-        self._began: float | None = None  # when the request that is being received began
-        self._last = server.now
-        self._deaf = False  # what still comes is not read: an error was answered, or the client has said all
-        self._lingers_until: float | None = None
-        self._paused = False  # not read for now: too many answers are owed, or the client takes none
-        self._stuffed = False
-        self._held = b""  # received and not parsed yet
-        self._served = 0  # requests of the piece that is being parsed
-        self._ended = False  # the client has closed its half
-
-    # -- asyncio.Protocol ---------------------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Join the server's connections."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods, but not the base class
-        self._server.connections.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the base class has it
-        """Leave them, and let go of what was half received."""
-        self._server.connections.discard(self)
-        self._drop_body()
-        self._slots.clear()
-        self._held = b""
-        self._transport = None
-
-    def data_received(self, data: bytes) -> None:
-        """Feed the parser, which calls the on_... methods below."""
-        if self._deaf:
-            return
-        self._last = self._server.now
-        if self._held:
-            self._held += data
-        elif len(data) <= _PIECE:
-            self._feed(data)
-        else:
-            self._held = data
-            self._feed_held()
-
-    def _feed_held(self) -> None:
-        """Feed what was received by pieces; after a piece with many requests, let the other connections go first."""
-        while self._held and not self._paused and not self._deaf:
-            piece, self._held = self._held[:_PIECE], self._held[_PIECE:]
-            self._served = 0
-            self._feed(piece)
-            if self._served > 1:
-                self._loop.call_soon(self._feed_held)
-                return
-        if self._ended and not self._held and not self._deaf and not self.eof_received() and self._transport:
-            self._transport.close()
-
-    def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError as error:
-            if not self._deaf:
-                cause = error.__context__ or error
-                self._fail(Refusal("malformed_http", f"this is no valid HTTP request: {cause}"))
-
-    def eof_received(self) -> bool:
-        """Answer what has arrived even when the client has closed its half; True keeps ours open."""
-        self._ended = True
-        if self._held and not self._deaf:
-            return True  # what was sent before is served first
-        self._deaf = True
-        if self._began is not None:
-            self._drop_body()
-            self._began = None
-        if not self._slots:
-            return False
-        self._slots[-1].close = True
-        return True
-
-    def pause_writing(self) -> None:
-        """Read no more from a client that does not read its answers."""
-        self._stuffed = True
-        self._pause()
-
-    def resume_writing(self) -> None:
-        """Go on reading."""
-        self._stuffed = False
-        self._resume()
-
-    # -- httptools callbacks ------------------------------------------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        """Start a request."""
-        self._request = Request()
-        self._target = b""
-        self._header_bytes = 0
-        self._began = self._server.now
-
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the target."""
-        self._target += url
-        self._count_header(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one header."""
-        self._request.headers[name.lower()] = value
-        self._count_header(len(name) + len(value))
-
-    def on_headers_complete(self) -> None:
-        """Refuse a body that is too large before it is sent, and say 100 Continue to those who wait for it."""
-        request = self._request
-        request.method = self._parser.get_method()
-        request.path = self._target.partition(b"?")[0]
-        if self._parser.should_upgrade():
-            return  # it is read again, as if it had not asked
-        length = request.headers.get(b"content-length", b"")
-        limit = self._server.settings.max_body_bytes
-        if length.isdigit() and int(length) > limit:
-            self._fail(too_large(limit))
-        elif request.headers.get(b"expect", b"").lower() == b"100-continue" and not self._deaf:
-            slot = _Slot()
-            slot.data = _CONTINUE
-            self._slots.append(slot)
-            self._flush()
-
-    def on_body(self, body: bytes) -> None:
-        """Collect a piece of the body."""
-        if self._deaf:
-            return
-        server = self._server
-        self._size += len(body)
-        server.buffered += len(body)
-        self._chunks.append(body)
-        if self._size > server.settings.max_body_bytes:
-            self._fail(too_large(server.settings.max_body_bytes))
-        elif server.buffered > server.settings.max_buffered_bytes:
-            self._fail(overloaded("memory_full", "too many large requests at once", retry_after_s=1))
-
-    def on_message_complete(self) -> None:
-        """Hand the request on; its answer takes the next place."""
-        if self._deaf or self._parser.should_upgrade():
-            return
-        request, chunks = self._request, self._chunks
-        request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._began = None
-        self._served += 1
-        size, self._size, self._chunks = self._size, 0, []
-        close = self._server.stopping or not self._parser.should_keep_alive()
-        slot = _Slot(close=close, head_only=request.method == b"HEAD")
-        self._slots.append(slot)
-        self._deaf = close
-        if len(self._slots) > _MAX_WAITING:
-            self._pause()
-
-        def reply(answer: Answer) -> None:
-            self._server.buffered -= size
-            slot.data = answer.encode(self._server.date, close=slot.close, head_only=slot.head_only)
-            self._flush()
-
-        self._server.routes.handle(request, reply)
-
-    # -- answers ------------------------------------------------------------------------------------------------------
-
-    def _flush(self) -> None:
-        """Send all answers that are known and whose turn it is."""
-        transport, slots = self._transport, self._slots
-        if transport is None:
-            return
-        while slots and (data := slots[0].data) is not None:
-            slot = slots.popleft()
-            transport.write(data)
-            if slot.close:
-                self._end(transport, linger=slot.linger)
-                return
-        self._last = self._server.now
-        if self._paused:
-            self._resume()
-        if self._server.stopping:
-            self.close_if_idle()
-
-    def _end(self, transport: asyncio.Transport, *, linger: bool) -> None:
-        """Close after the last answer; if the client may still be sending, hear it out for a moment first."""
-        self._slots.clear()
-        self._deaf = True
-        if linger and not self._server.stopping and transport.can_write_eof():
-            transport.write_eof()
-            self._lingers_until = self._loop.time() + _LINGER_S
-        else:
-            transport.close()
-
-    def _fail(self, refusal: Refusal) -> None:
-        """Answer a request that is not read to its end; the connection is of no use after it."""
-        self._deaf = True
-        self._drop_body()
-        self._began = None
-        slot = _Slot(close=True, linger=True)
-        slot.data = self._server.routes.refuse(self._request, refusal).encode(self._server.date, close=True)
-        self._slots.append(slot)
-        self._flush()
-
-    def _count_header(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > _MAX_HEADERS and not self._deaf:
-            self._fail(Refusal("headers_too_large", f"the headers are larger than {_MAX_HEADERS} bytes", http=431))
-
-    def _drop_body(self) -> None:
-        self._server.buffered -= self._size
-        self._size = 0
-        self._chunks = []
-
-    def _ignore_upgrade(self, rest: bytes) -> None:
-        """Read a request that offers another protocol as if it did not (Java's client offers HTTP/2 with every POST).
-
-        A server may decline by ignoring it, but the parser stops at the headers' end and would leave the body out.
-        """
-        request = self._request
-        if request.method == b"CONNECT":
-            self._fail(Refusal("method", "CONNECT is not allowed", http=405, code=UNIMPLEMENTED))
-            return
-        kept = {name: value for name, value in request.headers.items() if name not in _UPGRADING}
-        lines = [b"%s %s HTTP/1.1\r\n" % (request.method, self._target)]
-        lines += [b"%s: %s\r\n" % item for item in kept.items()]
-        self._parser = httptools.HttpRequestParser(self)
-        self.data_received(b"".join([*lines, b"\r\n", rest]))
-
-    # -- time and end -------------------------------------------------------------------------------------------------
-
-    def check_time(self, now: float) -> None:
-        """Close a connection that has been idle, or has been sending one request, for too long."""
-        settings = self._server.settings
-        if self._lingers_until is not None:
-            if now > self._lingers_until:
-                self.abort()
-        elif self._began is not None and now - self._began > settings.request_timeout_s:
-            self._fail(Refusal("slow_request", f"no whole request within {settings.request_timeout_s:g} s", http=408))
-        elif self._began is None and not self._slots and now - self._last > settings.idle_timeout_s:
-            self.abort()
-
-    def close_if_idle(self) -> None:
-        """Close now if no answer is owed."""
-        if not self._slots and self._began is None and self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        """Close now."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _pause(self) -> None:
-        self._paused = True
-        if self._transport is not None:
-            self._transport.pause_reading()
-
-    def _resume(self) -> None:
-        if self._stuffed or len(self._slots) > _MAX_WAITING:
-            return
-        self._paused = False
-        if self._transport is not None:
-            with contextlib.suppress(RuntimeError):  # it is closing
-                self._transport.resume_reading()
-            if self._held:
-                self._loop.call_soon(self._feed_held)
