@@ -47,6 +47,13 @@ def test_a_rate_of_no_invocations_is_a_gap_not_a_nought() -> None:
     assert series.cold_rate(BUSY)["data"][0]["y"] == [50.0, None, 0.0, 10.0]
 
 
+def test_a_gap_is_not_filled_and_small_counts_have_no_halves() -> None:
+    assert "fill" not in series.error_rate(BUSY)["data"][0]
+    assert series.error_rate(make(ok=[1, 1, 1, 1]))["data"][0]["fill"] == "tozeroy"
+    assert series.outcomes(make(ok=[1, 0, 2, 0]))["layout"]["yaxis"]["dtick"] == 1
+    assert "dtick" not in series.outcomes(BUSY)["layout"]["yaxis"]
+
+
 def test_a_lonely_value_is_marked_or_it_would_not_be_seen() -> None:
     lines = {trace["name"]: trace for trace in series.percentiles(BUSY)["data"]}
     assert lines["p99"]["mode"] == "lines+markers"

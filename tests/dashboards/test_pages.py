@@ -143,6 +143,10 @@ def test_range_lives_in_the_url_and_moves_no_page(dark: Visit) -> None:
     assert "from=now-15m&to=now" in page.url
     dark.settle()
     assert page.locator("#overview").get_attribute("data-mark") == "kept"
+    page.locator("#range-button").click()  # it opens a second time, and Escape closes it
+    expect(page.locator("[data-range='now-15m']")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-range='now-15m']")).to_be_hidden()
     page.locator("a.navlink", has_text="Functions").click()
     page.wait_for_url(re.compile(r"/functions\?from=now-15m"))
     expect(page.locator("a.navlink[aria-current]")).to_have_text("Functions")

@@ -35,7 +35,7 @@ def outcomes(series: Series, zone: tzinfo = UTC) -> Figure:
         for values, name, colour in stacks
         if name == "OK" or any(values)
     ]
-    return _figure(series, zone, bars, barmode="stack", yaxis={"tickformat": "~s"})
+    return _figure(series, zone, bars, barmode="stack", yaxis=_count_axis(series))
 
 
 def percentiles(series: Series, zone: tzinfo = UTC) -> Figure:
@@ -136,6 +136,12 @@ def duration_axis(top_ms: float) -> dict[str, Any]:
     }
 
 
+def _count_axis(series: Series) -> dict[str, Any]:
+    """Return an axis of whole numbers: small counts have no halves."""
+    top = max(map(sum, zip(series.ok, series.errors, series.throttles, strict=True)))
+    return {"tickformat": "d", "dtick": 1} if top < 5 else {"tickformat": "~s"}
+
+
 def _tick(value_ms: float, unit_ms: int) -> str:
     name = {1: "ms", 1000: "s", 60_000: "min", 3_600_000: "h"}[unit_ms]
     return "0" if value_ms == 0 else f"{value_ms / unit_ms:g} {name}"
@@ -182,7 +188,7 @@ def _line(
         "hovertemplate": "%{customdata}",
         "connectgaps": False,
     }
-    if fill:
+    if fill and None not in values:  # Plotly fills across gaps, as if something were there
         shades = [[0, fade(colour, 0)], [1, fade(colour, 0.35)]]
         trace |= {"fill": "tozeroy", "fillgradient": {"type": "vertical", "colorscale": shades}}
     return trace

@@ -99,6 +99,9 @@
     } else if (target.dataset.shift) shift(Number(target.dataset.shift));
     else zoomOut();
   });
+  document.addEventListener('keydown', event => {
+    if (event.key === 'Escape') for (const id of ['range-popover', 'refresh-popover']) faasight.setProps(id, { opened: false });
+  });
   document.addEventListener('dblclick', event => {
     if (event.target.closest('.chart')) zoomOut();
   });
