@@ -14,6 +14,8 @@ from itertools import pairwise
 Edge = tuple[str, str]
 Neighbours = Mapping[str, Sequence[str]]
 
+SHORTEST_COLUMN = 12  # nodes: a column may always be so tall
+COLUMN_SHAPE = 1.4  # times the root of all: hundreds of nodes fill a screen, not a ribbon
 ORDER_SWEEPS = 12
 PLACE_SWEEPS = 10
 BEND_WEIGHT = 4.0  # a bend gives way to nobody but other bends: long edges run straight
@@ -39,7 +41,7 @@ class Layout:
 class Spacing:
     """Distances in pixels: the gap between columns, from card to card, and the room that a passing edge takes."""
 
-    gap: float = 92
+    gap: float = 76
     row: float = 76
     lane: float = 26
 
@@ -82,18 +84,18 @@ class _Graph:
             self.columns[self.layer[name]].append(name)
 
     def _thread(self, source: str, target: str) -> None:
-        """Lead an edge from layer to layer through bends."""
+        """Lead an edge from layer to layer through bends, which the edges of one source share."""
         chain = []
         for layer in range(self.layer[source] + 1, self.layer[target]):
-            bend = f"{source}\0{target}\0{layer}"  # no node's id has a NUL
+            bend = f"{source}\0{layer}"  # no node's id has a NUL
             self.layer[bend] = layer
             chain.append(bend)
         if chain:
             self.chains[source, target] = chain
-        stops = [source, *chain, target]
-        for left, right in pairwise(stops):
-            self.after[left].append(right)
-            self.before[right].append(left)
+        for left, right in pairwise([source, *chain, target]):
+            if right not in self.after[left]:
+                self.after[left].append(right)
+                self.before[right].append(left)
 
     def order(self) -> None:
         """Sort each column by the mean rank of its neighbours, from left and from right in turn."""
@@ -171,23 +173,34 @@ def _walk(start: str, after: Neighbours, done: set[str], back: set[Edge]) -> Non
 def _layers(names: Sequence[str], forward: Sequence[Edge]) -> dict[str, int]:
     """Put each node one layer behind the last that calls it, and sources just before the first that they call."""
     after: dict[str, list[str]] = defaultdict(list)
-    waits_for = dict.fromkeys(names, 0)
+    before: dict[str, list[str]] = defaultdict(list)
     for source, target in forward:
         after[source].append(target)
-        waits_for[target] += 1
-    sources = [name for name in names if not waits_for[name]]
-    layer = dict.fromkeys(names, 0)
-    ready = list(sources)
-    while ready:
-        name = ready.pop()
+        before[target].append(source)
+    most = max(SHORTEST_COLUMN, math.ceil(COLUMN_SHAPE * math.sqrt(len(names))))
+    filled: dict[int, int] = defaultdict(int)
+    layer: dict[str, int] = {}
+    for name in _callers_first(names, after, before):
+        layer[name] = max((layer[caller] + 1 for caller in before[name]), default=0)
+        while before[name] and filled[layer[name]] >= most:
+            layer[name] += 1
+        filled[layer[name]] += 1
+    for name in names:
+        if not before[name]:
+            layer[name] = min((layer[target] for target in after[name]), default=1) - 1
+    return layer
+
+
+def _callers_first(names: Sequence[str], after: Neighbours, before: Neighbours) -> list[str]:
+    """Return the nodes of a graph without cycles so that all who call a node stand before it."""
+    waits_for = {name: len(before[name]) for name in names}
+    order = [name for name in names if not waits_for[name]]
+    for name in order:  # grows while it is read
         for target in after[name]:
-            layer[target] = max(layer[target], layer[name] + 1)
             waits_for[target] -= 1
             if not waits_for[target]:
-                ready.append(target)
-    for name in sources:
-        layer[name] = min((layer[target] for target in after[name]), default=1) - 1
-    return layer
+                order.append(target)
+    return order
 
 
 def _spread(

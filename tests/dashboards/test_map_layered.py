@@ -76,6 +76,14 @@ def test_columns_are_as_wide_as_their_widest_card() -> None:
     assert [layout.nodes[name].x for name in "abc"] == [50, 250, 450]
 
 
+def test_a_hub_with_hundreds_of_targets_is_no_ribbon() -> None:
+    layout = place(*(("api", f"f{i:03}") for i in range(299)))
+    x = [point.x for point in layout.nodes.values()]
+    y = [point.y for point in layout.nodes.values()]
+    assert max(y) - min(y) < 2 * (max(x) - min(x))
+    assert all(layout.nodes[f"f{i:03}"].x > layout.nodes["api"].x for i in range(299))
+
+
 def test_an_empty_map_is_empty() -> None:
     assert layered({}, []) == Layout({}, {})
 

@@ -76,8 +76,8 @@ def _filters(function: str, chosen: list[str], min_ms: str) -> list[Component]:
         ),
         dmc.ChipGroup(
             [
-                dmc.Chip("With errors", value="errors", size="xs", icon=icon("circle-x")),
-                dmc.Chip("Cold starts", value="cold", size="xs", icon=icon("snowflake")),
+                dmc.Chip("With errors", value="errors", size="xs"),
+                dmc.Chip("Cold starts", value="cold", size="xs"),
             ],
             id="traces-with",
             multiple=True,

@@ -2,6 +2,7 @@
 (() => {
   const PALETTE = 10; // colours --wf-0 to --wf-9 of trace.css
   const INDENT = 13, FIRST_INDENT = 8;
+  const LABEL_FITS = 12; // percent: a bar so wide has room for its duration
   const LABEL_FLIPS_AT = 86; // percent: beyond it a bar's duration stands on its left
 
   function element(tag, className, text) {
@@ -109,11 +110,14 @@
     return made;
   }
 
+  /* Behind the bar; near the right edge inside it, or before it if it is too short. */
   function label(text, left, right) {
     const made = element('span', 'wf-duration', text);
-    if (right > LABEL_FLIPS_AT) made.style.right = `${Math.min(100, Math.max(0, 100 - left))}%`;
-    else made.style.left = `${Math.max(0, right)}%`;
-    if (right > LABEL_FLIPS_AT && left < 100 - LABEL_FLIPS_AT) made.classList.add('wf-inside');
+    if (right <= LABEL_FLIPS_AT) made.style.left = `${Math.max(0, right)}%`;
+    else if (right - Math.max(0, left) > LABEL_FITS) {
+      made.style.right = `${Math.max(0, 100 - right)}%`;
+      made.classList.add('wf-inside');
+    } else made.style.right = `${Math.min(100, 100 - left)}%`;
     return made;
   }
 
