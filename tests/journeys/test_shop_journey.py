@@ -1,0 +1,185 @@
+"""A user's first minutes: the shop runs under `faasight demo`, and the browser shows what it really does."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from browser import Visit, visit
+from demo import SHOP, Demo, Slack
+from playwright.sync_api import Browser, Page
+from polling import wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+
+# Whom the shop calls beyond its own template: parameters give their URLs, FAASIGHT_PEER_SERVICES their names.
+OUTSIDE = {("function:payment", "external:payment-provider"), ("function:shipping", "external:carrier")}
+
+
+@pytest.fixture(scope="module")
+def tab(demo: Demo, chromium: Browser) -> Iterator[Visit]:
+    """Open one tab on the demo."""
+    with visit(chromium, demo.dashboards) as seen:
+        yield seen
+    assert seen.faults == []
+
+
+class _Template(yaml.SafeLoader):
+    """Reads intrinsic functions as {name: argument}."""
+
+
+_Template.add_multi_constructor(
+    "!",
+    lambda loader, name, node: {
+        name: loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else loader.construct_sequence(node)
+    },
+)
+
+
+def template_edges(path: Path) -> set[tuple[str, str]]:
+    """Return who calls whom by the template's events and policies, which are what AWS itself would enforce."""
+    resources = yaml.load(path.read_text(), _Template)["Resources"]
+    names = {key: value["Properties"] for key, value in resources.items()}
+
+    def name(reference: Any) -> str:
+        (target,) = reference.values()
+        properties = names[target.split(".")[0]]
+        return next(str(properties[key]) for key in ("QueueName", "TableName", "Name") if key in properties)
+
+    edges = set()
+    for key, resource in resources.items():
+        if resource["Type"] != "AWS::Serverless::Function":
+            continue
+        function = f"function:{resource['Properties']['FunctionName']}"
+        for policy in resource["Properties"].get("Policies", []):
+            ((kind, argument),) = policy.items()
+            target = name(next(iter(argument.values())))
+            edges.add((function, f"queue:{target}" if kind.startswith("SQS") else f"table:{target}"))
+        for event, what in resource["Properties"]["Events"].items():
+            match what["Type"]:
+                case "HttpApi":
+                    edges.add((f"api:{name(what['Properties']['ApiId'])}", function))
+                case "SQS":
+                    edges.add((f"queue:{name(what['Properties']['Queue'])}", function))
+                case "Schedule":
+                    edges.add((f"schedule:{key}{event}", function))
+    return edges
+
+
+def kebab(edge: tuple[str, str]) -> tuple[str, str]:
+    """Return an edge with its names spelled alike: a schedule's generated name may be in any spelling."""
+    source, target = (re.sub(r"[^a-z:]", "", end.lower()) for end in edge)
+    return source, target
+
+
+def drawn_edges(page: Page) -> set[tuple[str, str]]:
+    """Return the edges that the map has drawn."""
+    script = "() => document.getElementById('map-graph')._cyreg.cy.edges().map(e => [e.source().id(), e.target().id()])"
+    return {(source, target) for source, target in page.evaluate(script)}
+
+
+def reload(tab: Visit, path: str) -> Page:
+    """Open a page anew, with the newest data."""
+    return tab.open(path)
+
+
+def test_the_map_has_the_nodes_and_edges_of_the_template(tab: Visit) -> None:
+    expected = {kebab(edge) for edge in template_edges(SHOP / "template.yaml") | OUTSIDE}
+    assert len(expected) > 20
+
+    def missing() -> bool:
+        drawn = {kebab(edge) for edge in drawn_edges(reload(tab, "/map"))}
+        assert drawn <= expected, f"edges that the template does not have: {drawn - expected}"
+        return drawn == expected
+
+    wait_until(missing, "every edge of the template has been used and drawn", 150, every_s=2)
+
+
+def test_a_trace_crosses_the_queues_to_the_last_function(tab: Visit) -> None:
+    def whole_trace() -> str:
+        page = reload(tab, "/traces?function=notification")
+        rows = page.locator(".ag-center-cols-container .ag-row")
+        for row in range(min(rows.count(), 12)):
+            link = rows.nth(row).locator("a[href*='/traces/']").first
+            address = link.get_attribute("href") or ""
+            page = reload(tab, address)
+            services = set(page.locator(".wf-service").all_inner_texts())
+            if {"checkout", "payment", "stock", "shipping", "notification"} <= services:
+                return address
+            page = reload(tab, "/traces?function=notification")
+            rows = page.locator(".ag-center-cols-container .ag-row")
+        return ""
+
+    reload(tab, wait_until(whole_trace, "a trace runs from checkout to notification", 150, every_s=3))
+    operations = tab.page.locator(".wf-operation").all_inner_texts()
+    assert any(name.startswith("POST /checkout") for name in operations)
+    assert "send order-queue" in operations
+    assert "process order-queue" in operations
+
+
+def test_a_cold_start_is_opened_up_to_its_heavy_import(tab: Visit) -> None:
+    def anatomy() -> str:
+        return reload(tab, "/functions/recommend").locator("#page").inner_text()
+
+    text = wait_until(lambda: (seen := anatomy()) and "Slowest imports" in seen and seen, "recommend's cold start")
+    heavy = re.findall(r"^import (\w+)", (SHOP / "src" / "recommend" / "app.py").read_text(), re.MULTILINE)
+    imports = text.split("Slowest imports")[1]
+    assert any(re.search(rf"\b{module}\b", imports) for module in heavy if module not in {"json", "os", "logging"})
+
+
+def grid_cell(tab: Visit, function: str, column: str) -> str:
+    """Return a cell of the functions' grid."""
+    page = reload(tab, "/functions")
+    return page.evaluate(
+        """async ([name, column]) => {
+            const api = await dash_ag_grid.getApiAsync('functions-grid');
+            let found = '';
+            api.forEachNode(node => { if (node.data.function === name) found = String(node.data[column]); });
+            return found;
+        }""",
+        [function, column],
+    )
+
+
+def test_a_throttle_is_counted_where_it_happened(tab: Visit) -> None:
+    def throttles() -> int:
+        return int(grid_cell(tab, "search", "throttles") or 0)
+
+    assert wait_until(throttles, "search has been throttled", 120, every_s=2) > 0
+
+
+def test_a_timeout_is_seen_and_named(tab: Visit) -> None:
+    def timed_out() -> bool:
+        return "Timed out" in reload(tab, "/functions/shipping").locator("#page").inner_text()
+
+    wait_until(timed_out, "shipping has run into its time limit", 200, every_s=2)
+
+
+def test_the_error_alert_reaches_slack_and_its_link_opens_the_function(tab: Visit, slack: Slack) -> None:
+    def message() -> str:
+        return next((text for text in slack.texts() if "errors on payment" in text), "")
+
+    text = wait_until(message, "Slack has the error alert of payment", 240, every_s=1)
+    link = re.search(rf"{re.escape(tab.origin)}(/functions/payment[^|>\"\\]*)", text)
+    assert link, text
+    assert "payment" in reload(tab, link[1]).locator("h1").inner_text()
+    shown = reload(tab, "/alerts").locator("#page").inner_text()
+    assert "errors" in shown
+    assert "payment" in shown
+
+
+def test_a_log_line_leads_to_its_trace(tab: Visit) -> None:
+    page = reload(tab, "/logs?q=function:payment level:error")
+    text = page.locator("#page").inner_text()
+    assert "payment provider failed" in text
+    assert json.dumps(text).count("checkout") == 0  # the query held
+
+
+def test_the_demo_says_what_it_does(demo: Demo) -> None:
+    said = demo.said()
+    assert demo.dashboards in said
+    assert "secret-of-the-test" not in said
+    assert "Traceback" not in said, said

@@ -1,0 +1,118 @@
+"""`faasight demo` in a process of its own, and a Slack for it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from polling import wait_until
+
+SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop"
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on, taken at once so that no two are alike."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+class Slack(ThreadingHTTPServer):
+    """Speaks Slack's incoming-webhook protocol and keeps what it was sent."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Webhook)
+        self.messages: list[dict[str, Any]] = []
+
+    @property
+    def url(self) -> str:
+        """The webhook's address."""
+        return f"http://127.0.0.1:{self.server_port}/services/T1/B1/secret-of-the-test"
+
+    def texts(self) -> list[str]:
+        """Return all that was sent, a message as one text."""
+        return [json.dumps(message) for message in self.messages]
+
+
+class _Webhook(BaseHTTPRequestHandler):
+    server: Slack
+
+    def do_POST(self) -> None:
+        """Keep a message."""
+        self.server.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_args: object) -> None:
+        """Keep quiet."""
+
+
+@dataclass
+class Demo:
+    """A running `faasight demo`."""
+
+    folder: Path  # it runs in here
+    dashboards: str
+    collector: str
+    gateway: str
+    command: list[str]
+    environ: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and return when its pages answer."""
+        with (self.folder / "demo.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, cwd=self.folder, env=self.environ, stdout=log, stderr=subprocess.STDOUT
+            )
+        wait_until(self._banner, "the demo says that it is watching", 150)
+
+    def _banner(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            pytest.fail(f"the demo ended with status {self.process.returncode}:\n{self.said()[-3000:]}")
+        return "FaaSight is watching" in self.said()
+
+    def said(self) -> str:
+        """Return all that it wrote."""
+        return (self.folder / "demo.log").read_text(errors="replace")
+
+    def end(self, how: signal.Signals = signal.SIGINT, patience_s: float = 30.0) -> int:
+        """Send a signal and return the exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(patience_s)
+
+
+def make_demo(folder: Path, slack_url: str, *options: str) -> Demo:
+    """Return a demo on free ports with its data in `folder`, not started yet."""
+    dashboards, http, grpc, gateway, provider, carrier = free_ports(6)
+    command = [sys.executable, "-m", "faasight_cli", "demo", "--shop", str(SHOP)]
+    command += ["--dashboards", f"127.0.0.1:{dashboards}"]
+    command += ["--collector-http", f"127.0.0.1:{http}", "--collector-grpc", f"127.0.0.1:{grpc}"]
+    command += ["--gateway-port", str(gateway)]
+    command += ["--provider-port", str(provider), "--carrier-port", str(carrier)]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("FAASIGHT_", "AWS_", "OTEL_"))}
+    return Demo(
+        folder,
+        f"http://127.0.0.1:{dashboards}",
+        f"http://127.0.0.1:{http}",
+        f"http://127.0.0.1:{gateway}",
+        [*command, "--seconds", "600", *options],
+        environ | {"FAASIGHT_SLACK_WEBHOOK": slack_url, "FAASIGHT_URL": f"http://127.0.0.1:{dashboards}"},
+    )
