@@ -86,9 +86,10 @@ def _until(condition: Callable[[], bool], what: str) -> None:
 
 
 @contextmanager
-def _process(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+def _process(command: list[str], *, heard: bool = True) -> Iterator[subprocess.Popen[str]]:
+    output = subprocess.PIPE if heard else subprocess.DEVNULL  # a pipe that nobody reads would stop it
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.DEVNULL, text=True
     ) as process:
         try:
             yield process
@@ -198,7 +199,7 @@ def peer(directory: Path) -> Iterator[Subject]:
             "clickhouse-exporter-async-insert": "false",
         }
         arguments = [f"--{name}={value}" for name, value in options.items()]
-        rotel = stack.enter_context(_process([str(_rotel(directory)), "start", *arguments]))
+        rotel = stack.enter_context(_process([str(_rotel(directory)), "start", *arguments], heard=False))
 
         def listening() -> bool:
             with socket.socket() as probe:
@@ -240,7 +241,7 @@ def measure(subject: Subject, size: Size) -> Figure:
 
 
 def main() -> None:
-    """Measure both, print a table, and one JSON line for each size."""
+    """Measure both, print the figures, and one JSON line for each size; the last is that of small requests."""
     lines = []
     for size in SIZES:
         found: dict[str, Figure] = {}
