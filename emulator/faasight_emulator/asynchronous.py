@@ -10,7 +10,7 @@ from typing import Any
 
 from faasight_emulator.errors import TooManyRequestsError
 from faasight_emulator.invocation import Invocation, Json, Result, new_trace_header
-from faasight_emulator.model import AsyncPolicy, Function
+from faasight_emulator.model import AsyncPolicy, Function, Place
 
 # Lambda waits one minute before the second try and two before the third.
 RETRY_DELAYS = (60.0, 120.0)
@@ -27,7 +27,8 @@ class AsyncInvoker:
     `send` brings a body, with message attributes, to the queue or function of an ARN.
     """
 
-    def __init__(self, run: Run, send: Send, delays: Sequence[float] = RETRY_DELAYS) -> None:
+    def __init__(self, run: Run, send: Send, place: Place, delays: Sequence[float] = RETRY_DELAYS) -> None:
+        self._place = place
         self._run = run
         self._send = send
         self._delays = delays
@@ -82,7 +83,7 @@ class AsyncInvoker:
         ok = result is not None and result.ok
         target = policy.on_success if ok else policy.on_failure
         if target:
-            await self._send(target, _destination_record(function, invocation, result, attempts), {})
+            await self._send(target, _destination_record(function, self._place, invocation, result, attempts), {})
         if not ok and policy.dead_letter:
             attributes = {
                 "RequestID": invocation.request_id,
@@ -92,7 +93,9 @@ class AsyncInvoker:
             await self._send(policy.dead_letter, invocation.event, attributes)
 
 
-def _destination_record(function: Function, invocation: Invocation, result: Result | None, attempts: int) -> bytes:
+def _destination_record(
+    function: Function, place: Place, invocation: Invocation, result: Result | None, attempts: int
+) -> bytes:
     condition = "Success" if result and result.ok else "RetriesExhausted" if result else "EventAgeExceeded"
     context = {"statusCode": 200, "executedVersion": function.version}
     if result is not None and not result.ok:
@@ -102,7 +105,7 @@ def _destination_record(function: Function, invocation: Invocation, result: Resu
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "requestContext": {
             "requestId": invocation.request_id,
-            "functionArn": function.name,
+            "functionArn": function.arn(place),
             "condition": condition,
             "approximateInvokeCount": attempts,
         },

@@ -11,7 +11,7 @@ from faasight_emulator.model import Function, Place
 
 # AWS's own interpreter comes first there; here it is the one that runs the emulator.
 _PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-EXECUTION_ENVIRONMENT = f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}"
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 RUNTIME_VERSION = f"python:{platform.python_version()}.local"
 
 
@@ -60,7 +60,7 @@ def sandbox_environment(
         **function.environment,
         **_python_path(function),
         **_logging(function),
-        "AWS_EXECUTION_ENV": EXECUTION_ENVIRONMENT,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{RUNTIME}",
         "AWS_REGION": place.region,
         "AWS_DEFAULT_REGION": place.region,
         "AWS_LAMBDA_FUNCTION_NAME": function.name,

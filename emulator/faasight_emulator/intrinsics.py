@@ -63,6 +63,8 @@ class Resolver:
     def condition(self, name: str, steps: Steps) -> bool:
         """Return whether the condition of this name holds."""
         conditions = self._document.values.get("Conditions") or {}
+        if not isinstance(conditions, dict):
+            raise self._document.error(("Conditions",), "must be a mapping of names to conditions.")
         if name not in conditions:
             raise self._document.error(steps, f"there is no condition '{name}'{_guess(name, conditions)}")
         return bool(self.resolve(conditions[name], ("Conditions", name)))
@@ -87,8 +89,8 @@ class Resolver:
         )
 
     def _get_att(self, given: Value, steps: Steps) -> str:
-        parts = given.split(".", 1) if isinstance(given, str) else [str(part) for part in given or ()]
-        if len(parts) != 2:
+        parts = given.split(".", 1) if isinstance(given, str) else given
+        if not isinstance(parts, list) or len(parts) != 2 or not all(isinstance(part, str) for part in parts):
             raise self._document.error(steps, "!GetAtt needs a resource and an attribute: !GetAtt OrderQueue.Arn")
         resource, attribute = parts
         if (resource, attribute) in self._attributes:
@@ -101,9 +103,9 @@ class Resolver:
 
     def _sub(self, given: Value, steps: Steps) -> str:
         text, own = (given, {}) if isinstance(given, str) else self._pair(given, steps, "Sub")
+        own = self.resolve(own, steps)
         if not isinstance(text, str) or not isinstance(own, dict):
             raise self._document.error(steps, "!Sub needs text, or a list of text and a mapping of its variables.")
-        own = self.resolve(own, steps)
 
         def replace(found: re.Match[str]) -> str:
             name = found.group(1).strip()

@@ -18,6 +18,7 @@ from faasight_emulator.asynchronous import AsyncInvoker
 from faasight_emulator.aws import Clients, Moto, create_resources
 from faasight_emulator.counts import Counter, Counts
 from faasight_emulator.courier import Courier, CourierCounts
+from faasight_emulator.environment import RUNTIME
 from faasight_emulator.errors import EmulatorError, StartError, UnknownFunctionError
 from faasight_emulator.gateway import MAX_BODY, Gateway
 from faasight_emulator.http_server import HttpServer, listen
@@ -133,6 +134,9 @@ class Emulator:
         template = self.template = Template.load(settings.template, settings.parameters, self.place)
         for warning in template.warnings:
             self._say(f"Warning: {warning}")
+        others = sorted({function.runtime for function in template.functions} - {RUNTIME})
+        if others:
+            self._say(f"Warning: functions for {', '.join(others)} run on {RUNTIME}, the Python of the emulator")
         self._clients = Clients(self.place)
         self._undo.callback(self._clients.close)
         create_resources(self._clients, self.place, template.queues, template.tables)
@@ -201,7 +205,9 @@ class Emulator:
         account = Account(unreserved, self.settings.parallel_inits)
         for function in functions:
             self._pools[function.name] = Pool(function, around, account, self._counter, self.settings.idle_limit)
-        asynchronous = self._asynchronous = AsyncInvoker(self._run, self._deliver, self.settings.retry_delays)
+        asynchronous = self._asynchronous = AsyncInvoker(
+            self._run, self._deliver, self.place, self.settings.retry_delays
+        )
         scheduler = Scheduler(self.place, lambda function, event: self._fire(function, event))
         api = LambdaApi({function.name: function for function in functions}, self._run, asynchronous.submit)
         gateway = Gateway(Router(template.apis, functions), self._run, api, self.place)

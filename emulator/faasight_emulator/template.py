@@ -8,6 +8,7 @@ from faasight_emulator.document import Document, Value, read_document
 from faasight_emulator.functions import function_from
 from faasight_emulator.intrinsics import NO_VALUE, Resolver, text_of
 from faasight_emulator.model import Api, Function, Place, Queue, Table, kebab
+from faasight_emulator.resources import queue_from, simple_table_from, table_from
 from faasight_emulator.section import Section
 
 _FUNCTION = "AWS::Serverless::Function"
@@ -79,16 +80,16 @@ class _Builder:
         self._add_resource_names()
 
     def build(self) -> Template:
-        of_type: dict[str, Callable[[str, Section], Value]] = {
+        of_type: dict[str, Callable[[str, str, Section], Value]] = {
             _FUNCTION: self._function,
-            _QUEUE: self._queue,
-            _TABLE: self._table,
-            _SIMPLE_TABLE: self._simple_table,
+            _QUEUE: queue_from,
+            _TABLE: table_from,
+            _SIMPLE_TABLE: simple_table_from,
         }
         made: dict[str, list[Value]] = {kind: [] for kind in of_type}
         for logical_id, (kind, resource) in self.resources.items():
             if kind in of_type:
-                one = of_type[kind](logical_id, resource.section("Properties"))
+                one = of_type[kind](logical_id, self._resource_name(logical_id), resource.section("Properties"))
                 made[kind] += [] if one is None else [one]
             elif kind not in (_HTTP_API, _REST_API, _LAYER) and not kind.startswith(_NO_EFFECT):
                 self._warn(resource, "Type", f"{kind} is not emulated; the rest of the template runs without it.")
@@ -190,67 +191,18 @@ class _Builder:
         kind, resource = self.resources[logical_id]
         return resource.section("Properties").text(_NAME_PROPERTY[kind], self._default_name(logical_id, kind))
 
-    def _function(self, logical_id: str, properties: Section) -> Function | None:
+    def _function(self, logical_id: str, name: str, properties: Section) -> Function | None:
         shared = self._section(self.document.values.get("Globals"), "Globals").section("Function")
         layers = {
-            str(self._names[name]): self._path(resource.section("Properties"), "ContentUri")
-            for name, (kind, resource) in self.resources.items()
+            str(self._names[layer]): self._path(resource.section("Properties"), "ContentUri")
+            for layer, (kind, resource) in self.resources.items()
             if kind == _LAYER
         }
-        return function_from(
-            logical_id,
-            self._resource_name(logical_id),
-            shared,
-            properties,
-            self.document.path.parent,
-            layers,
-            self.warnings,
-        )
+        root = self.document.path.parent
+        return function_from(logical_id, name, shared, properties, root, layers, self.warnings)
 
     def _path(self, properties: Section, key: str) -> Path:
         return (self.document.path.parent / properties.text(key)).resolve()
-
-    def _queue(self, logical_id: str, properties: Section) -> Queue:
-        visibility = properties.integer("VisibilityTimeout", 30, 0, 43_200)
-        redrive = properties.section("RedrivePolicy")
-        attributes = {"VisibilityTimeout": str(visibility)}
-        for key in ("DelaySeconds", "MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds", "MaximumMessageSize"):
-            if key in properties:
-                attributes[key] = str(properties.integer(key, 0, 0, 1_209_600))
-        for key in ("FifoQueue", "ContentBasedDeduplication"):
-            if properties.flag(key, False):
-                attributes[key] = "true"
-        target = None
-        if "deadLetterTargetArn" in redrive:
-            target = (redrive.text("deadLetterTargetArn"), redrive.integer("maxReceiveCount", 10, 1, 1000))
-        return Queue(logical_id, self._resource_name(logical_id), visibility, target, attributes)
-
-    def _table(self, logical_id: str, properties: Section) -> Table:
-        keys = (
-            "AttributeDefinitions",
-            "KeySchema",
-            "GlobalSecondaryIndexes",
-            "LocalSecondaryIndexes",
-            "StreamSpecification",
-        )
-        definition: dict[str, Value] = {key: properties.value(key) for key in keys if key in properties}
-        for key in ("AttributeDefinitions", "KeySchema"):
-            properties.items(key) or properties.text(key)  # a table without them is refused here, by name and line
-        if "StreamSpecification" in definition:
-            definition["StreamSpecification"] = {"StreamEnabled": True, **definition["StreamSpecification"]}
-        for index in definition.get("GlobalSecondaryIndexes", ()):
-            index.pop("ProvisionedThroughput", None)
-        return Table(logical_id, self._resource_name(logical_id), {**definition, "BillingMode": "PAY_PER_REQUEST"})
-
-    def _simple_table(self, logical_id: str, properties: Section) -> Table:
-        key = properties.section("PrimaryKey")
-        name, kind = key.text("Name", "id"), key.text("Type", "String")[:1].upper()
-        definition = {
-            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind}],
-            "KeySchema": [{"AttributeName": name, "KeyType": "HASH"}],
-            "BillingMode": "PAY_PER_REQUEST",
-        }
-        return Table(logical_id, self._resource_name(logical_id), definition)
 
     def _apis(self, functions: list[Function]) -> tuple[Api, ...]:
         used = {(route.api, route.payload) for function in functions for route in function.routes}
@@ -266,10 +218,9 @@ class _Builder:
             for api, (name, kind, properties) in explicit.items()
         ]
         for name, payload in sorted(used):
-            if name not in explicit:
-                apis.append(
-                    Api(name, name, "http", "$default") if payload == "2.0" else Api(name, name, "rest", "Prod")
-                )
+            if name not in explicit:  # the implicit ones, or one that another template makes
+                http = payload == "2.0" or name == kebab(IMPLICIT_HTTP)
+                apis.append(Api(name, name, "http", "$default") if http else Api(name, name, "rest", "Prod"))
         return tuple(apis)
 
     def _check_names(self, made: list[Function | Queue | Table]) -> None:

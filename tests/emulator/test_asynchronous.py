@@ -62,6 +62,7 @@ def test_on_success_destination(start: Start) -> None:
     emulator.invoke("echo", {"n": 1}, asynchronous=True)
     record = json.loads(received(emulator, "done")["Body"])
     assert record["requestContext"]["condition"] == "Success"
+    assert record["requestContext"]["functionArn"] == "arn:aws:lambda:us-east-1:123456789012:function:echo"
     assert (record["requestPayload"], record["responsePayload"]) == ({"n": 1}, {"n": 1})
 
 
