@@ -8,9 +8,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from alert_world import World
 from faasight_store import Store
 
 SECRET = "T0SECRET/B0SECRET/notForAnyLog"
@@ -122,3 +124,9 @@ def slack() -> Iterator[SlackServer]:
 def reply() -> Callable[..., Reply]:
     """Make an answer for `slack.replies`."""
     return Reply
+
+
+@pytest.fixture
+def world(emptied: Store, slack: Any, tmp_path: Path) -> World:
+    """Give a fresh store and a Slack."""
+    return World(emptied, slack.url, tmp_path)

@@ -1,131 +1,18 @@
-"""The whole way, in both store modes: invocations in the store, rules over them, messages at Slack."""
+"""The way from invocations to changes of state, in both store modes."""
 
-import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from faasight_alerts import Alerts, Settings
-from faasight_store import Scope, Store, StoreUnavailableError
+from alert_world import ERRORS, START, THROTTLES, World, at, burst, unavailable, walk
+from faasight_store import StoreUnavailableError
 from faasight_store.queries import alerts as stored
-from faasight_store.queries import signals
-from faasight_store.types import AlertEvent, Measurement
-from otlp import Run, records
+from faasight_store.types import Measurement
 from polling import wait_until
 
-ERRORS = """
-  - name: errors
-    signal: error_rate
-    levels: {critical: "> 10 %"}
-    window: 60s
-    every: 30s
-    delay: 10s
-    late: 2m
-    for: 30s
-    min_samples: 5
-    keep_firing_for: 60s
-    summary: "{function} fails: {value}"
-"""
-THROTTLES = """
-  - name: throttles
-    signal: throttles
-    levels: {warning: "> 0"}
-    window: 60s
-    every: 30s
-    delay: 10s
-    late: 0
-    keep_firing_for: 0
-"""
 # What has nothing to do with how the engine is reached is tried in one mode.
 one_mode = pytest.mark.parametrize("migrated", ["embedded"], indirect=True)
-# A whole minute, long enough ago that no invocation of a test lies in the future.
-START = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=30)
-
-
-@dataclass
-class World:
-    """A store with invocations in it, and evaluators that come and go."""
-
-    store: Store
-    slack_url: str
-    folder: Path
-    measure: Any = None
-    services: list[Alerts] = field(default_factory=list)
-
-    def invoke(self, *seconds: float, count: int = 10, failed: int = 0, function: str = "checkout") -> None:
-        """Land finished invocations that began so many seconds after START: `count` of them at each."""
-        runs = [
-            Run(
-                int((START.timestamp() + second) * 1e9) + number,
-                function=function,
-                outcome="error" if number < failed else "ok",
-                error_type="ValueError" if number < failed else "",
-            )
-            for second in seconds
-            for number in range(count)
-        ]
-        self._land(records(*(run.record("report") for run in runs)))
-
-    def throttle(self, second: float, count: int, function: str = "checkout") -> None:
-        """Land calls that were turned away."""
-        runs = [Run(int((START.timestamp() + second) * 1e9) + number, function=function) for number in range(count)]
-        self._land(records(*(run.record("throttle") for run in runs)))
-
-    def _land(self, lines: bytes) -> None:
-        self.store.land("records", lines, secrets.token_hex(8))
-
-    def alerts(self, rules: str = ERRORS, **changed: Any) -> Alerts:
-        """Return an evaluator, as a process that starts."""
-        path = self.folder / f"rules-{len(self.services)}.yaml"
-        path.write_text(f"rules:{rules}", encoding="utf-8")
-        plain: dict[str, Any] = {"url": "http://faasight.test", "rules": path, "slack_webhook": self.slack_url}
-        plain |= {"slack_timeout_s": 1, "holder": f"process-{len(self.services)}"}
-        service = Alerts(
-            Settings(**(plain | changed)), self.store, measure=self.measure or self.real_measure, jitter=lambda: 1.0
-        )
-        self.services.append(service)
-        return service
-
-    def real_measure(self, signal: str, start: datetime, end: datetime, group_by: Sequence[str]) -> list[Measurement]:
-        """Ask the store itself."""
-        return signals.measure(self.store, signal, start, end, group_by)
-
-    def states(self) -> dict[str, str]:
-        """Return what is not at rest: "rule function" -> state."""
-        return {f"{one.rule} {one.labels.get('function', '')}".strip(): one.state for one in stored.active(self.store)}
-
-    def history(self) -> list[AlertEvent]:
-        """Return all changes, oldest first."""
-        return stored.history(self.store, Scope(START - timedelta(hours=1), START + timedelta(hours=9)))[::-1]
-
-    def deliveries(self, rule: str, state: str) -> list[str]:
-        """Return what became of the messages about a rule's changes to a state."""
-        return [event.delivery for event in self.history() if (event.rule, event.state) == (rule, state)]
-
-
-def at(second: float) -> datetime:
-    return START + timedelta(seconds=second)
-
-
-def walk(service: Alerts, first: int, last: int, step: int = 30) -> None:
-    """Tick at each slot from one second to another, both included."""
-    for second in range(first, last + 1, step):
-        service.tick(at(second))
-
-
-@pytest.fixture
-def world(emptied: Store, slack: Any, tmp_path: Path) -> World:
-    """Give a fresh store and a Slack."""
-    return World(emptied, slack.url, tmp_path)
-
-
-def burst(world: World) -> None:
-    """Put half a minute of failures into a function's life: they show at 90 s, hold at 120 s, are over at 150 s."""
-    world.invoke(*range(0, 50, 10), *range(80, 300, 10))
-    world.invoke(50, 60, 70, failed=8)
 
 
 def test_errors_become_pending_then_fire_then_resolve(world: World, slack: Any) -> None:
@@ -269,98 +156,6 @@ def test_an_evaluator_that_lost_its_lease_cannot_spoil_the_state(world: World, s
     assert [title.split()[1] for title in slack.titles()] == ["Critical:", "Resolved:"]
 
 
-@one_mode
-@pytest.mark.parametrize(
-    ("answers", "pause_s"),
-    [
-        ([{"status": 429, "body": "rate_limited", "headers": {"Retry-After": "20"}}], 20),
-        ([{"status": 500, "body": "rollup_error"}], 1),
-        ([{"how": "drop"}], 1),
-        ([{"how": "hang"}], 1),
-        ([{"status": 404, "body": "channel_not_found"}], 300),
-    ],
-)
-def test_whatever_slack_does_nothing_is_lost_and_the_resolve_follows(
-    world: World, slack: Any, reply: Callable[..., Any], answers: list[dict[str, Any]], pause_s: int
-) -> None:
-    burst(world)
-    slack.replies += [reply(**answer) for answer in answers]
-    service = world.alerts()
-    for second in range(60, 121, 30):
-        service.evaluate(at(second))
-    assert service.deliver(at(120)) == 0
-    assert service.deliver(at(120 + pause_s - 0.5)) == 0
-    assert len(slack.received) == 1  # the whole destination pauses
-    assert service.deliver(at(120 + pause_s)) == 1
-    walk(service, 150, 300)
-    service.deliver(at(700))
-    assert [title.split()[1] for title in slack.titles()] == ["Critical:", "Resolved:"]
-
-
-@one_mode
-def test_waits_grow_while_slack_is_down_and_start_anew_once_it_is_up(
-    world: World, slack: Any, reply: Callable[..., Any]
-) -> None:
-    burst(world)
-    slack.replies += [reply(status=503, body="") for _ in range(4)]
-    service = world.alerts()
-    for second in range(60, 121, 30):
-        service.evaluate(at(second))
-    tries = [second for second in range(120, 150) if service.deliver(at(second)) or len(slack.received) > 4]
-    assert tries[0] == 120 + 1 + 2 + 4 + 8
-
-
-def test_a_broken_destination_is_shown_and_its_queue_goes_out_when_it_is_repaired(
-    world: World, slack: Any, reply: Callable[..., Any]
-) -> None:
-    burst(world)
-    slack.replies += [reply(status=404, body="channel_not_found")]
-    first = world.alerts()
-    walk(first, 60, 150)
-    assert world.states()["alert-channel-failing"] == "firing"
-    assert world.deliveries("errors", "firing") == ["broken"]
-    first.stop()
-    walk(world.alerts(), 180, 300)  # restarted with a webhook that works
-    assert [title.split()[1] for title in slack.titles()] == ["Critical:", "Resolved:"]
-    assert world.states() == {}
-    assert world.deliveries("errors", "firing") == ["sent"]
-
-
-def test_undelivered_messages_are_sent_after_a_restart(world: World, slack: Any, reply: Callable[..., Any]) -> None:
-    burst(world)
-    slack.replies += [reply(status=500, body="") for _ in range(20)]
-    first = world.alerts()
-    walk(first, 60, 300)
-    first.stop()
-    assert slack.accepted == []
-    slack.replies.clear()
-    world.alerts().tick(at(330))
-    assert "2 alerts: 1 firing, 1 resolved" in slack.titles()[0]
-
-
-@one_mode
-def test_a_sending_that_cannot_be_recorded_is_not_repeated_for_ever(
-    world: World, slack: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    burst(world)
-    service = world.alerts()
-    for second in range(60, 121, 30):
-        service.evaluate(at(second))
-    with monkeypatch.context() as patched:
-        patched.setattr(world.store, "insert", _unavailable)
-        for second in range(120, 125):
-            with pytest.raises(StoreUnavailableError):
-                service.deliver(at(second))
-    assert len(slack.accepted) == 1
-    service.deliver(at(130))
-    assert len(slack.accepted) == 1
-    assert [event.delivery for event in world.history()] == ["none", "sent"]
-
-
-def _unavailable(*_: object, **__: object) -> None:
-    raise StoreUnavailableError("the server at 127.0.0.1 does not answer")
-
-
 def test_changes_that_cannot_be_written_are_made_again(
     world: World, slack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,7 +164,7 @@ def test_changes_that_cannot_be_written_are_made_again(
     service = world.alerts()
     walk(service, 60, 90)
     with monkeypatch.context() as patched:
-        patched.setattr(world.store, "insert", _unavailable)
+        patched.setattr(world.store, "insert", unavailable)
         with pytest.raises(StoreUnavailableError):
             service.tick(at(120))
     assert world.states() == {"errors checkout": "pending"}
@@ -439,24 +234,6 @@ def test_what_went_on_before_the_first_start_is_no_news(world: World, slack: Any
     assert slack.received == []
 
 
-@one_mode
-def test_without_a_channel_the_state_is_kept_and_nothing_is_queued(world: World, slack: Any) -> None:
-    burst(world)
-    walk(world.alerts(slack_webhook=None), 60, 120)
-    assert world.states() == {"errors checkout": "firing"}
-    assert [event.delivery for event in world.history()] == ["none", "none"]
-
-
-def test_the_secret_is_not_in_the_store(world: World, slack: Any, reply: Callable[..., Any]) -> None:
-    burst(world)
-    slack.replies += [reply(status=404, body="no_service")]
-    walk(world.alerts(), 60, 300)
-    for table in ("alert_changes", "alert_deliveries", "alert_leases"):
-        rows = world.store.query(f"SELECT toString(tuple(*)) FROM {table}")
-        assert rows
-        assert "SECRET" not in str(rows)
-
-
 def test_started_it_evaluates_and_sends_by_itself_and_stops_in_order(world: World, slack: Any) -> None:
     """Real threads, the real clock, the rules of a file; then its successor goes on at once."""
     rule = ERRORS.replace("every: 30s", "every: 1s").replace("for: 30s", "for: 1s").replace("delay: 10s", "delay: 0")
@@ -472,24 +249,3 @@ def test_started_it_evaluates_and_sends_by_itself_and_stops_in_order(world: Worl
     assert slack.titles() == ["\N{LARGE RED CIRCLE} Critical: errors on checkout"]
     assert world.alerts(rule).tick(datetime.now(UTC)) == 0
     assert len(slack.accepted) == 1
-
-
-@one_mode
-def test_people_are_told_when_the_store_does_not_answer(
-    world: World, slack: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The outbox is in the store: this one message goes past it."""
-    service = world.alerts(interval_s=0.05)
-    with monkeypatch.context() as patched:
-        patched.setattr(world.store, "query", _unavailable)
-        service.start()
-        try:
-            wait_until(lambda: slack.accepted, "Slack hears that the store is away")
-            patched.undo()
-            wait_until(lambda: len(slack.accepted) == 2, "Slack hears that it is back")
-        finally:
-            service.stop()
-    assert [title.split(maxsplit=1)[1] for title in slack.titles()] == [
-        "Critical: alerts-blind",
-        "Resolved: alerts-blind",
-    ]
