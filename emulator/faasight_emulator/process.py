@@ -78,13 +78,23 @@ class Process:
         """Return the most bytes of memory the process (with its children) has had; 0 if it is gone or has no /proc."""
         return _peak_memory(self.pid)
 
-    def waited(self) -> float:
-        """Return the seconds for which it could have run but had to wait for a CPU; 0 where /proc does not say."""
+    def held_up(self, elapsed: float, limit: float) -> bool:
+        """Return whether after `elapsed` seconds it has not had `limit` of them, for want of a CPU or of the disk.
+
+        Always false where /proc does not say.
+        """
         try:
-            fields = Path(f"/proc/{self.pid}/schedstat").read_text(encoding="ascii").split()
-        except OSError:
-            return 0.0
-        return int(fields[1]) / 1e9
+            ran, waited, _ = Path(f"/proc/{self.pid}/schedstat").read_text(encoding="ascii").split()
+            state = (
+                Path(f"/proc/{self.pid}/stat")
+                .read_text(encoding="ascii", errors="replace")
+                .rpartition(")")[2]
+                .split()[0]
+            )
+        except (OSError, ValueError, IndexError):
+            return False
+        # A wait is counted only when it is over; the one that goes on shows in the state alone.
+        return elapsed - int(waited) / 1e9 < limit or (state in "RD" and int(ran) / 1e9 < limit)
 
     def drain(self) -> None:
         """Take what has been printed and logged until now."""

@@ -30,6 +30,7 @@ MEMORY_CHECK = 0.05  # seconds between looks at the memory of a running sandbox
 # A caller gets its answer when the sandbox is free again, or so many seconds after the answer: on AWS the network hides
 # that moment, and a caller that calls again at once finds the warm sandbox.
 ANSWER_GRACE = 0.2
+MAX_HOLD_UP = 30  # times its limit that an init may take when the machine is too busy
 
 Answer = asyncio.Future[Result]
 
@@ -120,8 +121,8 @@ class Sandbox:
         try:
             await self._launch()
             event = await self._next_event(began + limit)
-            while isinstance(event, TimedOut) and (owed := began + limit + self._waited() - time.monotonic()) > 0:
-                event = await self._next_event(time.monotonic() + owed)
+            while isinstance(event, TimedOut) and self._held_up(began, limit):
+                event = await self._next_event(time.monotonic() + MEMORY_CHECK)
             if not isinstance(event, Ready):
                 trouble = trouble_of(event, request_id, told)
         except OSError as error:
@@ -248,8 +249,9 @@ class Sandbox:
         finally:
             getter.cancel()
 
-    def _waited(self) -> float:
-        return self._process.waited() if self._process is not None else 0.0
+    def _held_up(self, began: float, limit: float) -> bool:
+        elapsed = time.monotonic() - began
+        return self._process is not None and elapsed < MAX_HOLD_UP * limit and self._process.held_up(elapsed, limit)
 
     def _over_limit(self) -> bool:
         if self._process is not None:
