@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 import requests
-from demo import Demo, Slack, make_demo
+from demo import Demo, make_demo
 from otlp import resource, span, traces
 from polling import wait_until
+from slack_server import SlackServer
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -123,7 +124,7 @@ def shipped(demo: Demo, since: float) -> Callable[[], bool]:
     return ask
 
 
-def test_nothing_acknowledged_is_missing_or_doubled(slack: Slack, tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_missing_or_doubled(slack: SlackServer, tmp_path: Path) -> None:
     demo = make_demo(tmp_path, slack.url, "--rate", "0.5")
     acknowledged: list[str] = []
     for _ in range(2):

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 from browser import visit
-from demo import SHOP, Slack, free_ports
+from demo import SHOP, free_ports
 from faasight_store import Scope, Store
 from faasight_store.queries import functions, traces
 from faasight_store.queries.map import invocation_map
 from playwright.sync_api import Browser
 from polling import wait_until
+from slack_server import SlackServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -47,7 +48,7 @@ class Service:
 
 
 @pytest.fixture
-def addresses(server_dsn: str, slack: Slack) -> dict[str, str]:
+def addresses(server_dsn: str, slack: SlackServer) -> dict[str, str]:
     """Return the settings that docker-compose.yml gives its services, here on free ports."""
     http, grpc, dashboards = free_ports(3)
     return {

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 from browser import Visit, visit
-from demo import SHOP, Demo, Slack
+from demo import SHOP, Demo
 from playwright.sync_api import Browser, Page
 from polling import wait_until
+from slack_server import SECRET, SlackServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -158,9 +159,9 @@ def test_a_timeout_is_seen_and_named(tab: Visit) -> None:
     wait_until(timed_out, "shipping has run into its time limit", 200, every_s=2)
 
 
-def test_the_error_alert_reaches_slack_and_its_link_opens_the_function(tab: Visit, slack: Slack) -> None:
+def test_the_error_alert_reaches_slack_and_its_link_opens_the_function(tab: Visit, slack: SlackServer) -> None:
     def message() -> str:
-        return next((text for text in slack.texts() if "errors on payment" in text), "")
+        return next((json.dumps(one) for one in slack.accepted if "errors on payment" in json.dumps(one)), "")
 
     text = wait_until(message, "Slack has the error alert of payment", 240, every_s=1)
     link = re.search(rf"{re.escape(tab.origin)}(/functions/payment[^|>\"\\]*)", text)
@@ -181,5 +182,5 @@ def test_a_log_line_leads_to_its_trace(tab: Visit) -> None:
 def test_the_demo_says_what_it_does(demo: Demo) -> None:
     said = demo.said()
     assert demo.dashboards in said
-    assert "secret-of-the-test" not in said
+    assert SECRET not in said
     assert "Traceback" not in said, said

@@ -1,15 +1,12 @@
 """`faasight demo` in a process of its own, and a Slack for it."""
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from polling import wait_until
@@ -25,40 +22,6 @@ def free_ports(count: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
-
-
-class Slack(ThreadingHTTPServer):
-    """Speaks Slack's incoming-webhook protocol and keeps what it was sent."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Webhook)
-        self.messages: list[dict[str, Any]] = []
-
-    @property
-    def url(self) -> str:
-        """The webhook's address."""
-        return f"http://127.0.0.1:{self.server_port}/services/T1/B1/secret-of-the-test"
-
-    def texts(self) -> list[str]:
-        """Return all that was sent, a message as one text."""
-        return [json.dumps(message) for message in self.messages]
-
-
-class _Webhook(BaseHTTPRequestHandler):
-    server: Slack
-
-    def do_POST(self) -> None:
-        """Keep a message."""
-        self.server.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-    def log_message(self, *_args: object) -> None:
-        """Keep quiet."""
 
 
 @dataclass
