@@ -14,7 +14,7 @@ from faasight_cli import children, local, logs, ports, services, settings, up
 from faasight_cli.children import Child
 from faasight_cli.console import Console, Steps, banner
 from faasight_cli.errors import ChildError, CommandError
-from faasight_cli.platform import Platform
+from faasight_cli.platform import STOP_S, Platform
 from faasight_cli.ports import Wanted
 from faasight_cli.settings import Address, Settings
 from faasight_cli.signals import StopSignal
@@ -24,6 +24,7 @@ _DATA = Path("faasight-data") / "demo"  # apart from what `faasight up` keeps
 _STEPS = 6
 _START_S = 120.0  # patience with one process; a slow machine imports for long
 _FIRST_EVENT_S = 30.0
+_CHILDREN_STOP_S = 2.2  # the emulator gives running functions one second, and their last telemetry another
 
 
 def demo(chosen: Namespace) -> int:
@@ -45,7 +46,7 @@ def demo(chosen: Namespace) -> int:
         console.say("stopping: what has been received is being stored ...")
         running.stop()
     console.say("stopped")
-    return 0
+    return Platform.leave(0)
 
 
 def _shop(given: Path | None) -> Path:
@@ -117,9 +118,9 @@ class _Demo:
 
     def stop(self) -> None:
         """Stop customers and functions first, so that the platform receives their last words."""
-        children.stop(self._children[::-1], within_s=2.5)
+        children.stop(self._children[::-1], within_s=_CHILDREN_STOP_S)
         if self._platform:
-            self._platform.stop()
+            self._platform.stop(within_s=STOP_S - _CHILDREN_STOP_S)
         if self._slack:
             self._slack.stop()
 

@@ -1,7 +1,11 @@
 """The platform in one process: a store with the collector, the dashboards and the alerts over it."""
 
+import os
+import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -11,6 +15,9 @@ from faasight_cli import services
 from faasight_cli.settings import Settings
 
 log = structlog.get_logger("faasight")
+
+STOP_S = 4.5  # of the five seconds that are promised
+_CLOSE_S = 1.0  # of them, for the store
 
 
 class Service(Protocol):
@@ -57,17 +64,28 @@ class Platform:
             self.stop()
             raise
 
-    def stop(self) -> None:
-        """Stop all parts side by side, then close the store; a part that fails to stop does not hinder the others."""
-        threads = [threading.Thread(target=self._stop_one, args=running) for running in self._running]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    def stop(self, within_s: float = STOP_S) -> None:
+        """Stop all parts side by side, then close the store; one that fails or hangs does not hinder the others."""
+        end = time.monotonic() + within_s
+        _together([partial(self._stop_one, *running) for running in self._running], end - _CLOSE_S)
         self._running.clear()
         if self._store is not None:
-            self._store.close()
+            _together([self._store.close], end)
             self._store = None
+
+    @staticmethod
+    def leave(status: int) -> int:
+        """Return the exit status; end the process at once if a thread did not come back from the engine in time.
+
+        The engine's destructors crash under a thread that still runs a query. What was acknowledged is in the journal.
+        """
+        left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+        if left:
+            log.debug("ending without waiting for threads", threads=left)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+        return status
 
     @staticmethod
     def _stop_one(part: str, service: Service) -> None:
@@ -75,3 +93,12 @@ class Platform:
             service.stop()
         except Exception:
             log.exception("a part did not stop in order", part=part)
+
+
+def _together(actions: Sequence[Callable[[], None]], end: float) -> None:
+    """Run all at the same time, and wait for them until `end` (monotonic) at most."""
+    threads = [threading.Thread(target=action, daemon=True) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PARTS = ("collector", "dashboards", "alerts")
 _MIB = 1024 * 1024
+_SHIPPING_S = 3.0  # of the five seconds that a stop may take; what is not shipped by then stays in the journal
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on: where those addresses are reached from here
 
 
@@ -67,6 +68,7 @@ def _collector(settings: Settings, store: Store) -> "Service":
         max_body_bytes=settings.max_body_mb * _MIB,
         journal_budget_bytes=settings.journal_budget_mb * _MIB,
         disk_reserve_bytes=settings.disk_reserve_mb * _MIB,
+        stop_timeout_s=_SHIPPING_S,
     )
     return Collector(own, store)
 

@@ -85,4 +85,4 @@ def _serve(chosen: Namespace, parts: Sequence[str]) -> int:
     console.say("stopping: what has been received is being stored ...")
     platform.stop()
     console.say("stopped")
-    return 0
+    return platform.leave(0)
