@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from alert_world import World
 from faasight_store import Store
+from slack_server import Reply, SlackServer, running_slack
 
 
 @pytest.fixture(scope="session", params=["embedded", "server"])
