@@ -139,13 +139,17 @@ def test_lines_are_taken_away_as_csv_and_ndjson(order_tab: Visit, flow: Flow) ->
 
 def test_a_drag_over_the_volume_zooms_the_page(order_tab: Visit) -> None:
     page = go(order_tab, "/logs?from=now-1h&to=now")
-    plot = page.locator(".chart .nsewdrag").first
-    expect(page.locator(".chart .bars path").first).to_be_attached()  # before, it is an empty chart without a time axis
-    box = plot.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 20, steps=5)
-    page.mouse.up()
-    wait_until(lambda: "from=now-1h" not in page.url, "the range is the stretch")
+    expect(page.locator(".chart .bars path").first).to_be_attached()
+
+    def dragged() -> bool:
+        """Drag once; a drag is lost when the chart is drawn anew under it, as while the page arrives."""
+        box = page.locator(".chart .nsewdrag").first.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 20, steps=5)
+        page.mouse.up()
+        return "from=now-1h" not in page.url
+
+    wait_until(dragged, "the range is the stretch", every_s=1)
     expect(page.locator("#range-label")).not_to_contain_text("Last 1 hour")

@@ -160,7 +160,7 @@ def test_the_map_is_saved_as_a_picture(order_tab: Visit) -> None:
 def test_fit_shows_the_whole_map(order_tab: Visit) -> None:
     page = go(order_tab, "/map")
     zoom = drawn(page)["zoom"]
-    page.evaluate("document.getElementById('map-graph')._cyreg.cy.zoom(0.2)")
+    page.evaluate("() => { document.getElementById('map-graph')._cyreg.cy.zoom(0.2); }")
     page.locator("#map-fit").click()
     wait_until(lambda: drawn(page)["zoom"] == pytest.approx(zoom, rel=0.01), "the map fits")
 

@@ -99,7 +99,7 @@
   /** What is drawn, for tests: nodes and edges with their data, place on the screen (`at`), and whether they are dimmed. */
   faasight.map = () => {
     const cy = graph();
-    if (!cy) return null;
+    if (!cy?.scratch('_faasight')) return null; // not fitted yet: places will change
     const told = (element, at) => ({ ...element.data(), image: undefined, at, dim: element.hasClass('map-dim'), hot: element.hasClass('map-hot') });
     return {
       nodes: cy.nodes().map(node => told(node, node.renderedPosition())),
