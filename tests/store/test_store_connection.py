@@ -8,19 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
 from faasight_store import QueryError, Store, StoreError, StoreLockedError, StoreUnavailableError
 
 
 def test_values_are_bound_by_the_server(bare_store: Store) -> None:
     hostile = "'; DROP TABLE spans; --\\ \n\t 山 \U0001f600"
-    rows = bare_store.query("SELECT {text:String}, {list:Array(String)}, {n:Int64}", {"text": hostile, "list": ["a'", "\\"], "n": -1})
+    rows = bare_store.query(
+        "SELECT {text:String}, {list:Array(String)}, {n:Int64}", {"text": hostile, "list": ["a'", "\\"], "n": -1}
+    )
     assert list(rows) == [(hostile, ["a'", "\\"], -1)]
 
 
 def test_a_query_over_its_time_is_stopped_and_the_next_one_is_untouched(bare_store: Store) -> None:
     with pytest.raises(StoreUnavailableError, match="longer than 0.2 s"):
-        bare_store.query("SELECT count() FROM (SELECT rand() % 1000000007 AS x FROM numbers(10000000000) GROUP BY x)", timeout_s=0.2)
+        bare_store.query(
+            "SELECT count() FROM (SELECT rand() % 1000000007 AS x FROM numbers(10000000000) GROUP BY x)", timeout_s=0.2
+        )
     assert list(bare_store.query("SELECT 42")) == [(42,)]
 
 
@@ -96,7 +99,9 @@ except StoreError as error:
 
 
 def _try(path: Path) -> str:
-    done = subprocess.run([sys.executable, "-c", _TRY, str(path)], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _TRY, str(path)], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stderr == ""
     return done.stdout.strip()
 

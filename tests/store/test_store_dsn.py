@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from faasight_store import DsnError
 from faasight_store.dsn import EmbeddedDsn, ServerDsn, parse
 

@@ -6,7 +6,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-
 from faasight_store import Store, StoreError, migrate
 
 
@@ -19,12 +18,16 @@ def test_the_second_time_does_nothing(store: Store) -> None:
     before = _tables(store)
     assert store.migrate() == []
     assert _tables(store) == before
-    assert [row[0] for row in store.query("SELECT name FROM schema_migrations ORDER BY name")] == [m.name for m in migrate.load()]
+    assert [row[0] for row in store.query("SELECT name FROM schema_migrations ORDER BY name")] == [
+        m.name for m in migrate.load()
+    ]
 
 
 def test_a_migration_that_changed_after_it_was_applied_is_refused(bare_store: Store) -> None:
     bare_store.migrate()
-    bare_store.command("ALTER TABLE schema_migrations UPDATE checksum = 'other' WHERE name = '0001_traces' SETTINGS mutations_sync = 2")
+    bare_store.command(
+        "ALTER TABLE schema_migrations UPDATE checksum = 'other' WHERE name = '0001_traces' SETTINGS mutations_sync = 2"
+    )
     with pytest.raises(StoreError, match="0001_traces was applied to this database in another form"):
         bare_store.migrate()
 
@@ -33,7 +36,10 @@ _MIGRATE = "import sys; from faasight_store import Store; Store.open(sys.argv[1]
 
 
 def test_two_processes_at_once(server_dsn: str) -> None:
-    processes = [subprocess.Popen([sys.executable, "-c", _MIGRATE, server_dsn], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", _MIGRATE, server_dsn], stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
     for process in processes:
         _, told = process.communicate(timeout=60)
         assert (process.returncode, told) == (0, "")
@@ -51,7 +57,9 @@ def test_two_threads_at_once(embedded_dsn: str) -> None:
 def test_every_statement_may_run_twice() -> None:
     for migration in migrate.load():
         for statement in migration.statements():
-            assert re.match(r"(CREATE (TABLE|MATERIALIZED VIEW) IF NOT EXISTS|ALTER TABLE \w+ ADD \w+ IF NOT EXISTS)\b", statement), statement
+            assert re.match(
+                r"(CREATE (TABLE|MATERIALIZED VIEW) IF NOT EXISTS|ALTER TABLE \w+ ADD \w+ IF NOT EXISTS)\b", statement
+            ), statement
 
 
 def test_every_table_and_view_target_deduplicates_by_token(store: Store) -> None:
@@ -65,4 +73,7 @@ def test_every_table_and_view_target_deduplicates_by_token(store: Store) -> None
 def test_the_engine_is_a_template_and_a_comment_is_no_change() -> None:
     replicated = migrate.load(lambda engine: f"Replicated{engine}('/t/{{table}}', '{{replica}}')")
     assert any("ENGINE = ReplicatedMergeTree('/t/{table}', '{replica}')" in m.sql for m in replicated)
-    assert migrate.Migration("x", "-- one\nSELECT 1;\n").checksum == migrate.Migration("x", "-- two\nSELECT   1;\n").checksum
+    assert (
+        migrate.Migration("x", "-- one\nSELECT 1;\n").checksum
+        == migrate.Migration("x", "-- two\nSELECT   1;\n").checksum
+    )

@@ -111,7 +111,7 @@ SELECT
     records.severity AS severity,
     if(upper(records.level) IN ('DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'), upper(records.level), {{severity_level records.severity}}) AS level,
     message,
-    attributes['logger'] AS logger,
+    records.attributes['logger'] AS logger,
     request_id,
     toFixedString(if(match(records.trace_id, '^[0-9a-fA-F]{32}$'), unhex(records.trace_id), ''), 16) AS trace_id,
     toFixedString(if(match(records.span_id, '^[0-9a-fA-F]{16}$'), unhex(records.span_id), ''), 8) AS span_id,

@@ -37,7 +37,7 @@ _MERGE = """
         any(fact.request_id) AS request_id,
         fact.witness IN ('throttle', 'caller') AS never_ran,
         -- The most trusted witness's time, the earliest if it told twice: three bits of witness above 61 of ns.
-        min(bitOr(bitShiftLeft(toUInt64(fact.witness) - 1, 61), toUInt64(toUnixTimestamp64Nano(fact.ts)))) AS trusted,
+        min(bitOr(bitShiftLeft(toUInt64(toUInt64(fact.witness) - 1), 61), toUInt64(toUnixTimestamp64Nano(fact.ts)))) AS trusted,
         fromUnixTimestamp64Nano(toInt64(bitAnd(trusted, bitShiftLeft(toUInt64(1), 61) - 1)), 'UTC') AS start,
         max(fact.outcome) AS gravest,
         multiIf(never_ran, 'throttled', gravest != '', toString(gravest),

@@ -1,0 +1,120 @@
+"""Settled hours answer like the facts they were made of, and again after something late came."""
+
+import random
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import otlp
+import pytest
+from faasight_store import Scope, Store, settle
+from faasight_store.queries import functions, invocations
+from faasight_store.queries.cells import Grain, plan
+from faasight_store.times import to_ns
+
+HOURS = 9
+
+
+@pytest.fixture
+def history(store: Store) -> tuple[Store, Scope, list[otlp.Run]]:
+    """Return a store with nine hours of runs, none of them settled."""
+    rng = random.Random(7)
+    now = datetime.now(UTC).replace(microsecond=0)
+    scope = Scope(now - timedelta(hours=HOURS, minutes=7, seconds=13), now)
+    start, length = to_ns(scope.start), to_ns(scope.end) - to_ns(scope.start)
+    runs = [
+        otlp.Run(
+            start + rng.randrange(length - 10**9), ms=rng.lognormvariate(4, 1), function=rng.choice(["a", "b"]), cold=rng.random() < 0.1,
+            outcome=rng.choices(["ok", "error", "timeout"], [90, 8, 2])[0], error_type="ValueError", message="of 7",
+            environment=rng.choice(["default", "prod"]),
+        )
+        for _ in range(600)
+    ]  # fmt: skip
+    store.land("traces", otlp.segment(*(run.traces() for run in runs)), "traces")
+    store.land("records", otlp.records(*(run.record("report") for run in runs), *_throttles(runs)), "records")
+    return store, scope, runs
+
+
+def _throttles(runs: list[otlp.Run]) -> list[dict[str, Any]]:
+    return [run.record("throttle") for run in runs[:20]]
+
+
+def _answers(store: Store, scope: Scope) -> list[Any]:
+    series = invocations.series(store, scope, buckets=60)
+    heatmap = invocations.heatmap(store, scope, buckets=60)
+    rows = functions.functions(store, scope)
+    errors = invocations.errors(store, scope)
+    return [
+        _rounded(invocations.totals(store, scope)), _rounded(invocations.totals(store, scope, "a")),
+        _rounded(invocations.totals(store, Scope(scope.start, scope.end, "prod"))),
+        [sum(column) for column in (series.ok, series.errors, series.timeouts, series.throttles, series.cold_starts)],
+        sum(map(sum, heatmap.counts)), heatmap.edges_ms,
+        [(row.function, _rounded(row.totals), row.max_ms, row.init_p95_ms, sum(row.spark)) for row in rows],
+        [(e.function, e.error_type, e.count, e.first_seen, e.last_seen, e.trace_id) for e in errors],
+    ]  # fmt: skip
+
+
+def _rounded(totals: Any) -> tuple[Any, ...]:
+    return (*[getattr(totals, name) for name in totals.__slots__ if name != "cost_usd"], round(totals.cost_usd, 9))
+
+
+def _later() -> int:
+    """Return a clock that is past the room for inserts in flight."""
+    return time.time_ns() + 120 * 10**9
+
+
+def test_settled_hours_answer_like_the_facts(history: tuple[Store, Scope, list[otlp.Run]]) -> None:
+    store, scope, runs = history
+    before = _answers(store, scope)
+    assert before[0][0] == len(runs)
+    assert settle(store, now_ns=_later) >= HOURS - 1
+    used = plan(store, scope, Grain.HOURS)
+    assert len(used.hours) >= HOURS - 2
+    assert used.minutes
+    assert _answers(store, scope) == before
+    for quantile, told in zip((0.5, 0.9, 0.95, 0.99), before[0][5:9], strict=True):
+        exact = sorted(run.ms for run in runs)[int(quantile * (len(runs) - 1))]
+        near = [run.ms for run in runs if 0.96 * exact <= run.ms <= 1.04 * exact]
+        assert min(abs(told / ms - 1) for ms in near) <= 0.02
+
+
+def test_nothing_new_is_nothing_to_do(history: tuple[Store, Scope, list[otlp.Run]]) -> None:
+    store, _, _ = history
+    assert settle(store, now_ns=_later)
+    assert settle(store, now_ns=_later) == 0
+
+
+def test_what_comes_late_is_counted_at_once_and_settled_again(history: tuple[Store, Scope, list[otlp.Run]]) -> None:
+    store, scope, runs = history
+    settle(store, now_ns=_later)
+    hour = (to_ns(scope.start) // 3600_000_000_000 + 3) * 3600_000_000_000
+    late = otlp.Run(hour + 30 * 60 * 10**9, ms=77, function="a", outcome="error", error_type="Late", message="x")
+    store.command(
+        "ALTER TABLE settled_hours UPDATE covers = covers - INTERVAL 10 MINUTE WHERE 1 SETTINGS mutations_sync = 2"
+    )
+    store.command(
+        "ALTER TABLE touched_hours UPDATE received_at = received_at - INTERVAL 20 MINUTE WHERE 1 SETTINGS mutations_sync = 2"
+    )
+    store.land("traces", otlp.segment(late.traces()), "late")
+    assert invocations.totals(store, scope).invocations == len(runs) + 1
+    assert settle(store, now_ns=_later) == 1
+    assert invocations.totals(store, scope).invocations == len(runs) + 1
+    assert "Late" in {group.error_type for group in invocations.errors(store, scope)}
+    assert plan(store, scope, Grain.HOURS).facts[0][0] == to_ns(scope.start)
+    versions = store.query("SELECT hour, uniqExact(version) FROM invocation_hours GROUP BY hour")
+    assert {count for _, count in versions} == {1}
+
+
+def test_a_settling_that_broke_off_is_not_counted(history: tuple[Store, Scope, list[otlp.Run]]) -> None:
+    store, scope, runs = history
+    settle(store, now_ns=_later)
+    for table in ("invocation_minutes", "invocation_hours"):
+        store.command(f"INSERT INTO {table} SELECT * REPLACE (version + 1 AS version) FROM {table}")
+    assert invocations.totals(store, scope).invocations == len(runs)
+
+
+def test_the_open_hour_is_never_settled(history: tuple[Store, Scope, list[otlp.Run]]) -> None:
+    store, scope, _ = history
+    settle(store)
+    newest = store.query("SELECT max(toUnixTimestamp(hour)) FROM settled_hours")[0][0]
+    assert newest * 10**9 <= to_ns(scope.end) - 3600 * 10**9

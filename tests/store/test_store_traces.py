@@ -1,0 +1,78 @@
+"""Traces: lists, and one with all that links lead to."""
+
+import time
+from dataclasses import replace
+
+import otlp
+import pytest
+from faasight_store import Store
+from faasight_store.queries import traces
+from shop_history import Shop
+
+
+def test_find(shop: Shop) -> None:
+    def found(**options: object) -> list[str]:
+        return [row.trace_id for row in traces.find(shop.store, shop.scope, **options)]  # type: ignore[arg-type] # options of find
+
+    everything = found()
+    assert (len(everything), everything[0]) == (5, shop.timed_out.trace_id.hex())
+    assert found(function="payment") == [shop.timed_out.trace_id.hex(), shop.payment.trace_id.hex()]
+    assert shop.payment.trace_id.hex() not in found(failed=True)
+    assert found(cold=True) == [shop.order.trace_id.hex()]
+    assert found(min_ms=2000) == [shop.timed_out.trace_id.hex()]
+    assert found(limit=2) == everything[:2]
+    assert traces.find(shop.store, replace(shop.scope, environment="other")) == []
+
+
+def test_a_row(shop: Shop) -> None:
+    (row,) = traces.find(shop.store, shop.scope, cold=True)
+    assert (row.spans, row.errors, row.cold_starts, row.services) == (7, 2, 1, ["checkout"])
+    assert row.duration_ms == pytest.approx(shop.order.init_ms + shop.order.ms)
+
+
+def test_a_trace_brings_what_it_links_to_in_both_directions(shop: Shop) -> None:
+    order, payment = shop.order.trace_id.hex(), shop.payment.trace_id.hex()
+    for one, other in ((order, payment), (payment, order)):
+        trace = traces.trace(shop.store, one.upper())
+        assert trace is not None
+        assert list(trace.trace_ids) == [one, other]
+        assert {span.service for span in trace.spans} == {"checkout", "payment"}
+        assert [span.start_ns for span in trace.spans] == sorted(span.start_ns for span in trace.spans)
+        assert [line.message for line in trace.logs] == ["order accepted", "Stock is low", "payment refused: 100%_sure"]
+        assert trace.cost_usd > 0
+        assert not trace.truncated
+
+
+def test_a_span_keeps_its_events(shop: Shop) -> None:
+    trace = traces.trace(shop.store, shop.failed.trace_id.hex())
+    assert trace is not None
+    (span,) = trace.spans
+    assert (span.status, span.status_message, span.kind, span.parent_span_id) == (2, "no stock for order 17", 2, "")
+    assert span.events[0].attributes == {"exception.type": "ValueError", "exception.message": "no stock for order 17"}
+
+
+def test_limits_and_unknown_ids(shop: Shop) -> None:
+    trace = traces.trace(shop.store, shop.order.trace_id.hex(), limit=2)
+    assert trace is not None
+    assert (len(trace.spans), trace.truncated) == (2, True)
+    assert traces.trace(shop.store, "0" * 31 + "1") is None
+    for wrong in ("", "12", "g" * 32, "0" * 33, "' OR 1=1"):
+        with pytest.raises(ValueError, match="32 hexadecimal digits"):
+            traces.trace(shop.store, wrong)
+
+
+def test_a_span_sent_twice_is_shown_once_and_rings_of_links_end(store: Store) -> None:
+    now = time.time_ns()
+    ids = [bytes([i]) * 16 for i in range(1, 40)]
+    spans = []
+    for i, trace_id in enumerate(ids):
+        span = otlp.span("s", now + i, 1, trace_id=trace_id)
+        span.links.add(trace_id=ids[(i + 1) % len(ids)], span_id=b"12345678")
+        spans.append(span)
+    request = otlp.segment(otlp.traces(spans))
+    for token in ("first", "a client's retry"):
+        store.land("traces", request, token)
+    trace = traces.trace(store, ids[0].hex())
+    assert trace is not None
+    assert len(trace.trace_ids) == 1 + 2 * traces.LINK_HOPS
+    assert len(trace.spans) == len(trace.trace_ids)
