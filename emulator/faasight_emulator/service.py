@@ -126,7 +126,7 @@ class Emulator:
         self.place = replace(self.place, gateway=f"http://127.0.0.1:{listener.getsockname()[1]}")
         folder = Path(tempfile.mkdtemp(prefix="faasight-emulator-"))
         self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
-        warden = Warden()
+        warden = Warden(folder)
         self._undo.callback(warden.stop)
         self._undo.callback(self._join_mappings)  # after moto has ended, and with it their long polls
         endpoint = settings.aws_endpoint or self._start_moto(warden, folder)

@@ -6,20 +6,28 @@ between a fork and an exec, which a threaded process had better not do. The ward
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 
 class Warden:
-    """The emulator's side: starts the program and tells it which process groups live."""
+    """The emulator's side: starts the program and tells it which process groups live.
 
-    def __init__(self) -> None:
+    `folder`, if given, is removed at the end too.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         self._lock = threading.Lock()
         # -I -S: nothing of the user's environment or packages; a group of its own, so that Ctrl+C does not end it.
         self._process = subprocess.Popen(  # noqa: S603 -- this file, by this Python
-            [sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0
+            [sys.executable, "-I", "-S", __file__, *([str(folder)] if folder else [])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            process_group=0,
         )
 
     @property
@@ -56,7 +64,7 @@ class Warden:
 
 
 def main() -> None:
-    """Read `+group` and `-group` lines; at the end of the input kill every group that is left."""
+    """Read `+group` and `-group` lines; at the end of the input kill the groups that are left, remove the folder."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     groups: set[int] = set()
     for line in sys.stdin:
@@ -65,6 +73,8 @@ def main() -> None:
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
+    for folder in sys.argv[1:]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

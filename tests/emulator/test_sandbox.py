@@ -286,17 +286,19 @@ def test_provisioned_concurrency(one: Start, sink: Any) -> None:
     assert emulator.counts()["f"].cold_starts == 0
 
 
-def test_waiting_for_a_cpu_does_not_count_as_init(one: Start, sink: Any) -> None:
-    """An init that a busy machine holds up is not killed: a crowd on one CPU delay it, its limit stands still."""
+def test_waiting_for_a_cpu_does_not_count_as_init(one: Start, sink: Any, tmp_path: Path) -> None:
+    """An init that a busy machine holds up is not killed: a crowd on its CPU delays it, its limit stands still."""
     cpu = min(os.sched_getaffinity(0))
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    crowd = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(12)]
+    pin = tmp_path / "pin"
+    pin.write_text(
+        f"#!{sys.executable}\nimport os, sys\nos.sched_setaffinity(0, {{{cpu}}})\nos.execv(sys.argv[1], sys.argv[1:])\n"
+    )
+    pin.chmod(0o700)
+    crowd = [subprocess.Popen([str(pin), sys.executable, "-c", "while True: pass"]) for _ in range(12)]
     try:
-        emulator = one("count", init_limit=0.4)
+        emulator = one("count", init_limit=0.4, environment={"AWS_LAMBDA_EXEC_WRAPPER": str(pin)})
         assert emulator.invoke("f", {}).ok
     finally:
-        os.sched_setaffinity(0, before)
         for process in crowd:
             process.kill()
             process.wait()

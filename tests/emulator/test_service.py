@@ -120,10 +120,13 @@ def test_sigkill_leaves_nothing(template_file: WriteTemplate, frozen: bool) -> N
         sandbox = int(process.stdout.readline())
         wanted = psutil.STATUS_STOPPED if frozen else psutil.STATUS_SLEEPING
         wait_until(lambda: psutil.Process(sandbox).status() == wanted, "the sandbox is as wanted")
+        folder = Path(psutil.Process(sandbox).environ()["TMPDIR"]).parent
+        assert folder.is_dir()
         children = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
         assert len(children) == 3, "the sandbox, moto and the warden"
         os.kill(process.pid, signal.SIGKILL)
     wait_until(lambda: not any(alive(pid) for pid in children), "all have ended")
+    wait_until(lambda: not folder.exists(), "its files are gone")
 
 
 def test_lines_of_functions_are_handed_on(template_file: WriteTemplate, aws: str, sink: Any) -> None:

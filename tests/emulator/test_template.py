@@ -255,7 +255,7 @@ def places(values: Any, steps: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
 
 
 def test_a_wrong_value_anywhere_is_a_template_error(write: Write) -> None:
-    """Whatever stands in the place of a value, the template loads or is refused by the one error; a sample of them all."""
+    """Whatever stands in the place of a value, the template loads or is refused by that error; a sample of them all."""
     values = dict(read_document(write(WHOLE)).values)
     wrong = [
         None,
