@@ -2,8 +2,8 @@
 
 Each subject is a real `python -m awslambdaric` process on a Lambda Runtime API: bare, with our exec wrapper, and with
 OpenTelemetry's own aws-lambda instrumentor (SDK, OTLP/HTTP exporter, flush at the end of each invocation), whose small
-packages are fetched from PyPI into a temporary folder. All send to a collector stand-in in another process. The subjects
-take turns, so that a busy machine is busy for all; CPU is the process's own, so that waiting for the machine does not count.
+packages are fetched from PyPI into a temporary folder. All send to a collector stand-in in another process. Subjects take
+turns, so that a busy machine is busy for all; CPU is the process's own, so that waiting for the machine does not count.
 
     python benchmarks/wrapper.py
 """

@@ -254,13 +254,12 @@ class RuntimeApi:
 class Sandbox:
     """One awslambdaric process with a function in it."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], handler: str, wrapped: bool) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], command: list[str]) -> None:
         self.api = RuntimeApi()
         self._output = (folder / "output.txt").open("w+b")
         self._count = 0
-        command = [sys.executable, "-m", "awslambdaric", handler]
         self.process = subprocess.Popen(
-            [str(WRAPPER), *command] if wrapped else command,
+            command,
             cwd=folder,
             env={**os.environ, "AWS_LAMBDA_RUNTIME_API": self.api.address, **environment},
             stdout=self._output,
@@ -319,7 +318,9 @@ def function(sink: Sink, tmp_path: Path) -> Iterator[StartFunction]:
     """Start functions: `function("def handler(event, context): ...", FAASIGHT_X="...")`."""
     sandboxes: list[Sandbox] = []
 
-    def start(code: str, *, handler: str = "app.handler", wrapped: bool = True, **environment: str) -> Sandbox:
+    runtime = [sys.executable, "-m", "awslambdaric", "app.handler"]
+
+    def start(code: str, *, wrapped: bool = True, command: list[str] | None = None, **environment: str) -> Sandbox:
         folder = tmp_path / f"sandbox{len(sandboxes)}"
         folder.mkdir()
         (folder / "app.py").write_text(code)
@@ -332,7 +333,7 @@ def function(sink: Sink, tmp_path: Path) -> Iterator[StartFunction]:
             "AWS_REGION": "eu-central-1",
             "PYTHONPATH": str(folder),
         }
-        sandbox = Sandbox(folder, defaults | environment, handler, wrapped)
+        sandbox = Sandbox(folder, defaults | environment, command or ([str(WRAPPER)] if wrapped else []) + runtime)
         sandboxes.append(sandbox)
         return sandbox
 
