@@ -26,14 +26,15 @@ class Store:
         connect = connector(dsn)
         self._readers = Pool(connect, READERS)
         self._writer = Pool(connect, 1)
+        self._schemas = landing.keep_schemas(dsn.path.resolve() / "schemas") if isinstance(dsn, EmbeddedDsn) else None
         self._closed = False
 
     @classmethod
     def open(cls, dsn: str) -> Self:
         """Connect to `chdb:///path` or `clickhouse://user:password@host:port/database`.
 
-        `?database=name` chooses another database than `faasight` of an embedded engine; one process may open several databases of
-        one directory. Raises DsnError, StoreLockedError or StoreUnavailableError.
+        `?database=name` chooses another database than `faasight` of an embedded engine; one process may open several
+        databases of one directory. Raises DsnError, StoreLockedError or StoreUnavailableError.
         """
         address = parse(dsn)
         engine = Engine.acquire(address.path) if isinstance(address, EmbeddedDsn) else None
@@ -56,7 +57,7 @@ class Store:
     ) -> Sequence[tuple[Any, ...]]:
         """Run a read with server-bound parameters (`{name:Type}`) under time and memory limits.
 
-        Raises StoreUnavailableError (also when a limit is reached), QueryError (a bad regular expression) or StoreError.
+        Raises StoreUnavailableError (also when a limit is reached), QueryError (a bad regular expression), StoreError.
         """
         settings = {"max_execution_time": timeout_s, "max_memory_usage": QUERY_MEMORY_BYTES}
         try:
@@ -88,7 +89,8 @@ class Store:
     def land(self, signal: str, segment: bytes, token: str) -> None:
         """Decode and store a journal segment exactly once for its token.
 
-        `signal` is traces, logs, metrics or records (docs/design/wire.md); `segment` is length-delimited protobuf or lines of JSON.
+        `signal` is traces, logs, metrics or records (docs/design/wire.md); `segment` is length-delimited protobuf or
+        lines of JSON.
         Raises StoreUnavailableError (try again with the same token) or BadDataError (split the segment).
         """
         target = landing.LANDINGS[signal]
@@ -96,9 +98,8 @@ class Store:
             return
         try:
             with self._writer.client() as client:
-                client.raw_insert(
-                    target.table, insert_block=segment, fmt=target.format, settings=landing.settings(target, token)
-                )
+                settings = landing.settings(target, token, self._schemas)
+                client.raw_insert(target.table, insert_block=segment, fmt=target.format, settings=settings)
         except DriverError as error:
             raise failures.of_insert(error, f"segment {token} of {signal}") from None
 

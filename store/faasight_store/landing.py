@@ -1,8 +1,10 @@
 """How each signal of the journal lands: its table, its format, and the schema that the engine decodes it by."""
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,27 @@ def schema(name: str) -> str:
     return (folder / "common.proto").read_text("utf-8") + (folder / name).read_text("utf-8")
 
 
-def settings(landing: Landing, token: str) -> dict[str, str | int]:
-    """Return the settings of one insert."""
+def settings(landing: Landing, token: str, schemas: Path | None = None) -> dict[str, str | int]:
+    """Return the settings of one insert; `schemas` is the folder made by `keep_schemas`, None for a server."""
     common: dict[str, str | int] = {**_WHOLE, "insert_deduplication_token": token}
     if not landing.schema:
         return common | _JSON
     return common | {
-        "format_schema_source": "string",
-        "format_schema": schema(landing.schema),
+        "format_schema_source": "file" if schemas else "string",
+        "format_schema": str(schemas / landing.schema) if schemas else schema(landing.schema),
         "format_schema_message_name": "Request",
     }
+
+
+def keep_schemas(folder: Path) -> Path:
+    """Write the schemas into a folder and return it.
+
+    The embedded engine keeps a schema that is given as text in `__cache__` of the current folder, which may be anybody's, or read-only.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for landing in LANDINGS.values():
+        if landing.schema:
+            new = folder / f"{landing.schema}.{os.getpid()}"
+            new.write_text(schema(landing.schema), "utf-8")
+            new.replace(folder / landing.schema)  # whole or not at all: another thread may read it
+    return folder

@@ -3,6 +3,7 @@
 import json
 import secrets
 import time
+from pathlib import Path
 from typing import Any
 
 import otlp
@@ -67,8 +68,8 @@ def test_values_of_every_kind_survive(store: Store) -> None:
 def _many_blocks(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     whole = landing.settings
 
-    def settings(target: landing.Landing, token: str) -> dict[str, str | int]:
-        return whole(target, token) | {
+    def settings(target: landing.Landing, token: str, schemas: Path | None = None) -> dict[str, str | int]:
+        return whole(target, token, schemas) | {
             "max_insert_block_size": rows, "min_insert_block_size_rows": 0, "min_insert_block_size_bytes": 0, "use_strict_insert_block_limits": 1,
         }  # fmt: skip
 

@@ -8,6 +8,7 @@ clickhouse-connect needs: GET /ping, queries with settings and bound parameters,
 
 import argparse
 import gzip
+import os
 import queue
 import re
 import tempfile
@@ -15,6 +16,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -190,7 +192,10 @@ def main() -> None:
     parser.add_argument("--path", required=True)
     parser.add_argument("--port", type=int, default=0)
     arguments = parser.parse_args()
-    Handler.engine = Engine(arguments.path)
+    path = Path(arguments.path).resolve()
+    path.mkdir(parents=True, exist_ok=True)
+    os.chdir(path)  # the engine keeps schemas that are given as text in the current folder
+    Handler.engine = Engine(str(path))
     server = ThreadingHTTPServer(("127.0.0.1", arguments.port), Handler)
     print(server.server_address[1], flush=True)  # noqa: T201 - how the caller learns the port
     server.serve_forever()
