@@ -1,9 +1,9 @@
 """What does a wrapper cost a function? Added init and added time of an invocation, ours and the peer's, in one run.
 
 Each subject is a real `python -m awslambdaric` process on a Lambda Runtime API: bare, with our exec wrapper, and with
-OpenTelemetry's own aws-lambda instrumentor (SDK, OTLP/HTTP exporter, flush at the end of each invocation), whose small
-packages are fetched from PyPI into a temporary folder. All send to a collector stand-in in another process. Subjects take
-turns, so that a busy machine is busy for all; CPU is the process's own, so that waiting for the machine does not count.
+OpenTelemetry's aws-lambda instrumentor (SDK, OTLP/HTTP exporter, a flush at the end of each invocation), whose packages
+are fetched from PyPI into a temporary folder. All send to a stand-in for the collector in another process. They take
+turns, so that a busy machine is busy for all; CPU is the process's own: waiting for the machine does not count.
 
     python benchmarks/wrapper.py
 """
@@ -243,7 +243,7 @@ def measure_calls(all_of: list[Subject], port: int) -> None:
 
 
 def measure_without_collector(all_of: list[Subject]) -> dict[str, float]:
-    """Return ms of the slowest of three invocations with nobody listening; an invocation of over 15 s counts as 15 s."""
+    """Return ms of the slowest of three invocations (the peer: of one) with nobody listening; 15 s at most."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     slowest = {}
@@ -264,14 +264,11 @@ def main() -> None:
         measure_init(everyone, port)
         measure_calls(everyone, port)
         away = measure_without_collector(everyone)
-    print(
-        f"{'':16}{'init CPU ms':>13}{'(min)':>8}{'init ms':>9}{'call CPU us':>13}{'call us':>9}{'collector away, ms':>20}"
-    )
+    print("medians (minimum)   init CPU ms   (min)  init ms  call CPU us  call us  collector away, ms")
     for s in everyone:
-        print(
-            f"{s.name:16}{statistics.median(s.init_cpu):13.1f}{min(s.init_cpu):8.1f}{statistics.median(s.init_wall):9.1f}"
-            f"{statistics.median(s.call_cpu) * 1e3:13.0f}{statistics.median(s.call_wall) * 1e3:9.0f}{away[s.name]:20.1f}"
-        )
+        init = f"{statistics.median(s.init_cpu):11.1f}{min(s.init_cpu):8.1f}{statistics.median(s.init_wall):9.1f}"
+        call = f"{statistics.median(s.call_cpu) * 1e3:13.0f}{statistics.median(s.call_wall) * 1e3:9.0f}"
+        print(f"{s.name:20}{init}{call}{away[s.name]:20.1f}")
     report("wrapper_added_cpu_of_an_invocation", "us", 1e3, bare.call_cpu, ours.call_cpu, peer.call_cpu, goal=0.25)
     report("wrapper_added_cpu_of_init", "ms", 1.0, bare.init_cpu, ours.init_cpu, peer.init_cpu, goal=0.1)
 

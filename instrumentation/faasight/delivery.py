@@ -52,6 +52,7 @@ _MAX_BODY = (
 _MAX_ATTEMPTS = 3
 _MAX_SPANS = 4_096  # finished and not yet encoded
 _MAX_COOLDOWN_S = 60.0
+_BRISK_S = 0.5  # shorter than any server's keep-alive limit
 
 
 class Batch:
@@ -197,8 +198,10 @@ class Exporter:
         """Read what has come; a connection that was closed meanwhile gives its unanswered requests back."""
         if not self._connection.is_open:
             return
+        # Servers close what is idle: only then is it worth a system call to look for the end of the connection.
+        look_for_end = time.monotonic() - self._last_use > _BRISK_S
         try:
-            while answer := self._connection.read():
+            while (self._unanswered or look_for_end) and (answer := self._connection.read()):
                 self._settle(answer)
         except GarbageError:
             raise

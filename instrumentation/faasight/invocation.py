@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from faasight import memory
@@ -135,8 +136,6 @@ def _parent_of_client(trigger: Trigger, context: object) -> None:
 
 def _new_trace_id() -> str:
     """Start a trace with X-Ray's id where there is one: hops that pass on X-Ray's header alone stay in one trace."""
-    import os
-
     return xray_trace_id(os.environ.get("_X_AMZN_TRACE_ID")) or new_trace_id()
 
 

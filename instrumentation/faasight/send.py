@@ -142,34 +142,38 @@ def parse_answer(data: bytearray) -> Answer | None:
         if len(data) > _MAX_HEAD:
             raise GarbageError("the answer's headers are too long")
         return None
-    status_line, *lines = data[:end].decode("latin-1").split("\r\n")
-    parts = status_line.split(" ")
-    if len(parts) < 2 or not (parts[1].isdigit() and len(parts[1]) == 3):
+    head = bytes(data[:end]).lower()
+    code = head[8:13]  # " 200" and what ends it, after "HTTP/1.x"
+    if not (code[:1] == b" " and code[1:4].isdigit() and code[4:5] in {b"", b" ", b"\r"}):
         raise GarbageError("the answer has no status")
-    status = int(parts[1])
+    status = int(code)
     if status < 200:  # 100 Continue and its like come before the answer proper
         del data[: end + 4]
         return parse_answer(data) if data else None
-    headers = {key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    size, delimited = _body_end(data, end + 4, status, headers)
+    size, delimited = _body_end(data, end + 4, status, head)
     if size is None:
         return None
-    close = not delimited or headers.get("connection", "").lower() == "close" or parts[0] == "HTTP/1.0"
-    retry_after = headers.get("retry-after", "")
+    close = not delimited or _header(head, b"connection") == b"close" or head.startswith(b"http/1.0")
+    retry_after = b"" if status < 400 else _header(head, b"retry-after")
     return Answer(status, size, close, float(retry_after) if retry_after.isdigit() else 0.0)
 
 
-def _body_end(data: bytearray, start: int, status: int, headers: Mapping[str, str]) -> tuple[int | None, bool]:
+def _header(head: bytes, name: bytes) -> bytes:
+    """Return a header's value in lower case, b"" if it is absent; cheaper than a dictionary of them all."""
+    return head.partition(b"\r\n" + name + b":")[2].partition(b"\r\n")[0].strip()
+
+
+def _body_end(data: bytearray, start: int, status: int, head: bytes) -> tuple[int | None, bool]:
     """Offset just after the body (None: incomplete), and whether its length was known."""
     if status in {204, 304}:
         return start, True
-    length = headers.get("content-length")
-    if length is not None:
+    length = _header(head, b"content-length")
+    if length:
         if not length.isdigit():
             raise GarbageError("the answer has no valid length")
         end = start + int(length)
         return (end if end <= len(data) else None), True
-    if headers.get("transfer-encoding", "").lower() == "chunked":
+    if _header(head, b"transfer-encoding") == b"chunked":
         return _chunks_end(data, start), True
     return len(data), False  # it ends with the connection; its text is of no interest
 

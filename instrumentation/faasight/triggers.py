@@ -219,7 +219,6 @@ def event_bridge(event: Event) -> Trigger | None:
         bus = _str(event.get("event-bus-name")) or "default"
         trigger = Trigger(f"process {event['detail-type']}", CONSUMER, "pubsub", "bus", bus)
         trigger.messages("aws_eventbridge", [_str(event.get("id"))])
-        trigger.attributes["faasight.source.event"] = f"{event['source']} {event['detail-type']}"
         _add_parent(trigger, extract(_dict(event.get("detail"))))
     _sent(trigger, _time(event.get("time")))
     return trigger
