@@ -62,6 +62,7 @@ class _State:
     queued_bytes: int = 0
     usage: Usage = field(default_factory=Usage)
     sealed: dict[str, deque[Segment]] = field(default_factory=lambda: {signal: deque() for signal in SIGNALS})
+    replays: dict[str, deque[Segment]] = field(default_factory=lambda: {signal: deque() for signal in SIGNALS})
     kept: deque[tuple[float, Segment]] = field(default_factory=deque)  # (shipped at, segment), oldest first
     closing: bool = False
     seal_now: bool = False
@@ -109,8 +110,8 @@ class Journal:
         self._unlock = lock_directory(self._directory)
         found = recover(self._directory, self._recent, now=self._clock(), keep_s=self._settings.keep_shipped_s)
         for segment in found:
-            self._state.sealed[segment.signal].append(segment)
-            self._state.usage.pending += segment.bytes
+            self._line_of(segment).append(segment)
+            self._count(segment, 1)
         self._check_disk()
         self._thread.start()
         if found:
@@ -175,11 +176,16 @@ class Journal:
 
     # -- shipping -----------------------------------------------------------------------------------------------------
 
-    def next_segment(self, signal: str) -> Segment | None:
-        """Return the oldest segment of a signal that is not shipped yet, or None."""
+    def next_segment(self, signal: str, *, replays: bool = True) -> Segment | None:
+        """Return the oldest segment of a signal that is not shipped yet, else one to ship again, or None.
+
+        What the store most likely has already waits, so that pages show fresh data soon after a restart.
+        """
         with self._lock:
-            waiting = self._state.sealed[signal]
-            return waiting[0] if waiting else None
+            for line in (self._state.sealed[signal], self._state.replays[signal] if replays else ()):
+                if line:
+                    return line[0]
+            return None
 
     def mark_split(self, segment: Segment) -> Segment:
         """Remember on disk that a segment is stored in parts, before the first part is: a replay must do the same."""
@@ -188,7 +194,7 @@ class Journal:
         sync_directory(path.parent)
         marked = replace(segment, path=path, split=True)
         with self._lock:
-            self._state.sealed[segment.signal][0] = marked
+            self._line_of(segment)[0] = marked
         return marked
 
     def mark_shipped(self, segment: Segment) -> None:
@@ -198,11 +204,21 @@ class Journal:
         now = self._clock()
         os.utime(path, (now, now))
         with self._lock:
-            self._state.sealed[segment.signal].popleft()
-            self._state.usage.pending -= segment.bytes
+            self._line_of(segment).popleft()
+            self._count(segment, -1)
             self._state.usage.kept += segment.bytes
             self._state.kept.append((now, replace(segment, path=path)))
         self._drop_kept()
+
+    def _line_of(self, segment: Segment) -> deque[Segment]:
+        return (self._state.replays if segment.replay else self._state.sealed)[segment.signal]
+
+    def _count(self, segment: Segment, times: int) -> None:
+        usage = self._state.usage
+        if segment.replay:
+            usage.kept += times * segment.bytes
+        else:
+            usage.pending += times * segment.bytes
 
     def count_dead_letters(self, total_bytes: int) -> None:
         """Let dead letters take their part of the disk budget: they are never dropped to make room."""

@@ -115,7 +115,7 @@ class Shipper:
 
     def _try(self, lane: "_Lane") -> bool:
         """Ship the oldest segment of one signal, if there is one; a failure makes this signal wait, and no other."""
-        segment = self._journal.next_segment(lane.signal)
+        segment = self._journal.next_segment(lane.signal, replays=not self._stop.is_set())
         if segment is None:
             return False
         try:

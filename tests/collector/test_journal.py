@@ -146,6 +146,24 @@ def test_shipped_segments_are_shipped_again_on_start_and_deleted_when_old(
     assert list((settings.journal_dir / "traces").iterdir()) == []
 
 
+def test_what_is_new_goes_before_what_is_shipped_again(open_journal: Open) -> None:
+    first = open_journal()
+    commit(first, b"shipped")
+    first.finish()
+    take_all(first)
+    first.close()
+    second = open_journal()
+    kept = second.usage()
+    assert (kept.pending, kept.kept > 0) == (0, True)
+    commit(second, b"fresh")
+    second.finish()
+    fresh = second.next_segment("traces", replays=False)
+    assert fresh is not None
+    assert not fresh.replay
+    assert take_all(second) == [b"fresh", b"shipped"]
+    assert second.next_segment("traces") is None
+
+
 def test_a_replayed_segment_keeps_its_id(open_journal: Open) -> None:
     """The id is the deduplication token: another one would store the segment twice."""
     first = open_journal()

@@ -12,7 +12,7 @@ _CLEAR = "rgba(0,0,0,0)"
 _LINE = "rgba(128,138,160,.18)"  # CSS repaints it per theme (assets/css/charts.css): Plotly refuses var()
 
 _LABELS = (
-    (1200, "%H:%M:%S"),
+    (480, "%H:%M:%S"),
     (86_400, "%H:%M"),
     (4 * 86_400, "%a %H:%M"),
     (float("inf"), "%b %d"),
@@ -32,7 +32,7 @@ def layout(**changes: object) -> dict[str, Any]:
         "hoverlabel": {"font": {"family": SANS, "size": 12}},
         "showlegend": False,
         "newselection": {"line": {"width": 1, "color": BRAND}},
-        "xaxis": {**axis, "type": "date", "showgrid": False, "nticks": 8, "fixedrange": False},
+        "xaxis": {**axis, "type": "date", "showgrid": False, "nticks": 8, "tickangle": 0, "fixedrange": False},
         "yaxis": {**axis, "nticks": 5, "fixedrange": True, "rangemode": "tozero"},
     }
     for name, value in changes.items():
