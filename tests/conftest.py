@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from faasight_store import Store
 
 _numbers = itertools.count()
@@ -80,8 +79,8 @@ def store(request: pytest.FixtureRequest, migrated: dict[str, str]) -> Iterator[
 
 def _empty(store: Store) -> None:
     tables = store.query(
-        "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name != 'schema_migrations'"
-        " AND total_rows > 0"
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+        " AND name != 'schema_migrations' AND total_rows > 0"
     )
     for (name,) in tables:
         store.command(f"TRUNCATE TABLE `{name}` SYNC")

@@ -19,4 +19,5 @@ def edge_ms(bucket: int) -> float:
 
 def sql(expression: str) -> str:
     """Return SQL for the bucket of a duration in ms."""
-    return f"if(isNull({expression}), {NONE}, toInt16(floor(log(greatest(assumeNotNull({expression}), 0.001)) / log({RATIO}))))"
+    place = f"toInt16(floor(log(greatest(assumeNotNull({expression}), 0.001)) / log({RATIO})))"
+    return f"if(isNull({expression}), {NONE}, {place})"

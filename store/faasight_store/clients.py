@@ -4,6 +4,7 @@ import contextlib
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,17 +17,19 @@ from faasight_store.dsn import Dsn, EmbeddedDsn, ServerDsn
 from faasight_store.errors import StoreError, StoreUnavailableError
 
 CONNECT_TIMEOUT_S = 5
+CLOSE_WAIT_S = 3
 
 
 class Pool:
     """At most `size` clients, made when they are needed.
 
-    A client runs one query at a time. One that failed is closed and not lent again: chDB leaves a broken stream's rows to the next
-    query of the same client.
+    A client runs one query at a time. One that failed is closed and not lent again: chDB leaves a broken stream's rows
+    to the next query of the same client.
     """
 
     def __init__(self, connect: Callable[[], Client], size: int) -> None:
         self._connect = connect
+        self._size = size
         self._slots = threading.Semaphore(size)
         self._idle: queue.LifoQueue[Client] = queue.LifoQueue()
         self._closed = False
@@ -41,21 +44,25 @@ class Pool:
             try:
                 yield lent
             except BaseException:
-                _quietly_close(lent)
+                quietly_close(lent)
                 raise
             if self._closed:
-                _quietly_close(lent)
+                quietly_close(lent)
             else:
                 self._idle.put(lent)
 
     def close(self) -> None:
-        """Close the clients at rest; those at work close when they come back."""
+        """Close all clients, waiting a little for those at work; what is late closes when it comes back."""
         self._closed = True
-        while True:
-            try:
-                _quietly_close(self._idle.get_nowait())
-            except queue.Empty:
-                return
+        deadline = time.monotonic() + CLOSE_WAIT_S
+        held = 0
+        while held < self._size and self._slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            held += 1
+        with contextlib.suppress(queue.Empty):
+            while True:
+                quietly_close(self._idle.get_nowait())
+        if held:
+            self._slots.release(held)  # whoever waits, or comes later, is told that the store is closed
 
     def _take(self) -> Client:
         try:
@@ -71,15 +78,19 @@ def connector(dsn: Dsn) -> Callable[[], Client]:
     return lambda: _server(dsn, dsn.database)
 
 
-def create_database(dsn: Dsn) -> None:
-    """Make the address's database if it is not there; raises StoreUnavailableError or StoreError."""
+def first_client(dsn: Dsn) -> Client:
+    """Make the address's database if it is not there, and return a client to be kept until the store is closed.
+
+    The embedded engine stops with its last client, which must not be one that a failed query threw away.
+    Raises StoreUnavailableError or StoreError.
+    """
     client = _embedded(dsn, None) if isinstance(dsn, EmbeddedDsn) else _server(dsn, None)
     try:
         client.command(f"CREATE DATABASE IF NOT EXISTS `{dsn.database}`")
     except DriverError as error:
+        quietly_close(client)
         raise StoreError(f"The database {dsn.database} cannot be made at {dsn}: {error}") from error
-    finally:
-        _quietly_close(client)
+    return client
 
 
 def _embedded(dsn: EmbeddedDsn, database: str | None) -> Client:
@@ -87,7 +98,9 @@ def _embedded(dsn: EmbeddedDsn, database: str | None) -> Client:
     with _host_signals():
         try:
             options: dict[str, Any] = {"interface": "chdb", "path": path}
-            return clickhouse_connect.get_client(**options, **({"database": database} if database else {}))
+            if database:
+                options["database"] = database
+            return clickhouse_connect.get_client(**options)
         except DriverError as error:
             raise StoreError(f"The embedded engine cannot open {path}: {error}") from error
 
@@ -112,7 +125,10 @@ def _server(dsn: ServerDsn, database: str | None) -> Client:
 
 @contextmanager
 def _host_signals() -> Iterator[None]:
-    """Keep chDB's hands off the host's signals: it blocks SIGPIPE (which child processes inherit) and takes SIGTSTP (Ctrl+Z)."""
+    """Keep chDB's hands off the host's signals.
+
+    It blocks SIGPIPE, which child processes inherit, and takes SIGTSTP (Ctrl+Z). SIGINT and SIGTERM it leaves alone.
+    """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     main = threading.current_thread() is threading.main_thread()
     stop = signal.getsignal(signal.SIGTSTP) if main else None
@@ -124,6 +140,7 @@ def _host_signals() -> Iterator[None]:
             signal.signal(signal.SIGTSTP, stop)
 
 
-def _quietly_close(client: Client) -> None:
-    with contextlib.suppress(Exception):  # a client that is thrown away has nothing left to say
+def quietly_close(client: Client) -> None:
+    """Close a client that has nothing left to say."""
+    with contextlib.suppress(Exception):
         client.close()

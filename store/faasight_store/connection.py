@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as DriverError
 
 from faasight_store import failures, landing, migrate
-from faasight_store.clients import Pool, connector, create_database
+from faasight_store.clients import Pool, connector, first_client, quietly_close
 from faasight_store.dsn import Dsn, EmbeddedDsn, parse
 from faasight_store.embedded import Engine
 
@@ -20,9 +21,10 @@ class Store:
     Reads take a client from a small pool; inserts have a client of their own, so that neither waits for the other.
     """
 
-    def __init__(self, dsn: Dsn, engine: Engine | None) -> None:
+    def __init__(self, dsn: Dsn, engine: Engine | None, first: Client) -> None:
         self.dsn = dsn
         self._engine = engine
+        self._first = first
         connect = connector(dsn)
         self._readers = Pool(connect, READERS)
         self._writer = Pool(connect, 1)
@@ -39,12 +41,12 @@ class Store:
         address = parse(dsn)
         engine = Engine.acquire(address.path) if isinstance(address, EmbeddedDsn) else None
         try:
-            create_database(address)
+            first = first_client(address)
         except BaseException:
             if engine:
                 engine.release()
             raise
-        return cls(address, engine)
+        return cls(address, engine, first)
 
     def __enter__(self) -> Self:
         return self
@@ -118,5 +120,6 @@ class Store:
         self._closed = True
         self._readers.close()
         self._writer.close()
+        quietly_close(self._first)
         if self._engine:
             self._engine.release()

@@ -18,7 +18,7 @@ class Engine:
 
     @classmethod
     def acquire(cls, path: Path) -> "Engine":
-        """Lock the directory for this process; raises StoreLockedError, or StoreError if another directory is open here."""
+        """Lock the directory for this process; raises StoreLockedError, or StoreError if another one is open."""
         path = path.resolve()
         with cls._guard:
             if cls._path is None:
@@ -27,7 +27,8 @@ class Engine:
                 cls._path, cls._lock = path, lock
             elif cls._path != path:
                 raise StoreError(
-                    f"This process has the data directory {cls._path} open and cannot open {path} too: chDB allows one at a time. "
+                    f"This process has the data directory {cls._path} open and cannot open {path} too: "
+                    "chDB allows one at a time. "
                     "Close the other store first, or use one directory with several databases (chdb:///path?database=name)."
                 )
             cls._uses += 1

@@ -69,8 +69,8 @@ def of_query(error: DriverError, timeout_s: float) -> StoreError:
 def of_insert(error: DriverError, what: str) -> StoreError:
     """Return what a failed insert means.
 
-    Whatever is not plainly the data's fault can be tried again: a missing table comes with the next migration, a full disk gets
-    room. To retry is safe, to drop is not.
+    Whatever is not plainly the data's fault can be tried again: a missing table comes with the next migration, a full
+    disk gets room. To retry is safe, to drop is not.
     """
     if code_of(error) in BAD_DATA:
         return BadDataError(f"The store cannot read the data of {what}. {_text(error)}")

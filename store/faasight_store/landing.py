@@ -58,7 +58,8 @@ def settings(landing: Landing, token: str, schemas: Path | None = None) -> dict[
 def keep_schemas(folder: Path) -> Path:
     """Write the schemas into a folder and return it.
 
-    The embedded engine keeps a schema that is given as text in `__cache__` of the current folder, which may be anybody's, or read-only.
+    The embedded engine keeps a schema that is given as text in `__cache__` of the current folder, which may be
+    anybody's, or read-only.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for landing in LANDINGS.values():

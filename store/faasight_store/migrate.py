@@ -3,7 +3,7 @@
 A file may hold `{{name argument}}`, which stands for the file `macros/name.sql` with `$1` replaced by the argument, and
 `{{engine MergeTree}}`, which stands for a table engine as the deployment wants it (Replicated ones on a cluster).
 
-Two processes may migrate at once: every statement says IF NOT EXISTS, so both do the same and the later one finds it done.
+Two processes may migrate at once: every statement says IF NOT EXISTS, so both do the same and the later finds it done.
 """
 
 import hashlib
@@ -102,7 +102,8 @@ def _missing(target: Target, engine: Engine) -> list[Migration]:
             new.append(migration)
         elif known != migration.checksum:
             raise StoreError(
-                f"Migration {migration.name} was applied to this database in another form ({known}, now {migration.checksum}). "
+                f"Migration {migration.name} was applied to this database in another form "
+                f"({known}, now {migration.checksum}). "
                 "This FaaSight and the one that made the database differ: use the same version, or a new database."
             )
     return new

@@ -1,4 +1,4 @@
-"""Times between Python, where they are aware and in UTC, and the engine, where they are ns since the epoch."""
+"""Times between Python (aware, in UTC) and the engine (ns since the epoch)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,3 +17,13 @@ def to_ns(moment: datetime) -> int:
 def from_ns(ns: int) -> datetime:
     """Return the time, rounded down to a microsecond."""
     return EPOCH + timedelta(microseconds=ns // 1000)
+
+
+def moment(parameter: str) -> str:
+    """Return SQL for the time of a parameter that holds ns."""
+    return f"fromUnixTimestamp64Nano({{{parameter}:Int64}}, 'UTC')"
+
+
+def within(column: str, start: str, end: str) -> str:
+    """Return SQL for a column in `[start, end)`, both names of parameters that hold ns."""
+    return f"({column} >= {moment(start)} AND {column} < {moment(end)})"

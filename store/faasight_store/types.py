@@ -1,4 +1,4 @@
-"""The shapes that queries answer with: frozen data, times aware in UTC, durations in milliseconds unless named otherwise."""
+"""The shapes that queries answer with: frozen data, aware times in UTC, durations in ms unless named otherwise."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,7 +81,7 @@ class FunctionRow:
 
 @dataclass(frozen=True, slots=True)
 class Heatmap:
-    """Counts of durations: `counts[row][column]`; row i spans `edges_ms[i]` to `edges_ms[i + 1]`, column j starts at `t[j]`."""
+    """Counts of durations: `counts[i][j]` of `edges_ms[i]` to `edges_ms[i + 1]` in the time that starts at `t[j]`."""
 
     t: Sequence[datetime]
     edges_ms: Sequence[float]

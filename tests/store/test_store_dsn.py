@@ -25,10 +25,18 @@ def test_addresses(text: str, expected: object) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "faasight-data", "chdb://", "postgres://secret@host", "clickhouse://", "clickhouse://u:secret@host:port/db",
-        "clickhouse://u:secret@[host/db", "chdb:///d?database=a;b", "chdb:///d?secret=1", "clickhouse://u:secret@host/a`b",
+        "",
+        "faasight-data",
+        "chdb://",
+        "postgres://secret@host",
+        "clickhouse://",
+        "clickhouse://u:secret@host:port/db",
+        "clickhouse://u:secret@[host/db",
+        "chdb:///d?database=a;b",
+        "chdb:///d?secret=1",
+        "clickhouse://u:secret@host/a`b",
     ],
-)  # fmt: skip
+)
 def test_a_bad_address_is_one_sentence_with_an_example_and_without_the_password(text: str) -> None:
     with pytest.raises(DsnError, match=r"FAASIGHT_STORE.*Write for example chdb:///") as caught:
         parse(text)

@@ -42,11 +42,20 @@ class Seen:
 _TELLERS = ("function", "start", "done", "report")
 _seen = st.one_of(
     st.builds(
-        Seen, st.integers(0, 600), st.integers(1, 90_000), st.sampled_from(["ok", "error", "timeout", "out_of_memory", "init_error"]),
+        Seen,
+        st.integers(0, 600),
+        st.integers(1, 90_000),
+        st.sampled_from(["ok", "error", "timeout", "out_of_memory", "init_error"]),
         st.lists(st.sampled_from(_TELLERS), min_size=1, max_size=7).map(tuple),
     ),
-    st.builds(Seen, st.integers(0, 600), st.just(0), st.just("ok"), st.lists(st.sampled_from(["throttle", "caller"]), min_size=1, max_size=3).map(tuple)),
-)  # fmt: skip
+    st.builds(
+        Seen,
+        st.integers(0, 600),
+        st.just(0),
+        st.just("ok"),
+        st.lists(st.sampled_from(["throttle", "caller"]), min_size=1, max_size=3).map(tuple),
+    ),
+)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -86,9 +95,13 @@ def test_each_is_counted_once_whoever_saw_it_in_whatever_order(
 def _messages(one: Seen, base: int, name: str, request_id: str) -> list[tuple[str, bytes]]:
     run = otlp.Run(base + one.at_s * SECOND, ms=one.ms, function=name, request_id=request_id, outcome=one.outcome)
     throttled = otlp.span(
-        "Invoke", run.start_ns, 5, 3, error="429",
+        "Invoke",
+        run.start_ns,
+        5,
+        3,
+        error="429",
         attributes={"faas.invoked_name": name, "aws.request_id": request_id, "faasight.throttled": True},
-    )  # fmt: skip
+    )
     bodies = {
         "function": lambda: ("traces", otlp.segment(run.traces())),
         "caller": lambda: ("traces", otlp.segment(otlp.traces([throttled], otlp.resource("caller")))),
@@ -124,10 +137,15 @@ def test_the_platform_knows_what_was_billed_and_the_function_who_called(shared_s
 @pytest.mark.parametrize(
     ("function", "platform", "expected"),
     [
-        ("ok", "ok", "ok"), ("error", "ok", "error"), ("ok", "error", "error"), ("error", "timeout", "timeout"), ("timeout", "ok", "timeout"),
-        ("error", "out_of_memory", "out_of_memory"), ("ok", "init_error", "init_error"),
+        ("ok", "ok", "ok"),
+        ("error", "ok", "error"),
+        ("ok", "error", "error"),
+        ("error", "timeout", "timeout"),
+        ("timeout", "ok", "timeout"),
+        ("error", "out_of_memory", "out_of_memory"),
+        ("ok", "init_error", "init_error"),
     ],
-)  # fmt: skip
+)
 def test_either_ones_failure_counts(shared_store: Store, function: str, platform: str, expected: str) -> None:
     run = otlp.Run(time.time_ns() - MINUTE, function=next(_names), outcome=function)
     assert (

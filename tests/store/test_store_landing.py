@@ -14,13 +14,34 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 DAY = 86400 * 10**9
 VALUES: dict[str, Any] = {
-    "zero": 0, "false": False, "empty": "", "float": 0.0, "half": 0.5, "negative": -7, "true": True, "unicode": "Zürich 山 \U0001f600 ' \\ \n",
-    "list": ["a", 1, False, 0.5, ""], "map": {"k": "v", "n": 0, "no": False}, "bytes": b"\x00\xff", "big": 2**62, "deep": {"a": {"b": 1}},
-}  # fmt: skip
+    "zero": 0,
+    "false": False,
+    "empty": "",
+    "float": 0.0,
+    "half": 0.5,
+    "negative": -7,
+    "true": True,
+    "unicode": "Zürich 山 \U0001f600 ' \\ \n",
+    "list": ["a", 1, False, 0.5, ""],
+    "map": {"k": "v", "n": 0, "no": False},
+    "bytes": b"\x00\xff",
+    "big": 2**62,
+    "deep": {"a": {"b": 1}},
+}
 TEXTS = {
-    "zero": "0", "false": "false", "empty": "", "float": "0", "half": "0.5", "negative": "-7", "true": "true", "unicode": VALUES["unicode"],
-    "list": '["a",1,false,0.5,""]', "map": '{"k":"v","n":0,"no":false}', "bytes": "AP8=", "big": str(2**62),
-}  # fmt: skip
+    "zero": "0",
+    "false": "false",
+    "empty": "",
+    "float": "0",
+    "half": "0.5",
+    "negative": "-7",
+    "true": "true",
+    "unicode": VALUES["unicode"],
+    "list": '["a",1,false,0.5,""]',
+    "map": '{"k":"v","n":0,"no":false}',
+    "bytes": "AP8=",
+    "big": str(2**62),
+}
 
 
 def _counts(store: Store) -> dict[str, int]:
@@ -29,9 +50,13 @@ def _counts(store: Store) -> dict[str, int]:
         "SELECT name, engine FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
     )
     sums = {
-        "edges": "sum(calls)", "edge_hours": "sum(calls)", "trace_index": "sum(spans)", "arrivals": "uniqExact(signal)",
-        "touched_hours": "uniqExact(hour)", "function_hours": "uniqExact(hour, function)",
-    }  # fmt: skip
+        "edges": "sum(calls)",
+        "edge_hours": "sum(calls)",
+        "trace_index": "sum(spans)",
+        "arrivals": "uniqExact(signal)",
+        "touched_hours": "uniqExact(hour)",
+        "function_hours": "uniqExact(hour, function)",
+    }
     return {name: store.query(f"SELECT {sums.get(name, 'count()')} FROM {name}")[0][0] for name, _ in rows}
 
 
@@ -70,8 +95,11 @@ def _many_blocks(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
 
     def settings(target: landing.Landing, token: str, schemas: Path | None = None) -> dict[str, str | int]:
         return whole(target, token, schemas) | {
-            "max_insert_block_size": rows, "min_insert_block_size_rows": 0, "min_insert_block_size_bytes": 0, "use_strict_insert_block_limits": 1,
-        }  # fmt: skip
+            "max_insert_block_size": rows,
+            "min_insert_block_size_rows": 0,
+            "min_insert_block_size_bytes": 0,
+            "use_strict_insert_block_limits": 1,
+        }
 
     monkeypatch.setattr(landing, "settings", settings)
 
@@ -229,8 +257,8 @@ def _metrics(now: int) -> ExportMetricsServiceRequest:
 def test_metrics_of_every_kind(store: Store) -> None:
     store.land("metrics", otlp.segment(_metrics(time.time_ns())), "m")
     rows = store.query(
-        "SELECT metric, kind, value, count, min, max, bounds, bucket_counts, temporality, monotonic, scale, positive_offset, quantile_values"
-        " FROM metric_points ORDER BY metric"
+        "SELECT metric, kind, value, count, min, max, bounds, bucket_counts, temporality, monotonic, scale,"
+        " positive_offset, quantile_values FROM metric_points ORDER BY metric"
     )
     assert [tuple(row) for row in rows] == [
         ("e", "exponential_histogram", 3.0, 2, None, None, [], [1, 0, 2], 0, False, -1, -4, []),

@@ -1,4 +1,4 @@
-"""The language of log search: what it means, where it is wrong, and that nothing in it reaches the SQL but as a value."""
+"""The language of log search: what it means, where it is wrong, and that it reaches the SQL as values only."""
 
 import re
 
@@ -42,8 +42,10 @@ def test_a_fault_is_named_with_its_place(query: str, told: str) -> None:
         log_query.to_sql(query)
 
 
-_SHAPE = re.compile(r"[\s()=<>!]|NOT|AND|OR|IN|ILIKE|message|function|request_id|logger|version|instance|environment|level|trace_id|span_id|unhex"
-                    r"|attributes\[|\]|positionCaseInsensitiveUTF8|ifNull|toFloat64OrNull|,|''|\d|\{q\d+:(String|Float64)\}")  # fmt: skip
+_SHAPE = re.compile(
+    r"[\s()=<>!]|NOT|AND|OR|IN|ILIKE|message|function|request_id|logger|version|instance|environment|level|trace_id|span_id"
+    r"|unhex|attributes\[|\]|positionCaseInsensitiveUTF8|ifNull|toFloat64OrNull|,|''|\d|\{q\d+:(String|Float64)\}"
+)
 
 
 @settings(max_examples=300, deadline=None)

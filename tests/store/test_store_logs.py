@@ -55,8 +55,11 @@ def test_ids_find_lines(shop: Shop) -> None:
 def test_a_row_holds_everything(shop: Shop) -> None:
     line = logs.search(shop.store, shop.scope, "level:error")[0]
     assert (line.function, line.level, line.request_id, line.trace_id) == (
-        "checkout", "ERROR", shop.order.request_id, shop.order.trace_id.hex(),
-    )  # fmt: skip
+        "checkout",
+        "ERROR",
+        shop.order.request_id,
+        shop.order.trace_id.hex(),
+    )
     assert line.attributes == {"path": "/orders", "duration_ms": "200", "logger": "shop"}
     assert line.ts_ns == shop.order.start_ns + 2 * otlp.MS
 

@@ -21,9 +21,14 @@ def test_the_shop(shop: Shop) -> None:
     found = maps.invocation_map(shop.store, shop.scope)
     nodes = {node.id: node for node in found.nodes}
     assert sorted(nodes) == [
-        "api:shop-api", "external:payment-provider", "function:checkout", "function:payment", "function:stock", "queue:order-queue",
+        "api:shop-api",
+        "external:payment-provider",
+        "function:checkout",
+        "function:payment",
+        "function:stock",
+        "queue:order-queue",
         "table:orders",
-    ]  # fmt: skip
+    ]
     assert nodes["queue:order-queue"] == MapNode("queue:order-queue", "queue", "order-queue", None, None, None, None)
     checkout, stock = nodes["function:checkout"], nodes["function:stock"]
     assert (checkout.invocations, checkout.errors, checkout.throttles) == (3, 2, 0)
@@ -71,9 +76,15 @@ def test_the_target_comes_from_standard_attributes(
 
 def test_an_edge_that_both_ends_tell_of_counts_once(store: Store) -> None:
     now = time.time_ns()
-    callee = otlp.Run(now, function="pay", attributes={
-        "faasight.source.kind": "function", "faasight.source.name": "checkout", "faasight.queue_wait_ms": 10.0,
-    })  # fmt: skip
+    callee = otlp.Run(
+        now,
+        function="pay",
+        attributes={
+            "faasight.source.kind": "function",
+            "faasight.source.name": "checkout",
+            "faasight.queue_wait_ms": 10.0,
+        },
+    )
     calls = [otlp.span("Lambda.Invoke", now, 9, 3, attributes={"faas.invoked_name": "pay"}) for _ in range(2)]
     store.land("traces", otlp.segment(callee.traces(), otlp.traces(calls)), "t")
     (edge,) = maps.invocation_map(store, _scope()).edges

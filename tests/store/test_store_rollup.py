@@ -24,12 +24,17 @@ def history(store: Store) -> tuple[Store, Scope, list[otlp.Run]]:
     start, length = to_ns(scope.start), to_ns(scope.end) - to_ns(scope.start)
     runs = [
         otlp.Run(
-            start + rng.randrange(length - 10**9), ms=rng.lognormvariate(4, 1), function=rng.choice(["a", "b"]), cold=rng.random() < 0.1,
-            outcome=rng.choices(["ok", "error", "timeout"], [90, 8, 2])[0], error_type="ValueError", message="of 7",
+            start + rng.randrange(length - 10**9),
+            ms=rng.lognormvariate(4, 1),
+            function=rng.choice(["a", "b"]),
+            cold=rng.random() < 0.1,
+            outcome=rng.choices(["ok", "error", "timeout"], [90, 8, 2])[0],
+            error_type="ValueError",
+            message="of 7",
             environment=rng.choice(["default", "prod"]),
         )
         for _ in range(600)
-    ]  # fmt: skip
+    ]
     store.land("traces", otlp.segment(*(run.traces() for run in runs)), "traces")
     store.land("records", otlp.records(*(run.record("report") for run in runs), *_throttles(runs)), "records")
     return store, scope, runs
@@ -45,13 +50,15 @@ def _answers(store: Store, scope: Scope) -> list[Any]:
     rows = functions.functions(store, scope)
     errors = invocations.errors(store, scope)
     return [
-        _rounded(invocations.totals(store, scope)), _rounded(invocations.totals(store, scope, "a")),
+        _rounded(invocations.totals(store, scope)),
+        _rounded(invocations.totals(store, scope, "a")),
         _rounded(invocations.totals(store, Scope(scope.start, scope.end, "prod"))),
         [sum(column) for column in (series.ok, series.errors, series.timeouts, series.throttles, series.cold_starts)],
-        sum(map(sum, heatmap.counts)), heatmap.edges_ms,
+        sum(map(sum, heatmap.counts)),
+        heatmap.edges_ms,
         [(row.function, _rounded(row.totals), row.max_ms, row.init_p95_ms, sum(row.spark)) for row in rows],
         [(e.function, e.error_type, e.count, e.first_seen, e.last_seen, e.trace_id) for e in errors],
-    ]  # fmt: skip
+    ]
 
 
 def _rounded(totals: Any) -> tuple[Any, ...]:
@@ -93,7 +100,8 @@ def test_what_comes_late_is_counted_at_once_and_settled_again(history: tuple[Sto
         "ALTER TABLE settled_hours UPDATE covers = covers - INTERVAL 10 MINUTE WHERE 1 SETTINGS mutations_sync = 2"
     )
     store.command(
-        "ALTER TABLE touched_hours UPDATE received_at = received_at - INTERVAL 20 MINUTE WHERE 1 SETTINGS mutations_sync = 2"
+        "ALTER TABLE touched_hours UPDATE received_at = received_at - INTERVAL 20 MINUTE WHERE 1"
+        " SETTINGS mutations_sync = 2"
     )
     store.land("traces", otlp.segment(late.traces()), "late")
     assert invocations.totals(store, scope).invocations == len(runs) + 1

@@ -5,10 +5,23 @@ from faasight_store.queries import signals
 from shop_history import Shop
 
 EXPECTED = {
-    "invocations": 3, "errors": 2, "error_rate": 2 / 3, "timeouts": 0, "out_of_memory": 0, "throttles": 0, "throttle_rate": 0,
-    "cold_starts": 1, "cold_start_rate": 1 / 3, "duration_p50_ms": 45, "duration_p90_ms": 120, "duration_p95_ms": 120, "duration_p99_ms": 120,
-    "duration_max_ms": 120, "timeout_headroom": 0.04, "memory_used_ratio": 0.25,
-}  # fmt: skip
+    "invocations": 3,
+    "errors": 2,
+    "error_rate": 2 / 3,
+    "timeouts": 0,
+    "out_of_memory": 0,
+    "throttles": 0,
+    "throttle_rate": 0,
+    "cold_starts": 1,
+    "cold_start_rate": 1 / 3,
+    "duration_p50_ms": 45,
+    "duration_p90_ms": 120,
+    "duration_p95_ms": 120,
+    "duration_p99_ms": 120,
+    "duration_max_ms": 120,
+    "timeout_headroom": 0.04,
+    "memory_used_ratio": 0.25,
+}
 
 
 @pytest.mark.parametrize("signal", signals.SIGNALS)

@@ -1,7 +1,8 @@
 """The HTTP interface of a ClickHouse server, put before the real engine (chDB) in a process of its own.
 
-Tests and benchmarks use it where no server is installed, so that the real client speaks real HTTP to a real engine. It knows what
-clickhouse-connect needs: GET /ping, queries with settings and bound parameters, inserts in any format, compressed bodies.
+Tests and benchmarks use it where no server is installed, so that the real client speaks real HTTP to a real engine. It
+knows what clickhouse-connect needs: GET /ping, queries with settings and bound parameters, inserts in any format,
+compressed bodies.
 
     python tests/support/clickhouse_http.py --path DIR [--port N]    prints its port when it is ready
 """
@@ -26,11 +27,30 @@ import zstandard
 
 READERS = 4
 # What the HTTP interface takes for itself and no query setting.
-OWN = frozenset({
-    "query", "database", "default_format", "compress", "decompress", "session_id", "session_timeout", "session_check", "wait_end_of_query",
-    "buffer_size", "user", "password", "query_id", "client_protocol_version", "enable_http_compression", "quota_key", "role",
-    "send_progress_in_http_headers", "http_headers_progress_interval_ms", "cancel_http_readonly_queries_on_client_close",
-})  # fmt: skip
+OWN = frozenset(
+    {
+        "query",
+        "database",
+        "default_format",
+        "compress",
+        "decompress",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "wait_end_of_query",
+        "buffer_size",
+        "user",
+        "password",
+        "query_id",
+        "client_protocol_version",
+        "enable_http_compression",
+        "quota_key",
+        "role",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+        "cancel_http_readonly_queries_on_client_close",
+    }
+)
 _INSERT = re.compile(rb"\s*insert\s+into\b", re.IGNORECASE)
 _FORMAT = re.compile(r"(?is)\s+format\s+(\w+)\s*;?\s*$")
 _SELECT = re.compile(r"(?is)\s*(select|with|show|describe|desc|exists|explain)\b")

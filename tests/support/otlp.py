@@ -164,16 +164,27 @@ class Run:
         }
         more: dict[str, Any] = {"error": self.message} if failed else {}
         main = span(
-            "invoke", self.start_ns, self.ms, Span.SPAN_KIND_SERVER, attributes=values, trace_id=self.trace_id,
-            span_id=self.span_id, parent_span_id=self.parent_span_id, **more,
-        )  # fmt: skip
+            "invoke",
+            self.start_ns,
+            self.ms,
+            Span.SPAN_KIND_SERVER,
+            attributes=values,
+            trace_id=self.trace_id,
+            span_id=self.span_id,
+            parent_span_id=self.parent_span_id,
+            **more,
+        )
         if self.error_type:
             event = main.events.add(name="exception", time_unix_nano=self.start_ns)
             event.attributes.extend(attributes({"exception.type": self.error_type, "exception.message": self.message}))
         init = span(
-            "INIT", self.start_ns - int(self.init_ms * MS), self.init_ms, attributes={"faasight.phase": "init", "faasight.overhead_ms": 12.5},
-            trace_id=self.trace_id, parent_span_id=self.span_id,
-        )  # fmt: skip
+            "INIT",
+            self.start_ns - int(self.init_ms * MS),
+            self.init_ms,
+            attributes={"faasight.phase": "init", "faasight.overhead_ms": 12.5},
+            trace_id=self.trace_id,
+            parent_span_id=self.span_id,
+        )
         return [main, init] if self.cold else [main]
 
     def traces(self, *more: Span) -> ExportTraceServiceRequest:
@@ -186,9 +197,16 @@ class Run:
     def record(self, kind: str, **more: Any) -> dict[str, Any]:
         """Return what the platform says: kind start, done or report."""
         line = {
-            "kind": kind, "ts": self.start_ns, "function": self.function, "version": "7", "account": "123456789012",
-            "region": "eu-west-1", "environment": self.environment, "instance": "i-1", "request_id": self.request_id,
-        }  # fmt: skip
+            "kind": kind,
+            "ts": self.start_ns,
+            "function": self.function,
+            "version": "7",
+            "account": "123456789012",
+            "region": "eu-west-1",
+            "environment": self.environment,
+            "instance": "i-1",
+            "request_id": self.request_id,
+        }
         if kind in ("done", "report"):
             status = {"ok": "success", "timeout": "timeout", "out_of_memory": "failure"}.get(self.outcome, "error")
             line |= {"ts": self.start_ns + int(self.ms * MS), "status": status, "duration_ms": self.ms}
@@ -200,7 +218,9 @@ class Run:
                 line["error_type"] = self.error_type or "Runtime.Unknown"
         if kind == "report":
             line |= {
-                "billed_ms": float(-(-self.ms // 1)), "memory_mb": float(self.memory_mb), "memory_used_mb": float(self.memory_used_mb),
+                "billed_ms": float(-(-self.ms // 1)),
+                "memory_mb": float(self.memory_mb),
+                "memory_used_mb": float(self.memory_used_mb),
                 **({"init_ms": self.init_ms} if self.cold else {}),
-            }  # fmt: skip
+            }
         return line | more

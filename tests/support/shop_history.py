@@ -40,12 +40,17 @@ def stored(store: Store) -> Shop:
     now = time.time_ns()
     order = otlp.Run(now - 10 * MINUTE, ms=120, function="checkout", cold=True)
     payment = otlp.Run(
-        now - 9 * MINUTE, ms=80, function="payment",
+        now - 9 * MINUTE,
+        ms=80,
+        function="payment",
         attributes={
-            "faasight.source.kind": "queue", "faasight.source.name": "order-queue", "faas.trigger": "pubsub",
-            "faasight.queue_wait_ms": 1500.0, "faasight.attempt": 2,
+            "faasight.source.kind": "queue",
+            "faasight.source.name": "order-queue",
+            "faas.trigger": "pubsub",
+            "faasight.queue_wait_ms": 1500.0,
+            "faasight.attempt": 2,
         },
-    )  # fmt: skip
+    )
     failed = otlp.Run(
         now - 8 * MINUTE,
         ms=40,
@@ -71,19 +76,55 @@ def stored(store: Store) -> Shop:
 
 def _land_traces(shop: Shop, again: otlp.Run) -> None:
     calls = [
-        _call(shop.order, "send order-queue", 4, {"messaging.system": "aws_sqs", "messaging.destination.name": "order-queue"}),
-        _call(shop.order, "POST payment-provider", 3, {"peer.service": "payment-provider", "server.address": "10.0.0.1"}, error="503"),
-        _call(shop.order, "DynamoDB.PutItem orders", 3, {
-            "rpc.system": "aws-api", "rpc.service": "DynamoDB", "aws.dynamodb.table_names": ["orders"], "http.request.resend_count": 2,
-        }),
-        _call(shop.order, "Lambda.Invoke stock", 3, {
-            "rpc.system": "aws-api", "rpc.service": "Lambda", "faas.invoked_name": "stock", "aws.request_id": "throttled-1",
-            "faasight.throttled": True,
-        }, error="429"),
-        otlp.span("import pandas", shop.order.start_ns - 200 * otlp.MS, 180, trace_id=shop.order.trace_id, attributes={
-            "faasight.phase": "import", "faasight.import.module": "pandas", "faasight.import.self_ms": 90.5,
-        }),
-    ]  # fmt: skip
+        _call(
+            shop.order,
+            "send order-queue",
+            4,
+            {"messaging.system": "aws_sqs", "messaging.destination.name": "order-queue"},
+        ),
+        _call(
+            shop.order,
+            "POST payment-provider",
+            3,
+            {"peer.service": "payment-provider", "server.address": "10.0.0.1"},
+            error="503",
+        ),
+        _call(
+            shop.order,
+            "DynamoDB.PutItem orders",
+            3,
+            {
+                "rpc.system": "aws-api",
+                "rpc.service": "DynamoDB",
+                "aws.dynamodb.table_names": ["orders"],
+                "http.request.resend_count": 2,
+            },
+        ),
+        _call(
+            shop.order,
+            "Lambda.Invoke stock",
+            3,
+            {
+                "rpc.system": "aws-api",
+                "rpc.service": "Lambda",
+                "faas.invoked_name": "stock",
+                "aws.request_id": "throttled-1",
+                "faasight.throttled": True,
+            },
+            error="429",
+        ),
+        otlp.span(
+            "import pandas",
+            shop.order.start_ns - 200 * otlp.MS,
+            180,
+            trace_id=shop.order.trace_id,
+            attributes={
+                "faasight.phase": "import",
+                "faasight.import.module": "pandas",
+                "faasight.import.self_ms": 90.5,
+            },
+        ),
+    ]
     consumer = shop.payment.traces()
     link = consumer.resource_spans[0].scope_spans[0].spans[0].links.add()
     link.trace_id, link.span_id = shop.order.trace_id, calls[0].span_id
@@ -93,8 +134,15 @@ def _land_traces(shop: Shop, again: otlp.Run) -> None:
 
 def _call(run: otlp.Run, name: str, kind: int, attributes: dict[str, Any], **more: Any) -> Any:
     return otlp.span(
-        name, run.start_ns + 10 * otlp.MS, 20, kind, attributes=attributes, trace_id=run.trace_id, parent_span_id=run.span_id, **more
-    )  # fmt: skip
+        name,
+        run.start_ns + 10 * otlp.MS,
+        20,
+        kind,
+        attributes=attributes,
+        trace_id=run.trace_id,
+        parent_span_id=run.span_id,
+        **more,
+    )
 
 
 def _land_records(shop: Shop, again: otlp.Run) -> None:
@@ -104,9 +152,21 @@ def _land_records(shop: Shop, again: otlp.Run) -> None:
     for i, (level, message) in enumerate(
         [("INFO", "order accepted"), ("WARN", "Stock is low"), ("ERROR", "payment refused: 100%_sure")]
     ):
-        lines.append({
-            "kind": "log", "ts": shop.order.start_ns + i * otlp.MS, "function": "checkout", "level": level, "message": message,
-            "request_id": shop.order.request_id, "trace_id": shop.order.trace_id.hex(), "span_id": shop.order.span_id.hex(),
-            "attributes": {"path": "/health" if i == 0 else "/orders", "duration_ms": str(100 * i), "logger": "shop"},
-        })  # fmt: skip
+        lines.append(
+            {
+                "kind": "log",
+                "ts": shop.order.start_ns + i * otlp.MS,
+                "function": "checkout",
+                "level": level,
+                "message": message,
+                "request_id": shop.order.request_id,
+                "trace_id": shop.order.trace_id.hex(),
+                "span_id": shop.order.span_id.hex(),
+                "attributes": {
+                    "path": "/health" if i == 0 else "/orders",
+                    "duration_ms": str(100 * i),
+                    "logger": "shop",
+                },
+            }
+        )
     shop.store.land("records", otlp.records(*lines), "shop-records")

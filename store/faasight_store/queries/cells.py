@@ -1,12 +1,13 @@
-"""Counts of invocations by function, time and duration: from settled hours where there are some, else from the facts."""
+"""Counts of invocations by function, time and duration: of settled hours where there are some, else of the facts."""
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from faasight_store import buckets
 from faasight_store.connection import Store
 from faasight_store.queries.merged import Interval, Sql, merged
-from faasight_store.times import HOUR, MINUTE, to_ns
+from faasight_store.times import HOUR, MINUTE, moment, to_ns
 from faasight_store.types import Scope
 
 # The measures of a cell, in the order of the tables invocation_minutes and invocation_hours.
@@ -37,10 +38,14 @@ class Grain(Enum):
 
     @classmethod
     def of_step(cls, step_ns: int, hours_from: int = 6 * HOUR) -> "Grain":
-        """Return the grain for buckets of a length; where hours do, they may lie in the wrong bucket by a part of `hours_from`."""
+        """Return the grain for buckets of a length; hours do from `hours_from` on, an hour then lies in one bucket."""
         if step_ns < MINUTE:
             return cls.FACTS
         return cls.MINUTES if step_ns < hours_from else cls.HOURS
+
+
+# Hours that the scope touches.
+HOURS_IN_SCOPE = f"hour >= toStartOfHour({moment('scope_ns')}) AND hour < {moment('scope_end_ns')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,8 @@ def cells(plan: Plan, scope: Scope, function: str = "", *, spread_ns: int = 0) -
 
     With `spread_ns` the busy time of an invocation is spread over the buckets of that length which it ran through.
     """
-    parts, parameters = [], {"step_ns": spread_ns}
+    parts: list[str] = []
+    parameters: dict[str, Any] = {"step_ns": spread_ns}
     conditions = "".join(
         f" AND {name} = {{{name}:String}}"
         for name, value in (("function", function), ("environment", scope.environment))
@@ -94,11 +100,13 @@ def cells(plan: Plan, scope: Scope, function: str = "", *, spread_ns: int = 0) -
     columns = f"environment, function, toDateTime64(slot, 9, 'UTC') AS slot, {_MEASURES}, bucket, init_bucket"
     if plan.hours:
         parts.append(
-            f"SELECT {columns} FROM invocation_hours WHERE {_IN_RANGE} AND version IN {{hours:Array(UInt64)}}{conditions}"
+            f"SELECT {columns} FROM invocation_hours WHERE {HOURS_IN_SCOPE}"
+            f" AND version IN {{hours:Array(UInt64)}}{conditions}"
         )
     if plan.minutes:
         parts.append(
-            f"SELECT {columns} FROM invocation_minutes WHERE {_IN_RANGE} AND version IN {{minutes:Array(UInt64)}}{conditions}"
+            f"SELECT {columns} FROM invocation_minutes WHERE {HOURS_IN_SCOPE}"
+            f" AND version IN {{minutes:Array(UInt64)}}{conditions}"
             " AND slot >= toDateTime({first_s:Int64}, 'UTC') AND slot < toDateTime({last_s:Int64}, 'UTC')"
         )
     if plan.facts or not parts:
@@ -119,9 +127,6 @@ def cells(plan: Plan, scope: Scope, function: str = "", *, spread_ns: int = 0) -
     return Sql(f"({' UNION ALL '.join(parts)})", parameters)
 
 
-_IN_RANGE = "hour >= toStartOfHour(fromUnixTimestamp64Nano({scope_ns:Int64}, 'UTC')) AND hour < fromUnixTimestamp64Nano({scope_end_ns:Int64}, 'UTC')"
-
-
 def _spread(facts: str) -> str:
     """Count an invocation where it starts, and its busy time where it ran."""
     first = "intDiv(toUnixTimestamp64Nano(start) - {scope_ns:Int64}, {step_ns:Int64})"
@@ -140,22 +145,24 @@ def _spread(facts: str) -> str:
         if(k = 0, used, NULL) AS memory_used_mb,
         if(k = 0, duration_bucket, {buckets.NONE}) AS bucket,
         if(k = 0, cold_bucket, {buckets.NONE}) AS init_bucket
-    FROM (SELECT * EXCEPT (slot, busy_ms, max_ms, memory_used_mb, bucket, init_bucket), slot AS start, busy_ms AS busy, max_ms AS longest,
-                 memory_used_mb AS used, bucket AS duration_bucket, init_bucket AS cold_bucket FROM ({facts}))
+    FROM (SELECT * EXCEPT (slot, busy_ms, max_ms, memory_used_mb, bucket, init_bucket),
+                 slot AS start, busy_ms AS busy, max_ms AS longest, memory_used_mb AS used,
+                 bucket AS duration_bucket, init_bucket AS cold_bucket FROM ({facts}))
     ARRAY JOIN range(toUInt64(least({last} - {first}, 2000)) + 1) AS k
-    WHERE slot < fromUnixTimestamp64Nano({{scope_end_ns:Int64}}, 'UTC')"""
+    WHERE slot < {moment("scope_end_ns")}"""
 
 
 def settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
     """Return the version of each settled hour of the range into which nothing came since."""
+    hours = f"hour >= toStartOfHour({moment('start')}) AND hour < {moment('end')}"
     rows = store.query(
-        """SELECT toUnixTimestamp(hour), newest FROM (
+        f"""SELECT toUnixTimestamp(hour), newest FROM (
             SELECT hour, max(version) AS newest, argMax(covers, version) AS covered FROM settled_hours
-            WHERE hour >= toStartOfHour(fromUnixTimestamp64Nano({start:Int64}, 'UTC')) AND hour < fromUnixTimestamp64Nano({end:Int64}, 'UTC')
+            WHERE {hours}
             GROUP BY hour
         ) AS settled LEFT JOIN (
             SELECT hour, max(received_at) AS touched FROM touched_hours
-            WHERE hour >= toStartOfHour(fromUnixTimestamp64Nano({start:Int64}, 'UTC')) AND hour < fromUnixTimestamp64Nano({end:Int64}, 'UTC')
+            WHERE {hours}
             GROUP BY hour
         ) AS news USING hour
         WHERE news.touched <= settled.covered""",

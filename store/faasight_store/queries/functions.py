@@ -6,18 +6,15 @@ from typing import Any
 from faasight_store import buckets
 from faasight_store.connection import Store
 from faasight_store.queries import figures
-from faasight_store.queries.cells import Grain, cells, plan
+from faasight_store.queries.cells import HOURS_IN_SCOPE, Grain, cells, plan
 from faasight_store.queries.merged import merged
 from faasight_store.queries.windows import step_ns
-from faasight_store.times import HOUR, from_ns, to_ns
+from faasight_store.times import HOUR, from_ns, to_ns, within
 from faasight_store.types import ColdStarts, FunctionRow, ImportCost, Scope
 
 SPARK_BUCKETS = 24
 MOST_IMPORTS = 40
-_HOURS = (
-    "hour >= toStartOfHour(fromUnixTimestamp64Nano({scope_ns:Int64}, 'UTC')) AND hour < fromUnixTimestamp64Nano({scope_end_ns:Int64}, 'UTC')"
-    " AND ({environment:String} = '' OR environment IN ({environment:String}, ''))"
-)
+_HOURS = f"{HOURS_IN_SCOPE} AND ({{environment:String}} = '' OR environment IN ({{environment:String}}, ''))"
 
 
 def functions(store: Store, scope: Scope) -> list[FunctionRow]:
@@ -53,8 +50,8 @@ def cold_starts(store: Store, scope: Scope, name: str) -> ColdStarts:
 
 
 _SPANS = (
-    "ts >= fromUnixTimestamp64Nano({start:Int64}, 'UTC') AND ts < fromUnixTimestamp64Nano({end:Int64}, 'UTC') AND function = {function:String}"
-    " AND ({environment:String} = '' OR environment = {environment:String})"
+    within("ts", "start", "end")
+    + " AND function = {function:String} AND ({environment:String} = '' OR environment = {environment:String})"
 )
 
 
@@ -120,8 +117,8 @@ def _row(sums: Sequence[Any], about: Sequence[Any], end: int) -> FunctionRow:
 
 def _about(store: Store, parameters: dict[str, Any]) -> dict[str, Sequence[Any]]:
     rows = store.query(
-        f"""SELECT function, toUnixTimestamp64Nano(max(last_seen)), max(version).2, max(runtime).2, max(architecture).2, max(region).2,
-            max(account).2, max(memory_mb).2, max(timeout_ms).2
+        f"""SELECT function, toUnixTimestamp64Nano(max(last_seen)), max(version).2, max(runtime).2,
+            max(architecture).2, max(region).2, max(account).2, max(memory_mb).2, max(timeout_ms).2
         FROM function_hours WHERE {_HOURS} GROUP BY function""",
         parameters,
     )

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from faasight_store.connection import Store
 from faasight_store.queries import invocations
-from faasight_store.times import MINUTE, to_ns
+from faasight_store.times import MINUTE, to_ns, within
 from faasight_store.types import IngestStats, Scope, TelemetryHealth
 
 _COLUMNS = (
-    "ts", "collector", "signal", "accepted", "rejected", "bytes", "shipped", "dead_letters", "journal_bytes", "ship_lag_s", "reasons",
+    "ts", "collector", "signal", "accepted", "rejected", "bytes", "shipped", "dead_letters", "journal_bytes",
+    "ship_lag_s", "reasons",
 )  # fmt: skip
 
 
@@ -21,9 +22,9 @@ def health(store: Store, scope: Scope) -> TelemetryHealth:
     """Return how well telemetry arrives."""
     parameters = {"start": to_ns(scope.start), "end": to_ns(scope.end)}
     accepted, rejected, dead, size, reports, p50, longest = store.query(
-        """SELECT sum(accepted), sum(rejected), sum(dead_letters), sum(bytes), countIf(shipped > 0),
+        f"""SELECT sum(accepted), sum(rejected), sum(dead_letters), sum(bytes), countIf(shipped > 0),
             quantileExactIf(0.5)(ship_lag_s, shipped > 0), maxIf(ship_lag_s, shipped > 0)
-        FROM ingest_stats WHERE ts >= fromUnixTimestamp64Nano({start:Int64}, 'UTC') AND ts < fromUnixTimestamp64Nano({end:Int64}, 'UTC')""",
+        FROM ingest_stats WHERE {within("ts", "start", "end")}""",
         parameters,
     )[0]
     return TelemetryHealth(
@@ -42,8 +43,8 @@ def _journal_bytes(store: Store, end: int) -> int:
     """Return what lies in the journals by the collectors' newest reports; one that has been silent for long is gone."""
     return int(
         store.query(
-            """SELECT sum(newest) FROM (SELECT argMax(journal_bytes, ts) AS newest FROM ingest_stats
-            WHERE ts >= fromUnixTimestamp64Nano({start:Int64}, 'UTC') AND ts < fromUnixTimestamp64Nano({end:Int64}, 'UTC')
+            f"""SELECT sum(newest) FROM (SELECT argMax(journal_bytes, ts) AS newest FROM ingest_stats
+            WHERE {within("ts", "start", "end")}
             GROUP BY collector, signal)""",
             {"start": end - 10 * MINUTE, "end": end},
         )[0][0]

@@ -9,7 +9,7 @@ from faasight_store.queries import figures
 from faasight_store.queries.cells import Grain, cells, complement, plan, settled_hours
 from faasight_store.queries.merged import Sql, merged
 from faasight_store.queries.windows import hex_id, newest_first, step_ns
-from faasight_store.times import HOUR, from_ns, to_ns
+from faasight_store.times import HOUR, from_ns, to_ns, within
 from faasight_store.types import ErrorGroup, Heatmap, Invocation, Scope, Series, Totals
 
 HEATMAP_ROWS = 40
@@ -26,12 +26,14 @@ def totals(store: Store, scope: Scope, function: str = "") -> Totals:
 def series(store: Store, scope: Scope, function: str = "", buckets: int = 120) -> Series:
     """Return the scope cut into `buckets` equal buckets.
 
-    Concurrency counts the time that invocations of this scope ran in each bucket; in settled hours all of it counts where they started.
+    Concurrency counts the time that invocations of this scope ran in each bucket; in settled hours all of it counts
+    where they started.
     """
     start, step = to_ns(scope.start), step_ns(scope, buckets)
     source = cells(plan(store, scope, Grain.of_step(step)), scope, function, spread_ns=step)
     rows = store.query(
-        f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{step_ns:Int64}}) AS i, {figures.TOTALS} FROM {source.text} GROUP BY i",
+        f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{step_ns:Int64}}) AS i, {figures.TOTALS}"
+        f" FROM {source.text} GROUP BY i",
         source.parameters,
     )
     empty: tuple[Any, ...] = (0, 0, 0, 0, 0, 0.0, 0, (), None, None, 0.0)
@@ -61,8 +63,8 @@ def heatmap(store: Store, scope: Scope, function: str = "", buckets: int = 120) 
     start, step = to_ns(scope.start), step_ns(scope, buckets)
     source = cells(plan(store, scope, Grain.of_step(step)), scope, function)
     rows = store.query(
-        f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{width:Int64}}) AS i, bucket, sum(invocations) FROM {source.text}"
-        " WHERE bucket > {none:Int16} AND invocations > 0 GROUP BY i, bucket",
+        f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{width:Int64}}) AS i, bucket, sum(invocations)"
+        f" FROM {source.text} WHERE bucket > {{none:Int16}} AND invocations > 0 GROUP BY i, bucket",
         {**source.parameters, "width": step, "none": NONE},
     )
     t = [from_ns(start + i * step) for i in range(buckets)]
@@ -82,7 +84,8 @@ def failures(source: Sql) -> str:
     """Return a select of failures by function, type and shape of message: what errors() shows, and settling keeps."""
     return rf"""SELECT environment, function, if(error_type = '', outcome, error_type) AS type,
         replaceRegexpAll(error_message, '0x[0-9a-fA-F]+|[0-9a-fA-F]{{8,}}(-[0-9a-fA-F]+)*|[0-9]+', '#') AS shape,
-        count() AS failures, min(start) AS first, max(start) AS last, argMax(error_message, start) AS message, argMax(trace_id, start) AS trace_id
+        count() AS failures, min(start) AS first, max(start) AS last,
+        argMax(error_message, start) AS message, argMax(trace_id, start) AS trace_id
     FROM {source.text} WHERE outcome NOT IN ('ok', 'throttled') GROUP BY environment, function, type, shape"""
 
 
@@ -96,12 +99,11 @@ def errors(store: Store, scope: Scope, function: str = "", limit: int = 20) -> l
         environment=scope.environment,
     )
     rows = store.query(
-        f"""SELECT function, type, argMax(message, last), sum(failures) AS total, {_AS_NS}(min(first)), {_AS_NS}(max(last) AS newest),
-            lower(hex(argMax(trace_id, last)))
+        f"""SELECT function, type, argMax(message, last), sum(failures) AS total,
+            {_AS_NS}(min(first)), {_AS_NS}(max(last) AS newest), lower(hex(argMax(trace_id, last)))
         FROM ({failures(source)} UNION ALL
             SELECT environment, function, type, shape, failures, first, last, message, trace_id FROM error_hours
-            WHERE version IN {{settled:Array(UInt64)}} AND hour >= fromUnixTimestamp64Nano({{start:Int64}}, 'UTC')
-              AND hour < fromUnixTimestamp64Nano({{end:Int64}}, 'UTC')
+            WHERE version IN {{settled:Array(UInt64)}} AND {within("hour", "start", "end")}
               AND ({{function:String}} = '' OR function = {{function:String}})
               AND ({{environment:String}} = '' OR environment = {{environment:String}}))
         GROUP BY function, type, shape ORDER BY total DESC, newest DESC LIMIT {{limit:UInt32}}""",
@@ -114,8 +116,9 @@ def errors(store: Store, scope: Scope, function: str = "", limit: int = 20) -> l
 
 
 _INVOCATION = (
-    "function, version, request_id, lower(hex(trace_id)), toUnixTimestamp64Nano(start), duration_ms, init_ms, cold_start, outcome, error_type,"
-    " trigger, source_kind, source_name, attempt, queue_wait_ms, billed_ms, memory_mb, memory_used_mb, cost_usd"
+    "function, version, request_id, lower(hex(trace_id)), toUnixTimestamp64Nano(start), duration_ms, init_ms,"
+    " cold_start, outcome, error_type, trigger, source_kind, source_name, attempt, queue_wait_ms, billed_ms, memory_mb,"
+    " memory_used_mb, cost_usd"
 )
 
 
@@ -141,12 +144,14 @@ def recent(
     if max_ms is not None:
         conditions.append("duration_ms < {max_ms:Float64}")
     parameters = {"min_ms": min_ms, "max_ms": max_ms or 0.0}
+    matches = " AND ".join(conditions)
     found: list[Invocation] = []
     for interval in newest_first(scope):
-        # First which, of few columns; then all of those few: merging every column of a whole range would cost ten times as much.
+        # First which, from few columns; then all of those few: to merge every column of a range costs far more.
         some = merged([interval], function=function, environment=scope.environment)
         rows = store.query(
-            f"SELECT invocation FROM {some.text} WHERE {' AND '.join(conditions)} ORDER BY start DESC, invocation LIMIT {{limit:UInt32}}",
+            f"SELECT invocation FROM {some.text} WHERE {matches}"
+            " ORDER BY start DESC, invocation LIMIT {limit:UInt32}",
             {**some.parameters, **parameters, "limit": limit - len(found)},
         )
         if rows:
@@ -157,7 +162,7 @@ def recent(
                 where="invocation IN {chosen:Array(UInt64)}",
             )
             chosen = store.query(
-                f"SELECT {_INVOCATION} FROM {full.text} WHERE {' AND '.join(conditions)} ORDER BY start DESC, invocation",
+                f"SELECT {_INVOCATION} FROM {full.text} WHERE {matches} ORDER BY start DESC, invocation",
                 {**full.parameters, **parameters, "chosen": [row[0] for row in rows]},
             )
             found += [_invocation(row) for row in chosen]
@@ -179,4 +184,5 @@ def environments(store: Store) -> list[str]:
 
 
 def _invocation(row: tuple[Any, ...]) -> Invocation:
-    return Invocation(*row[:3], hex_id(row[3]), from_ns(row[4]), *row[5:7], bool(row[7]), *row[8:])
+    values = [*row[:3], hex_id(row[3]), from_ns(row[4]), *row[5:7], bool(row[7]), *row[8:]]
+    return Invocation(*values)

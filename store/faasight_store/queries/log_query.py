@@ -2,9 +2,9 @@
 
     level:error -path:/health duration_ms:>500 function:pay* "free text" request_id:abc
 
-Terms stand side by side and must all hold; `-` before a term turns it round. `field:value` compares a field or an attribute, `*` in a
-value stands for anything, `field:>5` (also >=, <, <=) compares numbers, `field:*` asks that it be there, `field:"a b"` takes spaces.
-A bare word or a "phrase" is looked for in the message, whatever its case.
+Terms stand side by side and must all hold; `-` before a term turns it round. `field:value` compares a field or an
+attribute, `*` in a value stands for anything, `field:>5` (also >=, <, <=) compares numbers, `field:*` asks that it be
+there, `field:"a b"` takes spaces. A bare word or a "phrase" is looked for in the message, whatever its case.
 """
 
 import re

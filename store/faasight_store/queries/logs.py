@@ -7,17 +7,18 @@ from faasight_store.connection import Store
 from faasight_store.queries import log_query
 from faasight_store.queries.merged import Sql
 from faasight_store.queries.windows import hex_id, newest_first, step_ns
-from faasight_store.times import from_ns, to_ns
+from faasight_store.times import from_ns, to_ns, within
 from faasight_store.types import LogRow, LogVolume, Scope
 
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 # An insert that began earlier may become visible later: the tail leaves room for it, or it would step over its lines.
 TAIL_ROOM_MS = 500
 COLUMNS = (
-    "toUnixTimestamp64Nano(ts), event_ns, level, function, message, request_id, lower(hex(trace_id)), lower(hex(span_id)),"
-    " if(logger = '', attributes, mapUpdate(attributes, CAST(map('logger', toString(logger)), 'Map(LowCardinality(String), String)'))), seq"
+    "toUnixTimestamp64Nano(ts), event_ns, level, function, message, request_id, lower(hex(trace_id)),"
+    " lower(hex(span_id)), if(logger = '', attributes, mapUpdate(attributes, CAST(map('logger', toString(logger)),"
+    " 'Map(LowCardinality(String), String)'))), seq"
 )
-_RANGE = "ts >= fromUnixTimestamp64Nano({start:Int64}, 'UTC') AND ts < fromUnixTimestamp64Nano({end:Int64}, 'UTC')"
+_RANGE = within("ts", "start", "end")
 
 
 def search(store: Store, scope: Scope, query: str = "", limit: int = 200) -> list[LogRow]:
@@ -26,7 +27,8 @@ def search(store: Store, scope: Scope, query: str = "", limit: int = 200) -> lis
     found: list[LogRow] = []
     for start, end in newest_first(scope):
         rows = store.query(
-            f"SELECT {COLUMNS} FROM logs WHERE {_RANGE} AND {_ENVIRONMENT} AND ({condition.text}) ORDER BY ts DESC, seq DESC LIMIT {{limit:UInt32}}",
+            f"SELECT {COLUMNS} FROM logs WHERE {_RANGE} AND {_ENVIRONMENT} AND ({condition.text})"
+            " ORDER BY ts DESC, seq DESC LIMIT {limit:UInt32}",
             {
                 **condition.parameters,
                 "start": start,
@@ -46,7 +48,8 @@ def volume(store: Store, scope: Scope, query: str = "", buckets: int = 80) -> Lo
     condition = log_query.to_sql(query)
     start, step = to_ns(scope.start), step_ns(scope, buckets)
     rows = store.query(
-        f"""SELECT intDiv(toUnixTimestamp64Nano(ts) - {{start:Int64}}, {{step:Int64}}) AS i, if(level = 'FATAL', 'ERROR', level) AS shown, count()
+        f"""SELECT intDiv(toUnixTimestamp64Nano(ts) - {{start:Int64}}, {{step:Int64}}) AS i,
+            if(level = 'FATAL', 'ERROR', level) AS shown, count()
         FROM logs WHERE {_RANGE} AND {_ENVIRONMENT} AND ({condition.text}) GROUP BY i, shown""",
         {
             **condition.parameters,
@@ -65,8 +68,8 @@ def volume(store: Store, scope: Scope, query: str = "", buckets: int = 80) -> Lo
 def tail(store: Store, after_seq: int, query: str = "", limit: int = 200) -> list[LogRow]:
     """Return lines that arrived after `after_seq` (0: the newest `limit`), in order of arrival.
 
-    Lines that arrived together come together, so there may be some more than `limit`. With `after_seq`, lines show up half a second
-    after they arrived, so that none is stepped over.
+    Lines that arrived together come together, so there may be some more than `limit`. With `after_seq`, lines show up
+    half a second after they arrived, so that none is stepped over.
     """
     condition = log_query.to_sql(query)
     if after_seq == 0:

@@ -7,7 +7,7 @@ from faasight_store import buckets
 from faasight_store.connection import Store
 from faasight_store.queries import figures
 from faasight_store.queries.cells import cells, plan
-from faasight_store.times import HOUR, MINUTE, to_ns
+from faasight_store.times import HOUR, MINUTE, to_ns, within
 from faasight_store.types import InvocationMap, MapEdge, MapNode, Scope, Totals
 
 Ends = tuple[str, str, str, str]
@@ -56,26 +56,24 @@ def _edges(store: Store, scope: Scope) -> dict[Ends, dict[str, Sequence[Any]]]:
     start, end = to_ns(scope.start) // MINUTE * MINUTE, to_ns(scope.end)
     first, last = -(-start // HOUR) * HOUR, end // HOUR * HOUR  # whole hours come from the table of hours
     rows = store.query(
-        f"""SELECT source_kind, source_name, target_kind, target_name, side, sum(calls), sum(errors), sum(throttles), sum(retries),
-            quantileExactWeighted(0.95)(bucket, calls),
-            quantileExactWeightedIf(0.95)(wait_bucket, calls, wait_bucket > {buckets.NONE}), sumIf(calls, wait_bucket > {buckets.NONE})
+        f"""SELECT source_kind, source_name, target_kind, target_name, side,
+            sum(calls), sum(errors), sum(throttles), sum(retries), quantileExactWeighted(0.95)(bucket, calls),
+            quantileExactWeightedIf(0.95)(wait_bucket, calls, wait_bucket > {buckets.NONE}),
+            sumIf(calls, wait_bucket > {buckets.NONE})
         FROM (
-            SELECT * FROM edges WHERE {_between("start", "first")} OR {_between("last", "end")}
-            UNION ALL SELECT * FROM edge_hours WHERE {_between("first", "last")}
+            SELECT * FROM edges WHERE {within("minute", "start", "first")} OR {within("minute", "last", "end")}
+            UNION ALL SELECT * FROM edge_hours WHERE {within("minute", "first", "last")}
         ) WHERE {{environment:String}} = '' OR environment = {{environment:String}}
         GROUP BY source_kind, source_name, target_kind, target_name, side""",
         {
-            "start": start, "end": end, "first": min(first, end), "last": max(last, min(first, end)), "environment": scope.environment,
+            "start": start, "end": end, "first": min(first, end), "last": max(last, min(first, end)),
+            "environment": scope.environment,
         },
     )  # fmt: skip
     edges: dict[Ends, dict[str, Sequence[Any]]] = {}
     for source_kind, source, target_kind, target, side, *measures in rows:
         edges.setdefault((source_kind, source, target_kind, target), {})[side] = measures
     return edges
-
-
-def _between(start: str, end: str) -> str:
-    return f"(minute >= fromUnixTimestamp64Nano({{{start}:Int64}}, 'UTC') AND minute < fromUnixTimestamp64Nano({{{end}:Int64}}, 'UTC'))"
 
 
 def _functions(store: Store, scope: Scope) -> dict[str, Totals]:

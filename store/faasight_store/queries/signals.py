@@ -70,8 +70,9 @@ def measure(
 ) -> list[Measurement]:
     """Return the signal per group over `[start, end)`.
 
-    Signals: those of `SIGNALS`; groups: function, version, environment, region. Raises ValueError for others. Without groups there
-    is one measurement over everything, even if nothing ran. `samples` is the base of a ratio, else how many invocations were seen.
+    Signals: those of `SIGNALS`; groups: function, version, environment, region. Raises ValueError for others. Without
+    groups there is one measurement over everything, even if nothing ran. `samples` is the base of a ratio, else how
+    many invocations were seen.
     """
     if signal not in _DEFINITIONS:
         raise ValueError(f"there is no signal {signal!r}; the signals are {', '.join(SIGNALS)}")
@@ -82,8 +83,8 @@ def measure(
     source = merged([(to_ns(start), to_ns(end))])
     groups = ", ".join(group_by)
     rows = store.query(
-        f"SELECT toFloat64({definition.value}), toUInt64({definition.samples}){', ' + groups if groups else ''} FROM {source.text}"
-        + (f" GROUP BY {groups} ORDER BY {groups}" if groups else ""),
+        f"SELECT toFloat64({definition.value}), toUInt64({definition.samples}){', ' + groups if groups else ''}"
+        f" FROM {source.text}" + (f" GROUP BY {groups} ORDER BY {groups}" if groups else ""),
         source.parameters,
     )
     return [Measurement(dict(zip(group_by, row[2:], strict=True)), row[0], row[1]) for row in rows]

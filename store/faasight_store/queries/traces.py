@@ -45,16 +45,17 @@ def find(
     found: dict[str, TraceRow] = {}  # one that goes on for long is seen in two ranges: its earlier start stays
     for start, end in newest_first(scope):
         rows = store.query(
-            f"""SELECT lower(hex(trace_id)), toUnixTimestamp64Nano(min(first) AS began), toUnixTimestamp64Nano(max(last)) AS ended,
-                (ended - toUnixTimestamp64Nano(began)) / 1e6 AS length_ms, sum(spans), sum(errors) AS failures, sum(cold_starts) AS colds,
-                min(root) AS origin, arraySort(groupUniqArrayArray(services)) AS names, groupUniqArrayArray(environments) AS places
+            f"""SELECT lower(hex(trace_id)), toUnixTimestamp64Nano(min(first) AS began),
+                toUnixTimestamp64Nano(max(last)) AS ended, (ended - toUnixTimestamp64Nano(began)) / 1e6 AS length_ms,
+                sum(spans), sum(errors) AS failures, sum(cold_starts) AS colds, min(root) AS origin,
+                arraySort(groupUniqArrayArray(services)) AS names, groupUniqArrayArray(environments) AS places
             FROM trace_index
             WHERE slot >= fromUnixTimestamp64Nano({{start:Int64}} - {{slack:Int64}}, 'UTC')
               AND slot < fromUnixTimestamp64Nano({{end:Int64}} + {{slack:Int64}}, 'UTC')
             GROUP BY trace_id HAVING {" AND ".join(conditions)} ORDER BY began DESC, trace_id LIMIT {{limit:UInt32}}""",
             {
-                "start": start, "end": end, "slack": SLACK_NS, "function": function, "environment": scope.environment, "min_ms": min_ms,
-                "limit": limit - len(found),
+                "start": start, "end": end, "slack": SLACK_NS, "function": function, "environment": scope.environment,
+                "min_ms": min_ms, "limit": limit - len(found),
             },
         )  # fmt: skip
         found |= {row.trace_id: row for row in map(_trace_row, rows)}
@@ -96,7 +97,8 @@ def _linked(store: Store, trace_id: str) -> list[str]:
     news = known
     for _ in range(LINK_HOPS):
         rows = store.query(
-            f"SELECT DISTINCT lower(hex(linked_trace_id)) AS id FROM span_links WHERE {_AMONG} ORDER BY id LIMIT {{limit:UInt32}}",
+            f"SELECT DISTINCT lower(hex(linked_trace_id)) AS id FROM span_links WHERE {_AMONG}"
+            " ORDER BY id LIMIT {limit:UInt32}",
             {"ids": news, "limit": MOST_TRACES * 2},
         )
         news = [row[0] for row in rows if row[0] not in known][: MOST_TRACES - len(known)]
@@ -107,9 +109,10 @@ def _linked(store: Store, trace_id: str) -> list[str]:
 
 
 def _times(store: Store, ids: Sequence[str]) -> tuple[int, int] | None:
-    """Return the range in ns that holds all spans, with room for clocks that differ; None if nothing is known of them."""
+    """Return the range in ns that holds all spans, with room for clocks that differ; None if there are none."""
     count, first, last = store.query(
-        f"SELECT count(), toUnixTimestamp64Nano(min(first)), toUnixTimestamp64Nano(max(last)) FROM trace_index WHERE {_AMONG}",
+        "SELECT count(), toUnixTimestamp64Nano(min(first)), toUnixTimestamp64Nano(max(last)) FROM trace_index"
+        f" WHERE {_AMONG}",
         {"ids": ids},
     )[0]
     return (first - MINUTE, last + MINUTE) if count else None
@@ -120,8 +123,8 @@ _RANGE = "ts >= fromUnixTimestamp64Nano({start:Int64}, 'UTC') AND ts <= fromUnix
 
 def _spans(store: Store, parameters: dict[str, Any]) -> list[Span]:
     rows = store.query(
-        f"""SELECT lower(hex(trace_id)), lower(hex(span_id)), lower(hex(parent_span_id)), trace_state, service, name, kind, start_ns,
-            duration_ns, status, status_message, resource, attributes, scope_name, events,
+        f"""SELECT lower(hex(trace_id)), lower(hex(span_id)), lower(hex(parent_span_id)), trace_state, service, name,
+            kind, start_ns, duration_ns, status, status_message, resource, attributes, scope_name, events,
             arrayMap(link -> (lower(hex(link.trace_id)), lower(hex(link.span_id)), link.attributes), links)
         FROM spans WHERE {_RANGE} AND {_AMONG}
         ORDER BY start_ns, span_id, duration_ns DESC LIMIT 1 BY trace_id, span_id LIMIT {{limit:UInt32}}""",
@@ -133,7 +136,8 @@ def _spans(store: Store, parameters: dict[str, Any]) -> list[Span]:
 def _span(row: Sequence[Any]) -> Span:
     events = [SpanEvent(from_ns(ns), name, attributes) for ns, name, attributes in map(_values, row[14])]
     links = [SpanLink(trace_id, span_id, attributes) for trace_id, span_id, attributes in map(_values, row[15])]
-    return Span(*row[:14], events=events, links=links)
+    values = [*row[:14], events, links]
+    return Span(*values)
 
 
 def _values(item: Any) -> Sequence[Any]:  # noqa: ANN401 - the driver gives named tuples as dicts

@@ -11,7 +11,7 @@ WIDER = 4  # each look back is this much wider than the last
 
 
 def step_ns(scope: Scope, buckets: int) -> int:
-    """Return the length of one of `buckets` equal parts, rounded up to a whole ns; raises ValueError for an empty scope."""
+    """Return the length of one of `buckets` equal parts in whole ns; raises ValueError for an empty scope."""
     length = to_ns(scope.end) - to_ns(scope.start)
     if length <= 0 or buckets <= 0:
         raise ValueError(f"a scope must end after it starts and have a bucket at least: {scope}, {buckets} buckets")
