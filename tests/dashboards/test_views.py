@@ -179,18 +179,18 @@ def test_every_column_of_the_grid_has_its_field() -> None:
     assert {column["field"] for column in grid.COLUMNS} <= set(grid.rows([row()], SCOPE)[0])
 
 
-def test_anatomy_ranks_imports_by_their_own_time() -> None:
+def test_anatomy_ranks_imports_by_their_time_with_what_they_pull_in() -> None:
     cold = ColdStarts(
         5,
         0.1,
         300.0,
         700.0,
         {"on-demand": 4, "snap-start": 1},
-        [ImportCost("small", 5, 200.0, 3.0), ImportCost("pandas", 5, 180.0, 170.0)],
+        [ImportCost("numpy", 5, 180.0, 170.0), ImportCost("pandas", 5, 900.0, 3.0)],
         4.2,
     )
     text = words(function.anatomy(cold))
-    assert text.index("pandas") < text.index("small")
+    assert text.index("pandas") < text.index("numpy")
     assert "On demand · 4" in text
     assert "4.2 ms" in text
 

@@ -53,7 +53,8 @@ def test_the_shop(shop: Shop) -> None:
         ({"messaging.system": "aws_sns", "messaging.destination.name": "t"}, "topic:t"),
         ({"messaging.system": "aws_kinesis", "messaging.destination.name": "s"}, "stream:s"),
         ({"rpc.service": "EventBridge", "messaging.destination.name": "b"}, "bus:b"),
-        ({"aws.dynamodb.table_names": ["a", "b"], "rpc.service": "DynamoDB"}, "table:a"),
+        ({"aws.dynamodb.table_names": ["a"], "rpc.service": "DynamoDB"}, "table:a"),
+        ({"aws.dynamodb.table_names": "b", "rpc.service": "DynamoDB"}, "table:b"),
         ({"aws.s3.bucket": "pictures", "rpc.service": "S3"}, "bucket:pictures"),
         ({"faas.invoked_name": "arn:aws:lambda:eu-west-1:1:function:pay:live"}, "function:pay"),
         ({"rpc.service": "KMS"}, "external:KMS"),
@@ -72,6 +73,14 @@ def test_the_target_comes_from_standard_attributes(
     shared_store.land("traces", otlp.segment(otlp.traces([call], otlp.resource(name))), name)
     edges = [edge for edge in maps.invocation_map(shared_store, _scope()).edges if edge.source == f"function:{name}"]
     assert [edge.target for edge in edges] == [target]
+
+
+def test_a_transaction_is_an_edge_to_each_of_its_tables(store: Store) -> None:
+    attributes = {"aws.dynamodb.table_names": ["orders", "products", "orders"], "rpc.method": "TransactWriteItems"}
+    call = otlp.span("call", time.time_ns(), 3, 3, attributes=attributes)
+    store.land("traces", otlp.segment(otlp.traces([call])), "t")
+    edges = maps.invocation_map(store, _scope()).edges
+    assert [(edge.target, edge.calls) for edge in edges] == [("table:orders", 1), ("table:products", 1)]
 
 
 def test_an_edge_that_both_ends_tell_of_counts_once(store: Store) -> None:

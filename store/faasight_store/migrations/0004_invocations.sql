@@ -114,7 +114,7 @@ SELECT
     multiIf(
         kind IN ('start', 'throttle') OR (kind = 'init' AND status IN ('', 'success')), '',
         status IN ('success', 'ok') OR (status = '' AND kind != 'fault' AND records.error_type = ''), 'ok',
-        status = 'timeout', 'timeout',
+        status = 'timeout' OR records.error_type = 'Sandbox.Timedout', 'timeout',
         match(records.error_type, 'OutOfMemory'), 'out_of_memory',
         kind = 'init' OR match(records.error_type,
             '^(Init|Runtime\\.(Init|ImportModule|UserCodeSyntax|HandlerNotFound|MalformedHandler|InvalidEntrypoint)|Sandbox\\.Init)'), 'init_error',

@@ -42,10 +42,10 @@ FROM (
         lower(concat(attributes['rpc.service'], ' ', attributes['messaging.system'])) AS what,
         attributes['messaging.destination.name'] AS destination,
         attributes['aws.dynamodb.table_names'] AS tables,
+        attributes['peer.service'] = '' AND attributes['faas.invoked_name'] = '' AND tables != '' AS to_tables,
         multiIf(
             attributes['peer.service'] != '', ('external', attributes['peer.service']),
             attributes['faas.invoked_name'] != '', ('function', {{function_name attributes['faas.invoked_name']}}),
-            tables != '', ('table', if(startsWith(tables, '['), JSONExtractString(tables, 1), tables)),
             destination != '', (multiIf(
                 match(what, 'sns|pubsub|kafka'), 'topic', match(what, 'kinesis|eventhub|firehose'), 'stream', match(what, 'event'), 'bus', 'queue'), destination),
             attributes['aws.s3.bucket'] != '', ('bucket', attributes['aws.s3.bucket']),
@@ -57,7 +57,12 @@ FROM (
             attributes['server.address'] != '', ('external', if(attributes['server.port'] IN ('', '80', '443'), attributes['server.address'],
                 concat(attributes['server.address'], ':', attributes['server.port']))),
             attributes['db.system.name'] != '', ('external', attributes['db.system.name']),
-            ('external', domain(attributes['url.full']))) AS peer
+            ('external', domain(attributes['url.full']))) AS other,
+        -- One transaction may reach several tables.
+        arrayJoin(if(to_tables,
+            arrayMap(name -> ('table', name),
+                     if(startsWith(tables, '['), arrayDistinct(JSONExtract(tables, 'Array(String)')), [tables])),
+            [other])) AS peer
     FROM span_stream
     WHERE kind IN (3, 4) AND valid
 )

@@ -60,7 +60,7 @@ def _imports(store: Store, scope: Scope, name: str) -> list[ImportCost]:
         f"""SELECT attributes['faasight.import.module'] AS module, uniqExact(span_id), avg(duration_ns) / 1e6,
             avg(toFloat64OrZero(attributes['faasight.import.self_ms'])) AS self
         FROM spans WHERE {_SPANS} AND attributes['faasight.phase'] = 'import'
-        GROUP BY module ORDER BY self * count() DESC LIMIT {{limit:UInt32}}""",
+        GROUP BY module ORDER BY sum(duration_ns) DESC LIMIT {{limit:UInt32}}""",
         {**_span_parameters(scope, name), "limit": MOST_IMPORTS},
     )
     return [ImportCost(*row) for row in rows]
