@@ -61,7 +61,6 @@ CREATE TABLE IF NOT EXISTS logs (
     trace_id FixedString(16) CODEC(ZSTD(1)),
     span_id FixedString(8) CODEC(ZSTD(1)),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    INDEX words lower(message) TYPE text(tokenizer = 'splitByNonAlpha'),
     INDEX trace_ids trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX request_ids request_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX arrivals seq TYPE minmax GRANULARITY 1
