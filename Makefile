@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint format bench clean chromium assets
+.PHONY: help install demo up test lint format bench pictures clean chromium assets
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ format: $(STAMP)  ## put the code in shape
 
 bench: $(STAMP)  ## measure, with the peers beside us
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+pictures: $(STAMP) chromium  ## take the README's pictures of a running demo
+	$(BIN)/python docs/take_pictures.py
 
 chromium:  # what the browser tests need; an apt install where that is possible
 	@sh tests/chromium.sh

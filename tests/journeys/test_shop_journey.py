@@ -154,7 +154,7 @@ def test_a_throttle_is_counted_where_it_happened(tab: Visit) -> None:
 
 def test_a_timeout_is_seen_and_named(tab: Visit) -> None:
     def timed_out() -> bool:
-        return "Timed out" in reload(tab, "/functions/shipping").locator("#page").inner_text()
+        return "time limit of" in reload(tab, "/functions/shipping").locator("#page").inner_text()
 
     wait_until(timed_out, "shipping has run into its time limit", 200, every_s=2)
 
