@@ -72,7 +72,7 @@ def _wanted(chosen: Namespace) -> list[Wanted]:
         ("payment provider", chosen.provider_port, "--provider-port"),
         ("parcel carrier", chosen.carrier_port, "--carrier-port"),
     ]
-    return [Wanted(what, Address("127.0.0.1", port), f"{option} {port + 10000}") for what, port, option in rows]
+    return [Wanted(what, Address("127.0.0.1", port), option, with_host=False) for what, port, option in rows]
 
 
 class _Demo:

@@ -127,7 +127,7 @@ def _ports(own: Settings, running: bool) -> Iterator[Finding]:
         elif running:
             yield Finding(OK, f"{wanted.address} ({wanted.what}) is in use; FaaSight is running")
         else:
-            advice = f"stop the program that has it, or choose another: faasight up {wanted.option}"
+            advice = f"stop the program that has it, or choose another: faasight up {wanted.instead}"
             yield Finding(PROBLEM, f"{wanted.address} ({wanted.what}) is in use by another program", advice)
 
 

@@ -8,8 +8,9 @@ from structlog.dev import plain_traceback
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# Libraries that tell of each request or query at info.
-_CHATTY = ("werkzeug", "urllib3", "botocore", "clickhouse_connect", "uvicorn.access", "dash")
+# Libraries that tell of each request at info; the last two warn of every fault that they raise as well.
+_CHATTY = dict.fromkeys(("werkzeug", "botocore", "uvicorn.access", "dash"), logging.WARNING)
+_CHATTY |= dict.fromkeys(("urllib3", "clickhouse_connect"), logging.ERROR)
 
 
 def configure(level: str, format: str) -> None:  # noqa: A002  # named as the setting is
@@ -30,8 +31,8 @@ def configure(level: str, format: str) -> None:  # noqa: A002  # named as the se
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    for name, least in _CHATTY.items():
+        logging.getLogger(name).setLevel(max(least, logging.getLevelName(level.upper())))
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

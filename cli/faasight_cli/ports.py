@@ -11,11 +11,18 @@ from faasight_cli.settings import Address
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A port that will be listened on: for what, where, and how another one is chosen."""
+    """A port that will be listened on: for what, where, and by which option another one is chosen."""
 
     what: str
     address: Address
-    option: str  # what to type, as in "--port 8051"
+    option: str  # its name, as in "--dashboards"
+    with_host: bool = True  # whether the option takes host:port, or the port alone
+
+    @property
+    def instead(self) -> str:
+        """What to type for a port near to it that is free now."""
+        free = _free_near(self.address)
+        return f"{self.option} {free if self.with_host else free.port}"
 
 
 def in_use(address: Address) -> bool:
@@ -34,6 +41,12 @@ def in_use(address: Address) -> bool:
     return False
 
 
+def _free_near(address: Address) -> Address:
+    """Return the next port that is free, 0 (any) if there is none nearby."""
+    near = (Address(address.host, port) for port in range(address.port + 1, min(address.port + 100, 65536)))
+    return next((other for other in near if not in_use(other)), Address(address.host, 0))
+
+
 def settled(address: Address) -> Address:
     """Return the address, with a port that is free now in place of port 0, so that others can be told of it."""
     if address.port:
@@ -48,5 +61,5 @@ def check(wanted: Sequence[Wanted]) -> None:
     """Raise PortError that names every port in use and what to type instead."""
     taken = [each for each in wanted if in_use(each.address)]
     if taken:
-        lines = [f"  {each.address} ({each.what}): choose another with {each.option}" for each in taken]
+        lines = [f"  {each.address} ({each.what}): choose another with {each.instead}" for each in taken]
         raise PortError("ports are in use, perhaps by a FaaSight that runs already:\n" + "\n".join(lines))

@@ -31,11 +31,11 @@ def wanted(own: Settings, parts: Sequence[str] = services.PARTS) -> list[Wanted]
     """Return the ports that the parts listen on."""
     found = []
     if "collector" in parts:
-        found.append(Wanted("collector, HTTP", own.collector_http, "--collector-http 127.0.0.1:14318"))
+        found.append(Wanted("collector, HTTP", own.collector_http, "--collector-http"))
         if own.collector_grpc:
-            found.append(Wanted("collector, gRPC", own.collector_grpc, "--collector-grpc 127.0.0.1:14317 (or off)"))
+            found.append(Wanted("collector, gRPC", own.collector_grpc, "--collector-grpc"))
     if "dashboards" in parts:
-        found.append(Wanted("dashboards", own.dashboards, "--dashboards 127.0.0.1:8051"))
+        found.append(Wanted("dashboards", own.dashboards, "--dashboards"))
     return found
 
 

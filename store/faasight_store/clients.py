@@ -2,6 +2,7 @@
 
 import contextlib
 import queue
+import re
 import signal
 import threading
 import time
@@ -120,7 +121,15 @@ def _server(dsn: ServerDsn, database: str | None) -> Client:
             compress=True,
         )
     except DriverError as error:
-        raise StoreUnavailableError(f"ClickHouse cannot be reached at {dsn}: {error}") from error
+        raise StoreUnavailableError(
+            f"ClickHouse cannot be reached at {dsn}: {_reason(error)}. Start it, or correct FAASIGHT_STORE."
+        ) from error
+
+
+def _reason(error: DriverError) -> str:
+    """Return what the network said, out of the driver's long account of it."""
+    found = re.search(r"\[Errno -?\d+\] ([^'\")]+)|(timed out)", str(error))
+    return (found[1] or found[2]).lower() if found else str(error).splitlines()[0][:200]
 
 
 @contextmanager

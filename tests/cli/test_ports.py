@@ -1,5 +1,6 @@
 """Ports in use are told all at once, with what to type."""
 
+import re
 import socket
 from collections.abc import Iterator
 
@@ -17,14 +18,22 @@ def taken() -> Iterator[list[Address]]:
         yield [Address("127.0.0.1", server.getsockname()[1]) for server in (one, two)]
 
 
-def test_every_port_in_use_is_named_with_its_option(taken: list[Address]) -> None:
-    wanted = [Wanted("gateway", taken[0], "--gateway-port 13000"), Wanted("anything", Address("127.0.0.1", 0), "--any")]
-    wanted.append(Wanted("dashboards", taken[1], "--dashboards 127.0.0.1:8051"))
+def test_every_port_in_use_is_named_with_another_that_is_free(taken: list[Address]) -> None:
+    wanted = [
+        Wanted("gateway", taken[0], "--gateway-port", with_host=False),
+        Wanted("anything", Address("127.0.0.1", 0), "--any"),
+        Wanted("dashboards", taken[1], "--dashboards"),
+    ]
     with pytest.raises(PortError) as caught:
         ports.check(wanted)
-    for part in (str(taken[0]), str(taken[1]), "--gateway-port 13000", "--dashboards 127.0.0.1:8051"):
-        assert part in str(caught.value)
-    assert "--any" not in str(caught.value)
+    told = str(caught.value)
+    port = re.search(rf"{taken[0]} \(gateway\): choose another with --gateway-port (\d+)$", told, re.MULTILINE)
+    place = re.search(rf"{taken[1]} \(dashboards\): choose another with --dashboards 127.0.0.1:(\d+)$", told, re.M)
+    assert port
+    assert place
+    for found in (port, place):
+        assert not ports.in_use(Address("127.0.0.1", int(found[1])))
+    assert "--any" not in told
 
 
 def test_a_port_is_free_again_when_its_listener_has_closed() -> None:
