@@ -68,6 +68,7 @@ def _collector(settings: Settings, store: Store) -> "Service":
         max_body_bytes=settings.max_body_mb * _MIB,
         journal_budget_bytes=settings.journal_budget_mb * _MIB,
         disk_reserve_bytes=settings.disk_reserve_mb * _MIB,
+        store_is_shared=data_dir(settings) is None,  # a server takes inserts while we are stopped
         stop_timeout_s=_SHIPPING_S,
     )
     return Collector(own, store)

@@ -15,6 +15,7 @@ else:
     from backports import zstd
 
 ENCODINGS = "gzip, zstd, deflate, identity"
+TOO_LARGE = "too_large"  # the reason of a refusal
 _GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's names for its formats: "wbits"
 _ZSTD_WINDOW_LOG = 25  # 32 MiB: more than any level below "ultra" asks for
 
@@ -77,7 +78,7 @@ def _unpack(opener: Callable[[bytes], _Stream], body: bytes, limit: int) -> byte
 
 def too_large(limit: int) -> Refusal:
     """Return the refusal of a body beyond the limit."""
-    return Refusal("too_large", f"the body is larger than {limit} bytes, as sent or after decompression", http=413)
+    return Refusal(TOO_LARGE, f"the body is larger than {limit} bytes, as sent or after decompression", http=413)
 
 
 def _gzip(_: bytes) -> _Stream:

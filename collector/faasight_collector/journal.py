@@ -6,7 +6,7 @@ files, whose state is in the name's ending:
     .open           being written
     .sealed         complete, to be shipped
     .split          complete, to be shipped in parts (the engine refused it as a whole)
-    .sealed.done    shipped, kept for a while (likewise .split.done)
+    .sealed.done    shipped, kept for a while and shipped again on start (likewise .split.done)
 """
 
 import contextlib
@@ -94,6 +94,7 @@ class Journal:
         self._work = threading.Event()
         self.sealed_some = threading.Event()  # wakes the shipper
         self._files: dict[str, SegmentFile] = {}
+        self._unsealed: list[tuple[str, SegmentFile]] = []  # complete, and the disk refuses to rename them
         self._age_s = settings.segment_age_s
         self._recent = RecentDigests()
         self._checked_disk = 0.0
@@ -108,7 +109,8 @@ class Journal:
         Raises JournalLockedError if another process has it.
         """
         self._unlock = lock_directory(self._directory)
-        found = recover(self._directory, self._recent, now=self._clock(), keep_s=self._settings.keep_shipped_s)
+        now = self._clock() if self._settings.store_is_shared else None
+        found = recover(self._directory, self._recent, now=now, keep_s=self._settings.keep_shipped_s)
         for segment in found:
             self._line_of(segment).append(segment)
             self._count(segment, 1)
@@ -189,7 +191,7 @@ class Journal:
 
     def mark_split(self, segment: Segment) -> Segment:
         """Remember on disk that a segment is stored in parts, before the first part is: a replay must do the same."""
-        path = segment.path.with_suffix(".split")
+        path = segment.path.with_name(f"{segment.id}.split{'.done' if segment.replay else ''}")
         segment.path.rename(path)
         sync_directory(path.parent)
         marked = replace(segment, path=path, split=True)
@@ -199,10 +201,13 @@ class Journal:
 
     def mark_shipped(self, segment: Segment) -> None:
         """Keep a stored segment for a while more; a crash of the engine's machine may need it again."""
-        path = segment.path.with_name(segment.path.name + ".done")
+        path = segment.path if segment.replay else segment.path.with_name(segment.path.name + ".done")
         segment.path.rename(path)
         now = self._clock()
-        os.utime(path, (now, now))
+        # A replay keeps the time of its first shipping: restarts in a row must not carry it past the store's
+        # deduplication window.
+        shipped_ns = segment.shipped_ns or int(now * 1e9)
+        os.utime(path, ns=(shipped_ns, shipped_ns))
         with self._lock:
             self._line_of(segment).popleft()
             self._count(segment, -1)
@@ -278,6 +283,8 @@ class Journal:
                 return
 
     def _until_next_seal(self) -> float | None:
+        if self._unsealed:
+            return _DISK_CHECK_S
         if not self._files:
             crowded = self._state.disk_free < self._settings.disk_reserve_bytes + _MAX_QUEUED
             return _DISK_CHECK_S if crowded else None
@@ -305,7 +312,7 @@ class Journal:
     def _write(self, signal: str, entries: list[_Entry]) -> None:
         fresh: dict[bytes, _Entry] = {}
         for entry in entries:
-            digest = digest_of(entry.payload)
+            digest = digest_of(signal, entry.payload)
             if digest not in self._recent:
                 fresh[digest] = entry
         written: list[bytes] = []
@@ -346,6 +353,9 @@ class Journal:
         self._seal(signal, file)
 
     def _seal_due(self, *, everything: bool) -> None:
+        waiting, self._unsealed = self._unsealed, []
+        for signal, file in waiting:
+            self._finish_file(signal, file, again=True)
         now = self._clock()
         for signal, file in list(self._files.items()):
             old = now - file.created_ms / 1000 >= self._age_s or now < file.created_ms / 1000
@@ -355,7 +365,17 @@ class Journal:
     def _seal(self, signal: str, file: SegmentFile) -> None:
         with self._lock:
             del self._files[signal]
-        path = file.seal()
+        self._finish_file(signal, file)
+
+    def _finish_file(self, signal: str, file: SegmentFile, *, again: bool = False) -> None:
+        """Hand a complete file to the shipper; if the disk refuses, it is tried again, and the commits go on."""
+        try:
+            path = file.seal()
+        except OSError as error:
+            if not again:
+                log.error("journal segment cannot be sealed; trying again", signal=signal, error=str(error))
+            self._unsealed.append((signal, file))
+            return
         if path is None:
             return
         segment = Segment(signal, path.stem, path, file.bytes, file.created_ms)
@@ -393,7 +413,10 @@ class Journal:
                 state.kept.popleft()
                 state.usage.kept -= segment.bytes
                 state.disk_free += segment.bytes
-            segment.path.unlink(missing_ok=True)
+            try:
+                segment.path.unlink(missing_ok=True)
+            except OSError as error:  # the next start deletes it
+                log.warning("a shipped segment cannot be deleted", segment=segment.id, error=str(error))
 
 
 def _nothing() -> None:

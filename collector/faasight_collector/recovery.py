@@ -15,13 +15,15 @@ from faasight_collector.writer import sync_directory
 log = structlog.get_logger()
 
 
-def recover(directory: Path, recent: RecentDigests, *, now: float, keep_s: float) -> list[Segment]:
+def recover(directory: Path, recent: RecentDigests, *, now: float | None, keep_s: float) -> list[Segment]:
     """Return all segments to ship, oldest first, and fill `recent` with the requests they hold.
 
     Open segments lose their torn tail and are sealed. Shipped ones younger than `keep_s` are shipped again (their
-    tokens make that harmless), older ones are deleted.
+    tokens make that harmless), older ones are deleted. With `now` as None, that age is counted to the last thing that
+    the earlier process wrote: a machine that lost its power may be off for a night.
     """
     found: list[Segment] = []
+    now = _last_written(directory) if now is None else now
     for signal in SIGNALS:
         folder = directory / signal
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -56,26 +58,30 @@ def _ready(signal: str, path: Path, *, now: float, keep_s: float) -> Segment | N
     return None
 
 
-def _segment(signal: str, path: Path, *, replay: bool = False) -> Segment:
+def _last_written(directory: Path) -> float:
+    """Return when the newest segment was written or shipped (Unix seconds), 0 without any."""
+    return max((path.stat().st_mtime for signal in SIGNALS for path in (directory / signal).glob("*-*")), default=0.0)
+
+
+def _segment(signal: str, path: Path, *, shipped_ns: int = 0) -> Segment:
     created = path.stem.partition("-")[0]
     return Segment(
         signal,
-        path.stem,
+        path.name.partition(".")[0],
         path,
         path.stat().st_size,
         int(created) if created.isdigit() else int(path.stat().st_mtime * 1000),
-        split=path.suffix == ".split",
-        replay=replay,
+        split=".split" in path.suffixes,
+        shipped_ns=shipped_ns,
     )
 
 
 def _again(signal: str, path: Path, *, now: float, keep_s: float) -> Segment | None:
-    if now - path.stat().st_mtime > keep_s:
+    shipped_ns = path.stat().st_mtime_ns
+    if now - shipped_ns / 1e9 > keep_s:
         path.unlink()
         return None
-    back = path.with_suffix("")
-    path.rename(back)
-    return _segment(signal, back, replay=True)
+    return _segment(signal, path, shipped_ns=shipped_ns)
 
 
 def _seal(signal: str, path: Path) -> Segment | None:

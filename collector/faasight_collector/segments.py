@@ -48,12 +48,19 @@ class Segment:
     bytes: int
     created_ms: int
     split: bool = False  # the engine refused it as a whole; it is stored in parts
-    replay: bool = False  # was stored before this process began, and is sent again to be sure
+    shipped_ns: int = 0  # when it was stored, before this process began; it is sent again to be sure
+
+    @property
+    def replay(self) -> bool:
+        """Whether the store most likely has it."""
+        return self.shipped_ns > 0
 
 
-def digest_of(payload: bytes) -> bytes:
-    """Return the 16 bytes that name a request."""
-    return hashlib.sha256(payload).digest()[:16]
+def digest_of(signal: str, payload: bytes) -> bytes:
+    """Return the 16 bytes that name a request; the same bytes for another signal are another request."""
+    digest = hashlib.sha256(signal.encode())
+    digest.update(payload)
+    return digest.digest()[:16]
 
 
 def encode_header(payload: bytes, digest: bytes) -> bytes:

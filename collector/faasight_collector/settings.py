@@ -32,6 +32,7 @@ class Settings:
     segment_age_s: float = 1.0  # how long a record waits for its segment to be shipped
     segment_age_max_s: float = 5.0  # the same where the store is slow: an insert has a price of its own, however small
     keep_shipped_s: float = 300.0  # shipped segments are kept as long, and shipped again on start
+    store_is_shared: bool = False  # others insert too: its deduplication window moves on while this one is stopped
     journal_budget_bytes: int = 4096 * MIB
     disk_reserve_bytes: int = 256 * MIB  # the journal leaves this much of the disk free
 

@@ -56,8 +56,14 @@ class SegmentFile:
             os.ftruncate(self._descriptor, self.bytes)
 
     def seal(self) -> Path | None:
-        """Close the file under its final name; an empty one is deleted and None returned."""
-        os.close(self._descriptor)
+        """Close the file under its final name; an empty one is deleted and None returned.
+
+        Raises OSError if it cannot be renamed; then it may be called again.
+        """
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with contextlib.suppress(OSError):  # what counts has been synced
+                os.close(descriptor)
         if not self.bytes:
             self.path.unlink(missing_ok=True)
             return None

@@ -49,6 +49,12 @@ def test_the_batch_belongs_to_whom_its_headers_name() -> None:
     }
 
 
+@pytest.mark.parametrize("size", [b"9" * 30, b"9" * 5000, b"-1", b"many"])
+def test_a_memory_size_that_is_none_is_left_out(size: bytes) -> None:
+    (line,) = lines({"time": TIME, "type": "function", "record": "x"}, headers={b"x-faasight-memory-mb": size})
+    assert "memory_mb" not in line
+
+
 def test_an_events_own_version_counts_more_than_the_headers() -> None:
     (line,) = lines({"time": TIME, "type": "platform.start", "record": {"requestId": ID, "version": "9"}})
     assert line["version"] == "9"

@@ -3,12 +3,13 @@
 import gzip
 import json
 import socket
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
 from backports import zstd
-from faasight_collector import Collector
+from faasight_collector import Collector, admit
 from google.rpc.status_pb2 import Status
 
 from tests.collector.wire import Response, Wire, post
@@ -75,6 +76,25 @@ def test_a_large_body_takes_the_way_aside_and_arrives_whole(
     assert journaled(collector, "traces") == [body]
     damaged = say(collector, post("/v1/traces", body[:-1]))
     assert damaged.status == 400
+
+
+def test_a_body_that_is_large_only_when_unpacked_takes_the_way_aside(
+    collector: Collector, journaled: Journaled, make_traces: MakeTraces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    check = admit.otlp
+
+    def watched(signal: str, media: str, body: bytes) -> bytes:
+        threads.append(threading.current_thread().name)
+        return check(signal, media, body)
+
+    monkeypatch.setattr(admit, "otlp", watched)
+    body = make_traces(1, name="x" * 1_000_000)
+    packed = gzip.compress(body)
+    assert len(packed) < 10_000
+    assert say(collector, post("/v1/traces", packed, content_encoding="gzip")).status == 200
+    assert journaled(collector, "traces") == [body]
+    assert [name.startswith("faasight-unpack") for name in threads] == [True]
 
 
 def test_chunked_bodies_are_put_together(

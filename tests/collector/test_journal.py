@@ -323,3 +323,78 @@ def test_journal_files_are_private(open_journal: Open, settings: Settings) -> No
     (path,) = (settings.journal_dir / "traces").iterdir()
     assert path.stat().st_mode & 0o077 == 0
     assert Path(settings.journal_dir / "lock").read_text() == str(os.getpid())
+
+
+def test_a_replay_is_not_mistaken_for_new_by_a_stop_before_it_was_shipped(open_journal: Open) -> None:
+    first = open_journal()
+    assert commit(first, b"stored") is None
+    first.finish()
+    take_all(first)
+    first.close()
+    for _ in range(2):
+        again = open_journal()
+        segment = again.next_segment("traces")
+        assert segment is not None
+        assert segment.replay
+        again.close()
+
+
+def test_a_replay_keeps_the_time_of_its_first_shipping(open_journal: Open) -> None:
+    first = open_journal()
+    assert commit(first, b"stored") is None
+    first.finish()
+    take_all(first)
+    first.close()
+    (done,) = (first._directory / "traces").glob("*.done")
+    os.utime(done, (1_000_000, 1_000_000))
+    second = open_journal()
+    assert take_all(second) == [b"stored"]
+    assert done.stat().st_mtime == 1_000_000
+
+
+@pytest.mark.parametrize(("shared", "again"), [(False, [b"stored"]), (True, [])])
+def test_a_night_without_power_does_not_age_what_may_have_to_be_shipped_again(
+    open_journal: Open, shared: bool, again: list[bytes]
+) -> None:
+    first = open_journal()
+    assert commit(first, b"stored") is None
+    first.finish()
+    take_all(first)
+    first.close()
+    (done,) = (first._directory / "traces").glob("*.done")
+    yesterday = done.stat().st_mtime - 86_400
+    os.utime(done, (yesterday, yesterday))
+    assert take_all(open_journal(store_is_shared=shared)) == again
+
+
+def test_the_same_bytes_for_another_signal_are_another_request(open_journal: Open) -> None:
+    journal = open_journal()
+    for signal in ("traces", "logs"):
+        assert commit(journal, b"the same", signal) is None
+    journal.finish()
+    assert [take_all(journal, signal) for signal in ("traces", "logs")] == [[b"the same"], [b"the same"]]
+
+
+def test_a_segment_that_cannot_be_renamed_stops_no_commit_and_is_shipped_later(
+    open_journal: Open, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    refusing, refused = threading.Event(), threading.Event()
+    seal = SegmentFile.seal
+
+    def failing(file: SegmentFile) -> Path | None:
+        if refusing.is_set():
+            refused.set()
+            raise OSError(errno.EROFS, "Read-only file system")
+        return seal(file)
+
+    monkeypatch.setattr(SegmentFile, "seal", failing)
+    journal = open_journal()
+    refusing.set()
+    assert commit(journal, b"before") is None
+    journal.seal_all()
+    assert refused.wait(20)
+    assert commit(journal, b"after") is None
+    refusing.clear()
+    journal.seal_all()
+    eventually(lambda: journal.usage().pending and len(journal._state.sealed["traces"]) == 2)
+    assert sorted(take_all(journal)) == [b"after", b"before"]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 
 def record(payload: bytes) -> bytes:
-    return encode_header(payload, digest_of(payload)) + payload
+    return encode_header(payload, digest_of("traces", payload)) + payload
 
 
 def payloads(data: bytes) -> list[bytes]:

@@ -145,7 +145,7 @@ def ship_segment(settings: Settings, target: Target, payloads: list[bytes], sign
     folder = settings.journal_dir / signal
     folder.mkdir(parents=True)
     (folder / f"1700000000000-{secrets.token_hex(8)}-000001.open").write_bytes(
-        b"".join(encode_header(payload, digest_of(payload)) + payload for payload in payloads)
+        b"".join(encode_header(payload, digest_of("traces", payload)) + payload for payload in payloads)
     )
     journal = Journal(settings)
     journal.open()
@@ -205,7 +205,7 @@ def test_a_record_that_the_disk_damaged_is_a_dead_letter(
     payloads = [make_traces(name=name, ids=[span_id]) for span_id in ids]
     folder = settings.journal_dir / "traces"
     folder.mkdir(parents=True)
-    data = bytearray(b"".join(encode_header(payload, digest_of(payload)) + payload for payload in payloads))
+    data = bytearray(b"".join(encode_header(payload, digest_of("traces", payload)) + payload for payload in payloads))
     data[len(data) // 2] ^= 0x40
     (folder / f"1700000000000-{secrets.token_hex(8)}-000001.sealed").write_bytes(data)
     journal = Journal(settings)

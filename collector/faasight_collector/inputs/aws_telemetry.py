@@ -22,6 +22,7 @@ _HEADERS = {
     b"x-faasight-environment": "environment",
     b"x-faasight-instance": "instance",
 }
+_DIGITS = 10  # of a memory size in MB; more is no size
 _REQUEST_ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 # [LEVEL]\ttime\trequest id\tmessage: the Python runtime's text format.
 _PYTHON_TEXT = re.compile(rf"\[(\w+)\]\t(\S+Z)\t({_REQUEST_ID})\t(.*)", re.DOTALL)
@@ -56,7 +57,7 @@ def to_records(body: bytes, headers: Mapping[bytes, bytes], now_ns: int) -> byte
 def _owner(headers: Mapping[bytes, bytes]) -> Line:
     owner: Line = {name: headers[header].decode("latin-1") for header, name in _HEADERS.items() if header in headers}
     memory = headers.get(b"x-faasight-memory-mb", b"")
-    if memory.isdigit():
+    if memory.isdigit() and len(memory) < _DIGITS:
         owner["memory_mb"] = int(memory)
     return owner
 

@@ -31,7 +31,7 @@ def level_fields(name: object) -> Line:
 
 
 def time_ns(value: object, now_ns: int) -> int:
-    """Return Unix nanoseconds of an RFC 3339 text or of a number in s, ms, us or ns; `now_ns` if it is neither."""
+    """Return Unix nanoseconds of an RFC 3339 text or of a number in s, ms, us or ns; `now_ns` for all else."""
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
@@ -40,7 +40,8 @@ def time_ns(value: object, now_ns: int) -> int:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-        return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+        ns = ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+        return ns if 0 < ns <= _NEWEST_NS else now_ns  # the year 9999 says "no time", and fits in no column
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= _NEWEST_NS:
         scale = next(
             scale for top, scale in ((1e11, 10**9), (1e14, 10**6), (1e17, 10**3), (float("inf"), 1)) if value < top

@@ -9,7 +9,7 @@ import structlog
 
 from faasight_collector import admit
 from faasight_collector.admit import JSON, PROTOBUF
-from faasight_collector.decompress import ENCODINGS, decompress
+from faasight_collector.decompress import ENCODINGS, TOO_LARGE, decompress
 from faasight_collector.errors import INTERNAL, NOT_FOUND, UNIMPLEMENTED, Refusal
 from faasight_collector.intake import Intake
 from faasight_collector.receive.answers import ACCEPTED, Answer, refused
@@ -94,9 +94,12 @@ class Routes:
 
     def _take(self, door: Door, request: Request, reply: Reply) -> None:
         try:
-            payload = self._payload(door, request)
+            payload = self._payload(door, request, min(_LARGE, self._max_body))
         except Refusal as refusal:
-            reply(self._refused(door, request, refusal))
+            if refusal.reason == TOO_LARGE and self._max_body > _LARGE:
+                self._take_aside(door, request, reply)  # it was small only while it was packed
+            else:
+                reply(self._refused(door, request, refusal))
         except Exception as error:  # noqa: BLE001  # a fault of ours must not take the other connections down
             reply(self._broken(request, error))
         else:
@@ -113,14 +116,14 @@ class Routes:
                 self._accept(door, request, future.result(), reply)
 
         loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._executor, self._payload, door, request).add_done_callback(finished)
+        loop.run_in_executor(self._executor, self._payload, door, request, self._max_body).add_done_callback(finished)
 
-    def _payload(self, door: Door, request: Request) -> bytes:
+    def _payload(self, door: Door, request: Request, limit: int) -> bytes:
         if request.media not in door.media:
             wanted = " or ".join(sorted(door.media))
             raise Refusal("content_type", f"content-type {request.media[:60]!r} is not supported: {wanted}", http=415)
         encoding = request.headers.get(b"content-encoding", b"").decode("latin-1")
-        body = decompress(encoding, request.body, self._max_body) if encoding else request.body
+        body = decompress(encoding, request.body, limit) if encoding else request.body
         return door.open(body, request.headers)
 
     def _accept(self, door: Door, request: Request, payload: bytes, reply: Reply) -> None:
