@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -113,7 +114,7 @@ class Alerts:
     def _evaluate_always(self) -> None:
         while not self._stopping.is_set():
             done = self._guarded("the rules cannot be evaluated now", lambda: self.evaluate(self._clock()))
-            self._blind.note(done, self._clock())
+            self._guarded("people cannot be told", partial(self._blind.note, done, self._clock()))
             self._changed.set()
             self._stopping.wait(self._settings.interval_s)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from faasight.settings import TABLE as OF_WRAPPER
 
@@ -83,7 +84,10 @@ def _address(text: str) -> Address:
 
 
 def _url(text: str) -> str:
-    if text and not re.match(r"https?://[^\s/]+", text):
+    if not text:
+        return ""
+    parts = urlsplit(text)  # raises ValueError too
+    if not re.fullmatch(r"https?://[!-~]+", text) or not parts.hostname or parts.port == 0:
         raise ValueError
     return text.rstrip("/")
 
@@ -221,8 +225,14 @@ def _value(row: Setting, text: str | None) -> Any:  # noqa: ANN401  # the type i
     try:
         return row.kind.parse(row.default if text is None else text.strip())
     except ValueError:
-        shown = "(a secret)" if row.name == "slack_webhook" else repr(text)
+        shown = "(a secret)" if row.name == "slack_webhook" else repr(_without_password(text or ""))
         raise SettingError(f"{row.env} is {shown}; allowed is {row.kind.allowed}") from None
+
+
+def _without_password(text: str) -> str:
+    """Return an address without what stands before its host, however malformed the rest is."""
+    _, at, host = text.rpartition("@")
+    return f"...@{host}" if at else text
 
 
 def table() -> str:

@@ -11,6 +11,7 @@ PLOTLY = Path(__file__).parent / "vendor" / "plotly-cartesian.min.js"  # brought
 _PLOTLY_ADDRESS = "/_dash-component-suites/plotly/package_data/plotly.min.js"  # Dash's, fixed in its renderer
 _TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml")
 _WORTH_BYTES = 1400  # below, it is one packet anyway
+_MOST_KEPT = 256  # files; Dash serves one under any number of versions, and anybody can ask for those
 _STATIC = ("/assets/", "/_dash-component-suites/")
 
 
@@ -56,7 +57,8 @@ class _Packed:
         if known is None:
             known = gzip.compress(response.get_data(), 6)
             with self._lock:
-                self._bodies[key] = known
+                if len(self._bodies) < _MOST_KEPT:
+                    self._bodies[key] = known
         return known
 
 

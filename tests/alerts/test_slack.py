@@ -148,7 +148,9 @@ def test_nobody_there_is_tried_later() -> None:
     assert answer.verdict is Verdict.LATER
 
 
-@pytest.mark.parametrize("url", [f"hooks.slack.com/services/{SECRET}", f"ftp://x/{SECRET}", "", f"https:///{SECRET}"])
+@pytest.mark.parametrize(
+    "url", [f"hooks.slack.com/services/{SECRET}", f"ftp://x/{SECRET}", "", f"https:///{SECRET}", f"https://x/é{SECRET}"]
+)
 def test_a_url_that_cannot_be_one_is_said_without_showing_it(url: str) -> None:
     with pytest.raises(ValueError, match=r"https://hooks\.slack\.com") as caught:
         SlackWebhook(url)

@@ -91,6 +91,26 @@ def test_a_wrong_secret_is_not_shown() -> None:
     assert "FAASIGHT_SLACK_WEBHOOK" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["clickhosue://me:secret@db/faasight", "clickhouse://me:sec ret@db", "me:secret@db:8123", "http//a:secret@b@c"],
+)
+def test_the_password_of_a_wrong_address_is_not_shown(address: str) -> None:
+    for name in ("FAASIGHT_STORE", "FAASIGHT_URL"):
+        with pytest.raises(SettingError) as caught:
+            settings.load({name: address})
+        assert name in str(caught.value)
+        assert "ret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://:80", "https://[::1", "https://host:99999/", "https://h/\u00e9", "https://h/a b"]
+)
+def test_an_address_that_nobody_can_connect_to_is_a_wrong_setting(url: str) -> None:
+    with pytest.raises(SettingError, match="FAASIGHT_SLACK_WEBHOOK"):
+        settings.load({"FAASIGHT_SLACK_WEBHOOK": url})
+
+
 def test_both_doors_of_the_collector_need_one_host() -> None:
     with pytest.raises(SettingError, match="same host"):
         settings.load({"FAASIGHT_COLLECTOR_HTTP": "0.0.0.0:4318"})

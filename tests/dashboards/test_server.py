@@ -97,6 +97,17 @@ def test_fonts_are_not_compressed_again(web: httpx.Client) -> None:
     assert "Content-Encoding" not in answer.headers
 
 
+def test_files_asked_for_under_ever_new_versions_do_not_fill_the_memory() -> None:
+    server, packed = Flask("versions"), static._Packed()
+    server.add_url_rule("/_dash-component-suites/<name>", "file", lambda **_: "x" * 2000)
+    server.after_request(packed.compress)
+    client = server.test_client()
+    for version in range(300):
+        answer = client.get(f"/_dash-component-suites/a.v{version}.js", headers={"Accept-Encoding": "gzip"})
+        assert gzip.decompress(answer.data) == b"x" * 2000
+    assert len(packed._bodies) == 256
+
+
 def test_the_small_plotly_serves_where_there_is_one(tmp_path: Path) -> None:
     bundle = tmp_path / "plotly.js"
     server = Flask("with")

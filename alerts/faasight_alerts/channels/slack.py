@@ -26,7 +26,7 @@ class SlackWebhook:
     def __init__(self, url: str, timeout_s: int = 10) -> None:
         """Raise ValueError, which does not show the URL, if this cannot be one."""
         parts = urlsplit(url)
-        if parts.scheme not in {"https", "http"} or not parts.hostname:
+        if not url.isascii() or parts.scheme not in {"https", "http"} or not parts.hostname:
             raise ValueError("the Slack webhook is no URL; it must look like https://hooks.slack.com/services/...")
         # The client's own logger writes the URL at DEBUG: this one is silent and belongs to nobody.
         silent = logging.Logger("slack_sdk", logging.CRITICAL + 1)
