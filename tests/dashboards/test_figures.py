@@ -131,3 +131,8 @@ def test_spark_is_an_image_of_bounded_size(values: list[float | None]) -> None:
     assert image.startswith("data:image/svg+xml,<svg")
     assert "nan" not in image
     assert len(image) < 3000
+
+
+def test_what_an_error_quotes_becomes_no_link() -> None:
+    (note,) = base.message('no <a href="https://evil.example">such</a> column & more')["layout"]["annotations"]
+    assert note["text"] == 'no &lt;a href="https://evil.example"&gt;such&lt;/a&gt; column &amp; more'

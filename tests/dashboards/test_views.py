@@ -196,9 +196,9 @@ def test_anatomy_ranks_imports_by_their_time_with_what_they_pull_in() -> None:
 
 
 def test_errors_lead_to_an_example_and_to_their_lines() -> None:
-    group = ErrorGroup("pay", "CardDeclined", "no", 3, NOW, NOW, "ab" * 16)
+    group = ErrorGroup("pay all", "CardDeclined", "no", 3, NOW, NOW, "ab" * 16)
     assert links(function.errors([group], NOW, UTC)) == [
-        "/logs?q=function%3Apay%20level%3Aerror",
+        "/logs?q=function%3A%22pay%20all%22%20level%3Aerror",
         f"/traces/{'ab' * 16}",
     ]
 

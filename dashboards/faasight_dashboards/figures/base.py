@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from html import escape
 from typing import Any
 
 from faasight_dashboards.theme import BRAND, SANS
@@ -72,7 +73,7 @@ def revision(moments: Sequence[datetime], step_s: float) -> str:
 def message(text: str) -> Figure:
     """Return a figure that says something instead of showing data."""
     note = {
-        "text": text,
+        "text": escape(text, quote=False),  # Plotly makes links and layout of tags, and an error may quote anything
         "showarrow": False,
         "xref": "paper",
         "yref": "paper",

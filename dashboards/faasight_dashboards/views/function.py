@@ -200,7 +200,7 @@ def _import_row(one: ImportCost, most: float) -> Component:
 
 def _error_row(group: ErrorGroup, now: datetime, zone: tzinfo) -> Component:
     example = link("Example trace →", trace_href(group.trace_id), className="more") if group.trace_id else None
-    logs = link("Logs", logs_href(f"function:{group.function} level:error"), className="more")
+    logs = link("Logs", logs_href(f'function:"{group.function}" level:error'), className="more")
     return html.Tr(
         [
             html.Td(group.error_type or "unknown", className="mono err"),
