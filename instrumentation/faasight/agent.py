@@ -66,6 +66,8 @@ class Agent:
         """Make anew what a child process must not share: the socket, the thread, the parent's telemetry."""
         self.delivery.reset()
         self.watchdog.reset()
+        if self._metrics is not None:
+            self._metrics.reset()
 
     def function_loaded(self) -> None:
         """Do what waited for the function's own set-up."""

@@ -66,6 +66,8 @@ def _import(name: str) -> Callable[..., Any]:
 
 def _report_init_error(agent: Agent, error: BaseException) -> None:
     """Send the failed INIT as a trace of its own: no invocation will ever tell."""
+    if agent.settings.disabled:
+        return
     from faasight.spans import new_trace_id
 
     try:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 OURS = "faasight"  # our key in tracestate: `faasight=f:<service>` names the sender
 _HEX = frozenset("0123456789abcdef")
 _MAX_ENTRIES = 32  # of a tracestate, W3C Trace Context 3.3.1.1
+_MAX_STATE = 1_024  # characters; twice what the standard asks to be passed on, and room enough in a message (carry.py)
 
 current: ContextVar[Span | None] = ContextVar("faasight_span", default=None)
 suppressed: ContextVar[bool] = ContextVar(
@@ -55,7 +56,13 @@ def parse(traceparent: object, tracestate: object = "") -> Remote | None:
         return None
     if version == "ff" or trace_id.count("0") == 32 or span_id.count("0") == 16:
         return None
-    return Remote(trace_id, span_id, tracestate.strip() if isinstance(tracestate, str) else "")
+    return Remote(trace_id, span_id, _state(tracestate))
+
+
+def _state(tracestate: object) -> str:
+    """Return a tracestate that is fit to be sent on, else "": it must not make the user's next call fail."""
+    state = tracestate.strip() if isinstance(tracestate, str) else ""
+    return state if len(state) <= _MAX_STATE and state.isascii() and state.isprintable() else ""
 
 
 def _is_id(text: str, length: int) -> bool:

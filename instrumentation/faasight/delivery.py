@@ -51,6 +51,7 @@ _MAX_BODY = (
 )
 _MAX_ATTEMPTS = 3
 _MAX_SPANS = 4_096  # finished and not yet encoded
+_MAX_ENCODED = 256  # spans of one body, before small ones are joined
 _MAX_COOLDOWN_S = 60.0
 _BRISK_S = 0.5  # shorter than any server's keep-alive limit
 
@@ -64,6 +65,11 @@ class Batch:
         self.path = path
         self.body = body
         self.attempts = attempts
+
+
+def _joinable(one: Batch, other: Batch) -> bool:
+    """Whether two bodies may be sent as one: one that goes again stays as it is, or it would not be known again."""
+    return one.path == other.path and not one.attempts and not other.attempts
 
 
 class Breaker:
@@ -136,10 +142,9 @@ class Exporter:
             self._lock.release()
 
     def _collect(self) -> None:
-        spans = []
         while self._spans:
-            spans.append(self._spans.popleft())
-        if spans:
+            # In parts: one body with all that an invocation did might be larger than the whole buffer.
+            spans = [self._spans.popleft() for _ in range(min(len(self._spans), _MAX_ENCODED))]
             self._keep(Batch(TRACES, encode.traces(self._resource(), spans, self._version)))
         points = self.points() if self.points else []
         if points:
@@ -185,11 +190,10 @@ class Exporter:
         batch = self._pending.popleft()
         size = len(batch.body)
         bodies = [batch.body]
-        while self._pending and self._pending[0].path == batch.path and size + len(self._pending[0].body) <= _MAX_BODY:
+        while self._pending and _joinable(batch, self._pending[0]) and size + len(self._pending[0].body) <= _MAX_BODY:
             following = self._pending.popleft()
             size += len(following.body)
             bodies.append(following.body)
-            batch.attempts = max(batch.attempts, following.attempts)
         self._pending_bytes -= size
         batch.body = b"".join(bodies)
         return batch

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from _struct import pack  # `struct` is this and a re-export
 
-from faasight.spans import CONSUMER, SERVER
+from faasight.complain import complaints
+from faasight.spans import CONSUMER, SERVER, safe_str
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def _text(tag: bytes, text: str) -> bytes:
         content = text.encode()
     except UnicodeEncodeError:  # lone surrogates are legal in a str and not in protobuf
         content = text.encode("utf-8", "replace")
+    except AttributeError:  # a name or a key that is no str, whatever the type checker would have said
+        content = safe_str(text).encode("utf-8", "replace")
     return tag + _varint(len(content)) + content
 
 
@@ -63,7 +66,7 @@ def _any_value(value: object) -> bytes:
         return b"\x21" + pack("<d", value)
     if isinstance(value, (list, tuple)):
         return _message(b"\x2a", b"".join(_message(b"\x0a", _any_value(item)) for item in value))
-    return _text(b"\x0a", str(value)[:_MAX_TEXT])
+    return _text(b"\x0a", safe_str(value)[:_MAX_TEXT])
 
 
 def attributes(tag: bytes, pairs: Mapping[str, Any]) -> bytes:
@@ -130,7 +133,12 @@ def traces(resource_content: bytes, spans: Iterable[Span], version: str) -> byte
     """Encode an ExportTraceServiceRequest; `version` is that of the scope `faasight`."""
     scopes: dict[str, list[bytes]] = {}
     for item in spans:
-        scopes.setdefault(item.scope, []).append(_message(b"\x12", span(item)))
+        try:
+            content = span(item)
+        except Exception as error:  # noqa: BLE001 - a value nobody thought of costs its span, not those of all others
+            complaints.failure("encoding a span", error)
+            continue
+        scopes.setdefault(item.scope, []).append(_message(b"\x12", content))
     return _request(resource_content, scopes, version)
 
 

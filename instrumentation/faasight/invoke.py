@@ -53,10 +53,12 @@ def observe_as(handler: Callable[..., Any], name: str) -> Callable[..., Any]:
         return handler
 
     @wraps(handler)
-    def observed(event: object = None, context: object = None, *more: object, **named: object) -> object:
+    def observed(*given: object, **named: object) -> object:
+        event = given[0] if given else named.get("event")
+        context = given[1] if len(given) > 1 else named.get("context")
         invocation = _begin(agent, event, context, name)
         try:
-            result: object = handler(event, context, *more, **named)
+            result: object = handler(*given, **named)  # as it was called: some platforms pass a request alone
         except BaseException as error:
             if invocation is not None:
                 _finish(agent, invocation, None, error)

@@ -7,10 +7,12 @@ import os
 import sys
 import time
 from json import dumps
+from math import isfinite
 
 from faasight import agent as agents
 from faasight.complain import complaints
 from faasight.context import current
+from faasight.spans import safe_str
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +32,13 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "taskName",
     "_frame_type",
 }
-_dumps_options: dict[str, Any] = {"default": str, "ensure_ascii": False, "separators": (",", ":"), "skipkeys": True}
+_dumps_options: dict[str, Any] = {
+    "default": str,
+    "ensure_ascii": False,
+    "separators": (",", ":"),
+    "skipkeys": True,
+    "allow_nan": False,
+}
 
 
 def head(created: float, level: str, message: str, logger: str) -> dict[str, Any]:
@@ -63,11 +71,18 @@ def add(line: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
 def write(line: dict[str, Any]) -> str:
     """Return the line as JSON; whatever it holds, a line comes out."""
     try:
-        return dumps(line, **_dumps_options)
-    except (TypeError, ValueError, RecursionError):
-        return dumps(
-            {str(key): value if isinstance(value, (str, bool, int)) else repr(value) for key, value in line.items()}
-        )
+        text = dumps(line, **_dumps_options)
+    except Exception:  # noqa: BLE001 - a user's __str__ may raise anything, and logging it must not end the function
+        text = dumps({safe_str(key): _plain(value) for key, value in line.items()}, **_dumps_options)
+    # Lone surrogates are legal in a str and in no output.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _plain(value: object) -> object:
+    """Return what JSON can hold, whatever the value is; NaN and infinities are text."""
+    if isinstance(value, (str, bool, int)) or (isinstance(value, float) and isfinite(value)):
+        return value
+    return safe_str(value)
 
 
 class JsonFormatter(logging.Formatter):
@@ -84,7 +99,7 @@ class JsonFormatter(logging.Formatter):
         add(line, {key: value for key, value in vars(record).items() if key not in _STANDARD})
         if record.exc_info and record.exc_info[0] is not None:
             line["error_type"] = record.exc_info[0].__name__
-            line["error_message"] = str(record.exc_info[1])
+            line["error_message"] = safe_str(record.exc_info[1])
             line["stack_trace"] = self.formatException(record.exc_info)
         return write(line) + self._end
 
@@ -136,7 +151,7 @@ def _exception(_logger: object, _method: str, event: dict[str, Any]) -> dict[str
         from faasight.spans import stack_trace
 
         event["error_type"] = type(error).__name__
-        event["error_message"] = str(error)
+        event["error_message"] = safe_str(error)
         event["stack_trace"] = stack_trace(error)
     return event
 

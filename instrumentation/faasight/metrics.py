@@ -36,6 +36,10 @@ class Metrics:
     """All series of a process; safe to use from several threads."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew in a forked child: the parent sends its own numbers, and its lock may be held for ever."""
         self._lock = allocate_lock()
         self._points: dict[tuple[object, ...], Point] = {}
         self._since = now_ns()

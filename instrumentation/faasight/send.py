@@ -89,8 +89,10 @@ class Connection:
         if self._socket is None:
             raise OSError("not connected")
         head = f"POST {self.prefix}{path}{self._head}Content-Length: {len(body)}\r\n\r\n"
-        self._socket.settimeout(_left(deadline))
-        self._socket.sendall(head.encode("latin-1", "replace") + body)
+        rest = memoryview(head.encode("latin-1", "replace") + body)
+        while rest:  # not `sendall`: that of TLS would give each record the whole time
+            self._socket.settimeout(_left(deadline))
+            rest = rest[self._socket.send(rest) :]
 
     def read(self, deadline: float = 0.0) -> Answer | None:
         """Return the next answer; None if none is complete by the deadline (0: do not wait at all).

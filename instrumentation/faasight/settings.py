@@ -106,8 +106,13 @@ def _value(row: Setting, text: str) -> object:
         try:
             return parse(text)
         except ValueError as error:
-            complaints.say(f"{row.env}={text!r}: {error}; using {row.default!r}")
+            complaints.say(f"{row.env}{_shown(row, text)}: {error}; using {row.default!r}")
     return parse(row.default)
+
+
+def _shown(row: Setting, text: str) -> str:
+    """Return a wrong value for the warning line, unless it may hold a key or a password: the line is logged."""
+    return "" if row.name == "headers" or "@" in text else f"={text!r}"
 
 
 def _flag(text: str) -> bool:

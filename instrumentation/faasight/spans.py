@@ -89,7 +89,7 @@ class Span:
             if kind.__module__ in {"builtins", "__main__"}
             else f"{kind.__module__}.{kind.__qualname__}"
         )
-        message = _safe_str(error)
+        message = safe_str(error)
         self.events.append((
             now_ns(),
             "exception",
@@ -98,9 +98,10 @@ class Span:
         return self.fail(name, message)
 
 
-def _safe_str(error: BaseException) -> str:
+def safe_str(value: object) -> str:
+    """Return `str(value)`, or that it failed."""
     try:
-        return str(error)
+        return str(value)
     except Exception as broken:  # noqa: BLE001 - a user's __str__ may raise anything, and must not hide the error itself
         return f"<{type(broken).__name__} in __str__>"
 
@@ -111,5 +112,5 @@ def stack_trace(error: BaseException) -> str:
 
     try:
         return "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    except Exception:  # noqa: BLE001 - see _safe_str: format_exception calls the user's __str__ and __repr__
+    except Exception:  # noqa: BLE001 - see safe_str: format_exception calls the user's __str__ and __repr__
         return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from faasight.complain import complaints
 from faasight.context import extract
 from faasight.spans import CONSUMER, SERVER
 
@@ -56,7 +57,11 @@ def recognise(event: object) -> Trigger:
     """Tell what called; an unknown shape is a plain invoke."""
     if isinstance(event, dict):
         for detect in DETECTORS:
-            trigger = detect(event)
+            try:
+                trigger = detect(event)
+            except Exception as error:  # noqa: BLE001 - an event of any shape may come; its invocation is to be seen
+                complaints.say(f"{detect.__name__} cannot read the event: {type(error).__name__}")
+                continue
             if trigger is not None:
                 return trigger
     return Trigger("invoke", SERVER, "other")

@@ -344,3 +344,14 @@ def test_each_cold_start_loads_nothing_heavy(function: Any, sink: Any) -> None:
     assert added <= {"faasight", "_socket", "_struct", "_contextvars", "contextvars", "resource"}
     banned = {"opentelemetry", "requests", "google", "asyncio", "ssl", "inspect", "dataclasses", "typing", "socket"}
     assert not banned & added
+
+
+@pytest.mark.parametrize(("disabled", "told"), [("0", 1), ("1", 0)])
+def test_an_init_error_is_not_told_when_we_are_disabled(function: Any, sink: Any, disabled: str, told: int) -> None:
+    runtime = [sys.executable, "-m", "awslambdaric", "faasight.aws.handler"]
+    sandbox = function(
+        "import no_such_module\n", command=runtime, FAASIGHT_HANDLER="app.handler", FAASIGHT_DISABLED=disabled
+    )
+    assert sandbox.outcome().kind == "init error"
+    sandbox.process.wait(10)
+    assert len(sink.spans()) == told

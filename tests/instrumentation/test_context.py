@@ -85,3 +85,11 @@ def test_a_tracestate_has_at_most_32_entries() -> None:
 )
 def test_the_id_of_an_x_ray_header(header: object, expected: str) -> None:
     assert context.xray_trace_id(header) == expected
+
+
+@pytest.mark.parametrize("state", ["a=b\r\nX-Forged: 1", "a=\u2026", "a=\x00", "a=" + "x" * 2_000])
+def test_a_tracestate_that_a_header_cannot_hold_goes_no_further(state: str) -> None:
+    """It came in a message's attribute; in a header of the user's next call it would make that call fail."""
+    remote = context.parse(HEADER, state)
+    assert remote is not None
+    assert (remote.trace_id, remote.state) == (TRACE, "")

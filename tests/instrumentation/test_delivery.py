@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from faasight.complain import complaints
 from faasight.delivery import Exporter
+from faasight.send import Connection
 from faasight.settings import Settings
 from faasight.spans import INTERNAL, Span
 
@@ -263,3 +264,36 @@ def test_flushes_of_many_threads_lose_and_double_nothing(exporter: Any, sink: An
         thread.join()
     delivery.flush(5.0)
     sink_gets(sink, sorted(f"{thread}/{number}" for thread in range(8) for number in range(20)))
+
+
+def test_a_body_larger_than_the_buffer_is_not_lost_as_a_whole(exporter: Any, sink: Any) -> None:
+    delivery = exporter(sink.endpoint, FAASIGHT_BUFFER_BYTES="200000", FAASIGHT_CONFIRM="1")
+    for number in range(2_000):
+        span = finished(f"call {number}")
+        span.attributes["url.full"] = "http://shop.example/orders/" + "7" * 100
+        delivery.add(span)
+    delivery.flush(5.0)
+    assert "call 1999" in names(sink)  # the invocation's own span is the last, and worth most
+
+
+def test_what_goes_again_goes_as_it_was(exporter: Any, sink: Any, server: Any) -> None:
+    """The collector knows a body it has had by its bytes: joined with another one it would be stored twice."""
+    lost: list[bytes] = []
+
+    def swallow(connection: socket.socket) -> None:
+        while len(lost) < 2:
+            lost.append(connection.recv(65_536).partition(b"\r\n\r\n")[2])
+        connection.close()
+
+    delivery = exporter(server(swallow), FAASIGHT_FLUSH_TIMEOUT="5")
+    for number in range(2):
+        delivery.add(finished(f"span {number}"))
+        delivery.flush(5.0)
+        deadline = time.monotonic() + 10
+        while len(lost) <= number and time.monotonic() < deadline:
+            time.sleep(0.005)
+    delivery._requeue()
+    delivery._connection = Connection(sink.endpoint, {}, delivery._resolver)
+    delivery._settings.confirm = True
+    delivery.flush(5.0)
+    assert [body for _, _, body in sink.requests] == lost

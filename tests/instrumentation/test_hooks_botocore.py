@@ -285,6 +285,13 @@ def test_a_lambda_call_carries_it_in_the_client_context() -> None:
         ),
         ("Lambda", "Invoke", {"FunctionName": "stock:live"}, "Lambda.Invoke stock", ("faas.invoked_name", "stock")),
         (
+            "Lambda",
+            "Invoke",
+            {"FunctionName": "123456789012:function:stock:7"},
+            "Lambda.Invoke stock",
+            ("faas.invoked_name", "stock"),
+        ),
+        (
             "DynamoDB",
             "TransactWriteItems",
             {"TransactItems": [{"Put": {"TableName": "b"}}, {"Update": {"TableName": "a"}}]},

@@ -179,3 +179,55 @@ def test_a_forked_child_sends_its_own_and_nothing_of_its_parents(agent: Any, sin
     spans = sink.wait(3)
     assert sorted(span.attributes["faas.invocation_id"] for span in spans) == ["child", "parent", "parent again"]
     assert sink.named("left in the parent")
+
+
+def test_a_handler_is_called_as_the_wrapper_was(agent: Any, sink: Any) -> None:
+    """Not every platform passes two arguments, or calls them event and context."""
+
+    @faasight.observe
+    def of_a_request(request: Any) -> Any:
+        return request
+
+    @faasight.observe
+    def by_other_names(message: Any, where: Any) -> Any:
+        return message, where
+
+    assert of_a_request("r") == "r"
+    assert by_other_names(message=1, where=2) == (1, 2)
+    assert len(sink.wait(2)) == 2
+
+
+def test_a_forked_child_does_not_send_its_parents_numbers(agent: Any) -> None:
+    faasight.metric("orders", 1)
+    metrics = agent.metrics_of_process()
+    metrics._lock.acquire()  # as if another thread were recording at this very moment
+    agent.after_fork()
+    assert metrics._lock.acquire(blocking=False), "a child would wait for a thread that it does not have"
+    metrics._lock.release()
+    faasight.metric("orders", 5)
+    assert [point.value for point in metrics.drain()] == [5]
+
+
+def test_a_strange_attribute_costs_no_telemetry(agent: Any, sink: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(complaints, "strict", False)
+
+    class Unprintable:
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    endless: list[Any] = []
+    endless.append(endless)
+
+    @faasight.observe
+    def handler(event: Any, context: Any) -> None:
+        with faasight.span("odd", value=Unprintable()) as span:  # type: ignore[arg-type]  # that is the point
+            span.set(("a", "tuple"), 1)  # type: ignore[arg-type]  # that is the point
+        with faasight.span("endless", value=endless):
+            pass
+
+    handler({}, context())
+    sink.wait()
+    spans = {span.name: span for span in sink.spans()}
+    assert spans["odd"].attributes == {"value": "<RuntimeError in __str__>", "('a', 'tuple')": 1}
+    assert {"odd", "invoke"} <= spans.keys()
+    assert "endless" not in spans

@@ -142,3 +142,26 @@ def test_a_closed_stdout_ends_nothing(agent: Any, monkeypatch: pytest.MonkeyPatc
     closed.close()
     monkeypatch.setattr(sys, "stdout", closed)
     _Stdout("x").info("{}")
+
+
+class Unprintable:
+    """A value like a detached row of a database: to print it is an error."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("detached")
+
+
+def test_a_value_that_cannot_be_printed_ends_nothing(agent: Any) -> None:
+    assert json.loads(write({"message": "m", "row": Unprintable(), "n": 1.5})) == {
+        "message": "m",
+        "row": "<RuntimeError in __str__>",
+        "n": 1.5,
+    }
+
+
+def test_every_line_is_valid_json_in_valid_utf_8(agent: Any) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    line = write({"message": "ü \ud800", "ratio": float("nan")})
+    assert json.loads(line.encode(), parse_constant=refuse) == {"message": "ü ?", "ratio": "nan"}

@@ -95,3 +95,30 @@ def test_a_name_server_that_hangs_costs_no_more_than_the_deadline(monkeypatch: p
 def test_a_header_cannot_be_smuggled_in_by_a_setting() -> None:
     connection = Connection("http://127.0.0.1:1", {"a": "b\r\nX-Evil: 1"}, Resolver())
     assert "Evil" not in connection._head
+
+
+def test_a_body_has_one_deadline_however_many_writes_it_takes() -> None:
+    """TLS writes record by record: a collector that takes each just in time must not get the limit for each."""
+
+    class Slow:
+        def __init__(self) -> None:
+            self.timeouts: list[float] = []
+
+        def settimeout(self, seconds: float) -> None:
+            self.timeouts.append(seconds)
+
+        def send(self, data: memoryview) -> int:
+            time.sleep(0.02)
+            return min(len(data), 16)
+
+        def sendall(self, data: bytes) -> None:
+            """Do as `ssl.SSLSocket.sendall` does."""
+            view = memoryview(data)
+            while view:
+                view = view[self.send(view) :]
+
+    connection = Connection("http://127.0.0.1:4318", {}, Resolver())
+    connection._socket = slow = Slow()  # type: ignore[assignment]  # it stands for a socket
+    with pytest.raises(TimeoutError):
+        connection.send("/v1/traces", b"x" * 4_096, time.monotonic() + 0.1)
+    assert slow.timeouts == sorted(slow.timeouts, reverse=True)

@@ -68,3 +68,20 @@ def test_a_wrong_value_falls_back_with_a_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert variable in line
     assert repr(value) in line
+
+
+@pytest.mark.parametrize(
+    ("env", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_HEADERS", "api-key s3cret"),
+        ("FAASIGHT_ENDPOINT", "https://user:s3cret@collector:4318"),
+    ],
+)
+def test_a_warning_shows_no_secret(
+    env: str, value: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(complaints, "_next", 0.0)
+    Settings({env: value})
+    said = capsys.readouterr().err
+    assert env in said
+    assert "s3cret" not in said

@@ -294,3 +294,15 @@ JUNK = st.recursive(
 @given(JUNK)
 def test_malformed_events_never_raise(event: Any) -> None:
     assert recognise(event).name
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"detail-type": ["a list"], "source": "shop"},
+        {"Records": [{"eventSource": "aws:sqs", "attributes": {"SentTimestamp": "\u00b2"}}]},
+        {"Records": [{"eventSource": "aws:kinesis", "kinesis": {"approximateArrivalTimestamp": float("nan")}}]},
+    ],
+)
+def test_an_event_that_no_detector_can_read_is_an_invocation_all_the_same(event: dict[str, Any]) -> None:
+    assert recognise(event).name == "invoke"

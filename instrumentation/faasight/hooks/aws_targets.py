@@ -88,7 +88,8 @@ def _event_bridge(_: str, parameters: Parameters) -> tuple[str, dict[str, Any]]:
 
 def _lambda(_: str, parameters: Parameters) -> tuple[str, dict[str, Any]]:
     given = _text(parameters, "FunctionName")
-    name = given.split(":")[6] if given.count(":") >= 6 else given.partition(":")[0]
+    # A name, an ARN, or an ARN without its beginning (`123456789012:function:name`); each may end in a version.
+    name = (given.partition(":function:")[2] or given).partition(":")[0]
     return name, {"faas.invoked_name": name}
 
 

@@ -66,12 +66,15 @@ def _begin(agent: Agent, client: Any, operation: str, parameters: Any) -> tuple[
         active = tracing.begin(target.name, PRODUCER if target.sends else CLIENT, target.attributes)
         if active is None:
             return None
-        _listen(client)
-        if isinstance(parameters, dict):
-            parameters = carry.context(service, operation, parameters, *outgoing(active.span, agent.service))
     except Exception as error:  # noqa: BLE001 - the call goes out unobserved
         complaints.failure("botocore", error)
         return None
+    try:
+        _listen(client)
+        if isinstance(parameters, dict):
+            parameters = carry.context(service, operation, parameters, *outgoing(active.span, agent.service))
+    except Exception as error:  # noqa: BLE001 - the call goes out without its context, and is seen
+        complaints.failure("botocore context", error)
     return active, parameters
 
 

@@ -41,8 +41,11 @@ def without_secrets(url: str) -> str:
 
 def inject(agent: Agent, active: Active, headers: MutableMapping[str, str]) -> None:
     """Write the context into headers, unless the user has done so."""
-    if not any(name.lower() == "traceparent" for name in headers):
-        headers["traceparent"], headers["tracestate"] = outgoing(active.span, agent.service)
+    try:
+        if not any(name.lower() == "traceparent" for name in headers):
+            headers["traceparent"], headers["tracestate"] = outgoing(active.span, agent.service)
+    except Exception as error:  # noqa: BLE001 - headers of a kind of their own: the call goes out, and is seen
+        complaints.failure("context in headers", error)
 
 
 def end(active: Active, status: int = 0, resends: int = 0, error: BaseException | None = None) -> None:
