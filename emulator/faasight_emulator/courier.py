@@ -105,7 +105,12 @@ class Courier:
         if self._batch is None:
             return False
         identity, events = self._batch
-        accepted = self._post(identity, b"[" + b",".join(events) + b"]")
+        try:
+            accepted = self._post(identity, b"[" + b",".join(events) + b"]")
+        except ValueError as error:  # a name that no header can hold: it would not get better
+            self._warn(f"Telemetry of {identity.function} cannot be posted: {error}")
+            self._close()
+            accepted = False
         with self._lock:
             self._delivered += len(events) if accepted else 0
             self._refused += 0 if accepted else len(events)

@@ -194,11 +194,19 @@ class _Connection(asyncio.Protocol):
             request, keep_alive = await self._requests.get()
             if request is _GONE:
                 return
-            response = await self._server.handler(request)
+            response = await self._answer(request)
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.write(response.encode(keep_alive, request.method == "HEAD"))
         if self._transport is not None:
             self._transport.close()
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            return await self._server.handler(request)
+        except Exception as error:  # noqa: BLE001 -- a client without an answer would wait for ever
+            what = {"message": f"{request.method} {request.raw_path} failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(what)
+            return Response(500)
 
 
 class _RefusedError(Exception):

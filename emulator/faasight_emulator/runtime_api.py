@@ -93,7 +93,8 @@ class RuntimeApi:
 
     async def _next(self) -> Response:
         self._said(Ready())
-        task = await self._task
+        # Shielded: a runtime that hangs up must not take along the future that `give` will set.
+        task = await asyncio.shield(self._task)
         self._task = asyncio.get_running_loop().create_future()
         headers = [
             ("content-type", "application/json"),

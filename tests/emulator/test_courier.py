@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import faasight_emulator.courier
@@ -93,3 +94,11 @@ def test_stop_delivers_what_is_left(sink: Any) -> None:
         courier.put(F, event(number))
     courier.stop(5)
     assert len(sink.events("f")) == 10
+
+
+def test_a_name_that_no_header_can_hold_stops_nothing_else(courier: Courier) -> None:
+    """The environment's name is the user's: what cannot be posted is counted, and the others' events are delivered."""
+    courier.put(replace(F, environment="two\nlines"), event(1))
+    courier.put(F, event(2))
+    wait_until(lambda: courier.counts().delivered == 1, "the other is delivered")
+    assert courier.counts().refused == 1
