@@ -19,7 +19,7 @@ Eventually = Callable[[Callable[[], object]], None]
 RUNNER = Path(__file__).parent / "runner.py"
 KILLS = 4
 SENDERS = 8
-REQUESTS_EACH = 60
+REQUESTS_EACH = 400  # enough for every kill to come while they are sent
 SPANS = 3
 
 
