@@ -55,9 +55,9 @@ class Visit:
             self.faults.append(f"leaves the machine: {url}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Run Chromium for the whole session."""
+    """Run Chromium for the tests of one module: while Playwright runs, no other test can run an event loop."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         if os.environ.get("CI"):
