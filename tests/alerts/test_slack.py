@@ -37,6 +37,7 @@ def test_a_message_says_all_that_matters() -> None:
     for part in ("12.5 %", "error rate &gt; 10 % over 5 min", "prod", "abc123", "2026-05-04 12:00:00 UTC"):
         assert part in shown
     assert "<http://faasight.test/functions/checkout?from=1&to=2|Open in FaaSight>" in shown
+    assert json.dumps(body["blocks"]).count("errors on checkout") == 1, "the header says it already"
     assert "Resolved: errors on checkout" in blocks.payload([message(state="resolved")])["text"]
 
 
@@ -44,6 +45,7 @@ def test_many_messages_become_one_with_a_count() -> None:
     many = [message(id=str(i)) for i in range(5)] + [message(id="r", state="resolved")]
     body = blocks.payload(many)
     assert "6 alerts: 5 firing, 1 resolved" in body["text"]
+    assert json.dumps(body["blocks"]).count("*Critical: errors on checkout*") == 5, "each needs its own headline here"
     assert all(f"· {one.id}" in json.dumps(body, ensure_ascii=False) for one in many)
 
 

@@ -26,7 +26,7 @@ def payload(messages: Sequence[Message]) -> dict[str, Any]:
     title = _title(messages)
     blocks: list[Block] = [{"type": "header", "text": {"type": "plain_text", "text": cut(title, MOST_HEADER)}}]
     for message in messages[:MOST_MESSAGES]:
-        blocks += _blocks(message)
+        blocks += _blocks(message, alone=len(messages) == 1)
     return {"text": cut(escape(title), MOST_TEXT), "blocks": blocks}
 
 
@@ -43,7 +43,7 @@ def _title(messages: Sequence[Message]) -> str:
     return f"{sign} {len(messages)} alerts: " + ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
 
 
-def _blocks(message: Message) -> list[Block]:
+def _blocks(message: Message, *, alone: bool) -> list[Block]:
     fields = [
         ("Function" if message.labels.get("function") else "Subject", message.subject or "-"),
         ("Severity", f"{_sign(message)} {message.severity}"),
@@ -54,17 +54,17 @@ def _blocks(message: Message) -> list[Block]:
     fields += [(key.capitalize(), value) for key, value in more.items()]
     context = f"{message.state} because: {message.reason} · since {_time(message.since)} · {message.id}"
     return [
-        {"type": "section", "text": {"type": "mrkdwn", "text": _summary(message)}},
+        {"type": "section", "text": {"type": "mrkdwn", "text": _summary(message, headline=not alone)}},
         {"type": "section", "fields": [_field(name, value) for name, value in fields[:10]]},
         {"type": "context", "elements": [{"type": "mrkdwn", "text": cut(escape(context), MOST_TEXT)}]},
     ]
 
 
-def _summary(message: Message) -> str:
-    """Return the headline, the summary, and the link, which always survives the cut."""
+def _summary(message: Message, *, headline: bool = True) -> str:
+    """Return the headline, unless the header says it, then the summary, and the link, which always survives the cut."""
     link = f"\n<{message.link}|Open in FaaSight>" if message.link else ""
-    room = MOST_TEXT - len(link)
-    return cut(f"*{escape(message.title)}*\n{escape(message.summary)}", room) + link
+    title = f"*{escape(message.title)}*\n" if headline else ""
+    return cut(title + escape(message.summary), MOST_TEXT - len(link)) + link
 
 
 def _field(name: str, value: str) -> Block:
