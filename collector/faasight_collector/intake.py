@@ -1,21 +1,30 @@
 """The way in that HTTP and gRPC share: count, journal, and answer when it is safe."""
 
+import hashlib
 from collections.abc import Callable
 
-from faasight_collector.errors import Refusal
+from faasight_collector.dead_letters import DeadLetters
+from faasight_collector.errors import Refusal, overloaded
 from faasight_collector.journal import Journal
+from faasight_collector.parts import Part
 from faasight_collector.stats import Stats
 
 
 class Intake:
-    """Takes admitted payloads into the journal."""
+    """Takes admitted payloads into the journal, and what cannot be read to the dead letters."""
 
-    def __init__(self, journal: Journal, stats: Stats) -> None:
+    def __init__(self, journal: Journal, stats: Stats, dead_letters: DeadLetters) -> None:
         self._journal = journal
         self._stats = stats
+        self._dead_letters = dead_letters
 
-    def accept(self, signal: str, payload: bytes, done: Callable[[Refusal | None], None]) -> None:
-        """Make a payload safe and call `done(None)`, or `done(refusal)`, at once or later; nothing is safe already."""
+    def accept(
+        self, signal: str, payload: bytes, done: Callable[[Refusal | None], None], key: bytes | None = None
+    ) -> None:
+        """Make a payload safe and call `done(None)`, or `done(refusal)`, at once or later; nothing is safe already.
+
+        What was accepted lately under the same key (without one: with the same bytes) is not stored again.
+        """
         size = len(payload)
         if not size:
             self._stats.accepted(signal, 0)
@@ -30,9 +39,25 @@ class Intake:
             done(refusal)
 
         try:
-            self._journal.append(signal, payload, committed)
+            self._journal.append(signal, payload, committed, key)
         except Refusal as refusal:
             committed(refusal)
+
+    def bury(self, part: Part) -> None:
+        """Keep what cannot be read, with its reason; the same key again changes nothing. Blocks for the disk.
+
+        Raises Refusal when there is no room.
+        """
+        refusal = self._journal.refusal()
+        if refusal is not None:
+            raise refusal
+        name = hashlib.sha256(part.key or part.payload).hexdigest()[:32]
+        try:
+            self._dead_letters.keep(part.signal, f"input-{name}", part.payload, part.reason)
+        except OSError as error:
+            raise overloaded("disk_error", f"a dead letter cannot be written: {error}") from error
+        self._stats.dead_letter(part.signal)
+        self._journal.count_dead_letters(self._dead_letters.bytes)
 
     def refused(self, signal: str, refusal: Refusal) -> None:
         """Count a request that did not get as far."""

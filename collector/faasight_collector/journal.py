@@ -43,6 +43,7 @@ class _Entry:
     signal: str
     payload: bytes
     done: Done
+    key: bytes | None = None  # names the record in place of its bytes
 
 
 @dataclass(slots=True)
@@ -136,8 +137,10 @@ class Journal:
 
     # -- accepting ----------------------------------------------------------------------------------------------------
 
-    def append(self, signal: str, payload: bytes, done: Done) -> None:
+    def append(self, signal: str, payload: bytes, done: Done, key: bytes | None = None) -> None:
         """Queue a record for the next commit; `done` is called when it is safe, or could not be made so.
+
+        A `key` names the record in place of its bytes: another one with the same key is not written again.
 
         Raises Refusal when there is no room: nothing was kept then.
         """
@@ -149,7 +152,7 @@ class Journal:
             if state.queued_bytes + size > _MAX_QUEUED and state.queue:
                 raise overloaded("busy", "the journal's disk does not keep up", retry_after_s=1)
             self._refuse_if_full(size)
-            state.queue.append(_Entry(signal, payload, done))
+            state.queue.append(_Entry(signal, payload, done, key))
             state.queued_bytes += size
             first = len(state.queue) == 1
         if first:
@@ -312,7 +315,7 @@ class Journal:
     def _write(self, signal: str, entries: list[_Entry]) -> None:
         fresh: dict[bytes, _Entry] = {}
         for entry in entries:
-            digest = digest_of(signal, entry.payload)
+            digest = digest_of(signal, entry.payload if entry.key is None else b"key " + entry.key)
             if digest not in self._recent:
                 fresh[digest] = entry
         written: list[bytes] = []

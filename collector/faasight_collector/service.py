@@ -52,6 +52,7 @@ class Collector:
         self._shipper: Shipper | None = None
         self._periodic: list[Periodic] = []
         self._executor = ThreadPoolExecutor(_UNPACKERS, thread_name_prefix="faasight-unpack")
+        self._one_by_one = ThreadPoolExecutor(1, thread_name_prefix="faasight-stream")
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -60,8 +61,9 @@ class Collector:
         check_host(self.settings)
         self.journal.open()
         try:
-            self._shipper = self._new_shipper()
-            self._open_doors()
+            letters = DeadLetters(self.settings.journal_dir / "dead-letters", self._clock)
+            self._shipper = Shipper(self.journal, self._store, letters, self.stats, clock=self._clock)
+            self._open_doors(letters)
         except BaseException:
             self._shipper = None
             self.journal.close()
@@ -84,7 +86,8 @@ class Collector:
         idle = self._shipper is None or self._shipper.stop(max(0.1, deadline - time.monotonic() - _ENDING_S))
         for periodic in self._periodic:
             periodic.stop(max(0.1, deadline - time.monotonic()))
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._executor, self._one_by_one):
+            executor.shutdown(wait=False, cancel_futures=True)
         if idle:  # else the store still reads a segment: the directory stays ours until the process ends
             self.journal.close()
 
@@ -100,19 +103,22 @@ class Collector:
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
-    def _open_doors(self) -> None:
-        intake = Intake(self.journal, self.stats)
-        routes = Routes(self._doors(), self._pages(), intake, self._executor, max_body=self.settings.max_body_bytes)
+    def _open_doors(self, letters: DeadLetters) -> None:
+        intake = Intake(self.journal, self.stats, letters)
+        routes = Routes(
+            self._doors(),
+            self._pages(),
+            intake,
+            self._executor,
+            self._one_by_one,
+            max_body=self.settings.max_body_bytes,
+        )
         http = HttpServer(self.settings, routes, clock=self._clock)
         grpc = GrpcServer(self.settings, intake) if self.settings.grpc_port is not None else None
         listener = Listener(self.settings, http, grpc)
         self.journal.deliver = listener.deliver
         listener.start()
         self._listener = listener
-
-    def _new_shipper(self) -> Shipper:
-        letters = DeadLetters(self.settings.journal_dir / "dead-letters", self._clock)
-        return Shipper(self.journal, self._store, letters, self.stats, clock=self._clock)
 
     def _doors(self) -> dict[bytes, Door]:
         return {

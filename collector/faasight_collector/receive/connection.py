@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._chunks: list[bytes] = []
         self._size = 0
+        self._limit = server.settings.max_body_bytes  # of the request that is being received
         self._header_bytes = 0
         self._began: float | None = None  # when the request that is being received began
         self._last = server.now
@@ -179,7 +180,7 @@ class Connection(asyncio.Protocol):
         if self._parser.should_upgrade():
             return  # it is read again, as if it had not asked
         length = request.headers.get(b"content-length", b"")
-        limit = self._server.settings.max_body_bytes
+        limit = self._limit = self._server.routes.limit(request.path)
         if length.isdigit() and int(length) > limit:
             self._fail(too_large(limit))
         elif request.headers.get(b"expect", b"").lower() == b"100-continue" and not self._deaf:
@@ -196,8 +197,8 @@ class Connection(asyncio.Protocol):
         self._size += len(body)
         server.buffered += len(body)
         self._chunks.append(body)
-        if self._size > server.settings.max_body_bytes:
-            self._fail(too_large(server.settings.max_body_bytes))
+        if self._size > self._limit:
+            self._fail(too_large(self._limit))
         elif server.buffered > server.settings.max_buffered_bytes:
             self._fail(overloaded("memory_full", "too many large requests at once", retry_after_s=1))
 

@@ -1,9 +1,11 @@
 """The HTTP doors: which path leads where, and what becomes of a request's body."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -12,12 +14,14 @@ from faasight_collector.admit import JSON, PROTOBUF
 from faasight_collector.decompress import ENCODINGS, TOO_LARGE, decompress
 from faasight_collector.errors import INTERNAL, NOT_FOUND, UNIMPLEMENTED, Refusal
 from faasight_collector.intake import Intake
+from faasight_collector.parts import Delivery, Part
 from faasight_collector.receive.answers import ACCEPTED, Answer, refused
 
 log = structlog.get_logger()
 
 Reply = Callable[[Answer], None]
-Adapter = Callable[[bytes, Mapping[bytes, bytes]], bytes]  # (body, headers) -> journal payload; raises Refusal
+Payload = bytes | Iterable[Part]  # what the journal keeps: of one signal, or of several
+Adapter = Callable[[bytes, Mapping[bytes, bytes]], Payload]  # (body, headers); raises Refusal, as its parts may
 Page = Callable[[], Answer]
 
 _LARGE = 256 * 1024  # bytes of a body; unpacking and checking more would hold up all others on the event loop
@@ -38,13 +42,44 @@ class Request:
         return admit.media_type(self.headers.get(b"content-type", b"").decode("latin-1"))
 
 
+class Replies(Protocol):
+    """How a door answers; OTLP's way unless its input asks for another."""
+
+    def accepted(self, request: Request) -> Answer:
+        """Return the answer to a request whose payload is safe."""
+
+    def refused(self, request: Request, refusal: Refusal, headers: bytes = b"") -> Answer:
+        """Return the answer to a request that is not accepted."""
+
+
+class OtlpReplies:
+    """An empty response, or a google.rpc.Status, in the encoding of the request."""
+
+    def accepted(self, request: Request) -> Answer:
+        """Return 200 and the empty message."""
+        return ACCEPTED[PROTOBUF if request.media == PROTOBUF else JSON]
+
+    def refused(self, request: Request, refusal: Refusal, headers: bytes = b"") -> Answer:
+        """Return a google.rpc.Status."""
+        return refused(refusal, request.media, headers)
+
+
+_OTLP = OtlpReplies()
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where a signal comes in, and how its body becomes a journal payload."""
+    """Where a signal comes in, how its body becomes a journal payload, and how it is answered.
+
+    One with `one_by_one` takes large bodies as a stream of parts: its requests wait for each other.
+    """
 
     signal: str
     open: Adapter
     media: frozenset[str]
+    replies: Replies = _OTLP
+    max_body: int | None = None  # bytes, if not those of the settings
+    one_by_one: bool = False
 
 
 def otlp_door(signal: str) -> Door:
@@ -65,6 +100,7 @@ class Routes:
         pages: Mapping[bytes, Page],
         intake: Intake,
         executor: Executor,
+        one_by_one: Executor,
         *,
         max_body: int,
     ) -> None:
@@ -72,6 +108,7 @@ class Routes:
         self._pages = pages
         self._intake = intake
         self._executor = executor
+        self._one_by_one = one_by_one
         self._max_body = max_body
 
     def handle(self, request: Request, reply: Reply) -> None:
@@ -81,44 +118,80 @@ class Routes:
             reply(self._page(request))
         elif request.method != b"POST":
             reply(self._wrong_method(request, b"POST", door.signal))
-        elif len(request.body) <= _LARGE:
+        elif len(request.body) <= _LARGE and not door.one_by_one:
             self._take(door, request, reply)
         else:
             self._take_aside(door, request, reply)
+
+    def limit(self, path: bytes) -> int:
+        """Return how many bytes a body may have that is sent to `path`."""
+        door = self._doors.get(path)
+        return (door.max_body if door else None) or self._max_body
 
     def refuse(self, request: Request, refusal: Refusal) -> Answer:
         """Return the answer to a request that could not even be read to its end."""
         door = self._doors.get(request.path)
         self._intake.refused(door.signal if door else "unknown", refusal)
-        return refused(refusal, request.media)
+        return (door.replies if door else _OTLP).refused(request, refusal)
 
     def _take(self, door: Door, request: Request, reply: Reply) -> None:
         try:
             payload = self._payload(door, request, min(_LARGE, self._max_body))
+            if not isinstance(payload, bytes):
+                payload = list(payload)  # so that nothing is kept of what cannot be read to its end
         except Refusal as refusal:
             if refusal.reason == TOO_LARGE and self._max_body > _LARGE:
                 self._take_aside(door, request, reply)  # it was small only while it was packed
             else:
                 reply(self._refused(door, request, refusal))
         except Exception as error:  # noqa: BLE001  # a fault of ours must not take the other connections down
-            reply(self._broken(request, error))
+            reply(self._broken(door, request, error))
         else:
             self._accept(door, request, payload, reply)
 
     def _take_aside(self, door: Door, request: Request, reply: Reply) -> None:
-        def finished(future: "asyncio.Future[bytes]") -> None:
+        loop = asyncio.get_running_loop()
+
+        def finished(future: "asyncio.Future[Payload | None]") -> None:
             error = future.exception()
             if isinstance(error, Refusal):
                 reply(self._refused(door, request, error))
             elif error is not None:
-                reply(self._broken(request, error))
-            else:
-                self._accept(door, request, future.result(), reply)
+                reply(self._broken(door, request, error))
+            elif (payload := future.result()) is not None:
+                self._accept(door, request, payload, reply)
 
-        loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._executor, self._payload, door, request, self._max_body).add_done_callback(finished)
+        def later(answer: Answer) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the connection
+                loop.call_soon_threadsafe(reply, answer)
 
-    def _payload(self, door: Door, request: Request, limit: int) -> bytes:
+        def unpack() -> Payload | None:
+            payload = self._payload(door, request, self.limit(request.path))
+            if isinstance(payload, bytes):
+                return payload
+            if not door.one_by_one:
+                return list(payload)
+            self._stream(door, request, payload, later)
+            return None
+
+        executor = self._one_by_one if door.one_by_one else self._executor
+        loop.run_in_executor(executor, unpack).add_done_callback(finished)
+
+    def _stream(self, door: Door, request: Request, parts: Iterable[Part], reply: Reply) -> None:
+        """Hand parts on while they are read, so that one piece of a large body is in memory at a time."""
+        delivery = Delivery(self._intake, self._answer(door, request, reply), patient=True)
+        failure: Refusal | None = None
+        try:
+            for part in parts:
+                delivery.add(part)
+        except Refusal as refusal:
+            self._intake.refused(door.signal, refusal)
+            failure = refusal
+        except Exception as error:  # noqa: BLE001  # the answer must come
+            failure = self._fault(request, error)
+        delivery.close(failure)
+
+    def _payload(self, door: Door, request: Request, limit: int) -> Payload:
         if request.media not in door.media:
             wanted = " or ".join(sorted(door.media))
             raise Refusal("content_type", f"content-type {request.media[:60]!r} is not supported: {wanted}", http=415)
@@ -126,24 +199,40 @@ class Routes:
         body = decompress(encoding, request.body, limit) if encoding else request.body
         return door.open(body, request.headers)
 
-    def _accept(self, door: Door, request: Request, payload: bytes, reply: Reply) -> None:
-        media = JSON if request.media != PROTOBUF else PROTOBUF
+    def _accept(self, door: Door, request: Request, payload: Payload, reply: Reply) -> None:
+        done = self._answer(door, request, reply)
+        if isinstance(payload, bytes):
+            self._intake.accept(door.signal, payload, done)
+            return
+        delivery = Delivery(self._intake, done, patient=False)
+        failure: Refusal | None = None
+        try:
+            for part in payload:
+                delivery.add(part)
+        except Refusal as refusal:  # of a part before, which has been counted
+            failure = refusal
+        delivery.close(failure)
 
+    def _answer(self, door: Door, request: Request, reply: Reply) -> Callable[[Refusal | None], None]:
         def done(refusal: Refusal | None) -> None:
-            reply(ACCEPTED[media] if refusal is None else refused(refusal, media))
+            replies = door.replies
+            reply(replies.accepted(request) if refusal is None else replies.refused(request, refusal))
 
-        self._intake.accept(door.signal, payload, done)
+        return done
 
     def _refused(self, door: Door, request: Request, refusal: Refusal) -> Answer:
         self._intake.refused(door.signal, refusal)
         extra = b"accept-encoding: %s\r\n" % ENCODINGS.encode() if refusal.reason == "content_encoding" else b""
-        return refused(refusal, request.media, extra)
+        return door.replies.refused(request, refusal, extra)
 
-    def _broken(self, request: Request, error: BaseException) -> Answer:
+    def _broken(self, door: Door, request: Request, error: BaseException) -> Answer:
+        return door.replies.refused(request, self._fault(request, error))
+
+    def _fault(self, request: Request, error: BaseException) -> Refusal:
         log.error("a request could not be handled", path=request.path.decode("latin-1"), exc_info=error)
         refusal = Refusal("internal", "the collector failed on this request; its log says how", http=500, code=INTERNAL)
         self._intake.refused("unknown", refusal)
-        return refused(refusal, request.media)
+        return refusal
 
     def _page(self, request: Request) -> Answer:
         page = self._pages.get(request.path)
