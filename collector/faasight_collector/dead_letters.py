@@ -23,7 +23,7 @@ class DeadLetters:
         self.bytes = sum(path.stat().st_size for path in directory.iterdir())
 
     def keep(self, signal: str, name: str, payload: bytes | memoryview, reason: str) -> None:
-        """Store one record safely on disk; the same name again changes nothing."""
+        """Store one record safely on disk; the same name again changes nothing. Raises OSError."""
         data, note = self._directory / f"{name}.bin", self._directory / f"{name}.json"
         if note.exists():
             return

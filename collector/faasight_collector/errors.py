@@ -2,7 +2,8 @@
 
 CollectorError
 ├── AddressError         a door cannot be opened: port in use, or a bind that is not allowed
-├── JournalLockedError   another process has the journal directory
+├── JournalError         the journal directory cannot be used
+│   └── JournalLockedError   another process has it
 └── Refusal              a request that is not accepted; says how to answer it
 """
 
@@ -22,7 +23,11 @@ class AddressError(CollectorError):
     """An address cannot be listened on."""
 
 
-class JournalLockedError(CollectorError):
+class JournalError(CollectorError):
+    """The journal directory cannot be used."""
+
+
+class JournalLockedError(JournalError):
     """The journal directory is in use by another process."""
 
 

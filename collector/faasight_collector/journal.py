@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from faasight_collector.errors import Refusal, overloaded
+from faasight_collector.errors import JournalError, Refusal, overloaded
 from faasight_collector.recent import RecentDigests
 from faasight_collector.recovery import recover
 from faasight_collector.segments import SIGNALS, Segment, digest_of, encode_header
@@ -107,11 +107,18 @@ class Journal:
     def open(self) -> None:
         """Take the directory, recover what an earlier process left, and begin to accept.
 
-        Raises JournalLockedError if another process has it.
+        Raises JournalLockedError if another process has it, JournalError if it cannot be used.
         """
-        self._unlock = lock_directory(self._directory)
-        now = self._clock() if self._settings.store_is_shared else None
-        found = recover(self._directory, self._recent, now=now, keep_s=self._settings.keep_shipped_s)
+        try:
+            self._unlock = lock_directory(self._directory)
+            now = self._clock() if self._settings.store_is_shared else None
+            found = recover(self._directory, self._recent, now=now, keep_s=self._settings.keep_shipped_s)
+        except OSError as error:
+            self._release()
+            raise JournalError(
+                f"The journal {self._directory} cannot be used: {error.strerror or error}"
+                f"{f' ({error.filename})' if error.filename else ''}. Mend that, or choose another by FAASIGHT_JOURNAL."
+            ) from error
         for segment in found:
             self._line_of(segment).append(segment)
             self._count(segment, 1)
@@ -124,6 +131,9 @@ class Journal:
     def close(self) -> None:
         """Finish, and give the directory back; call it after the shipper has stopped."""
         self.finish()
+        self._release()
+
+    def _release(self) -> None:
         unlock, self._unlock = self._unlock, _nothing
         unlock()
 
@@ -196,21 +206,21 @@ class Journal:
         """Remember on disk that a segment is stored in parts, before the first part is: a replay must do the same."""
         path = segment.path.with_name(f"{segment.id}.split{'.done' if segment.replay else ''}")
         segment.path.rename(path)
-        sync_directory(path.parent)
         marked = replace(segment, path=path, split=True)
-        with self._lock:
+        with self._lock:  # before anything else can fail: the file has its new name already
             self._line_of(segment)[0] = marked
+        sync_directory(path.parent)
         return marked
 
     def mark_shipped(self, segment: Segment) -> None:
         """Keep a stored segment for a while more; a crash of the engine's machine may need it again."""
         path = segment.path if segment.replay else segment.path.with_name(segment.path.name + ".done")
-        segment.path.rename(path)
         now = self._clock()
         # A replay keeps the time of its first shipping: restarts in a row must not carry it past the store's
         # deduplication window.
         shipped_ns = segment.shipped_ns or int(now * 1e9)
-        os.utime(path, ns=(shipped_ns, shipped_ns))
+        os.utime(segment.path, ns=(shipped_ns, shipped_ns))  # before the rename, after which nothing may fail
+        segment.path.rename(path)
         with self._lock:
             self._line_of(segment).popleft()
             self._count(segment, -1)
@@ -272,21 +282,29 @@ class Journal:
             if self._settings.commit_window_s and not self._state.closing:
                 time.sleep(self._settings.commit_window_s)  # others join the same fdatasync
             self._work.clear()
-            with self._lock:
-                batch, self._state.queue, self._state.queued_bytes = self._state.queue, [], 0
-                closing, seal_now = self._state.closing, self._state.seal_now
-                self._state.seal_now = False
-            if batch:
-                outcomes = self._commit(batch)
-                self._drop_kept()
-                self.deliver(outcomes)
-            self._seal_due(everything=closing or seal_now)
-            self._check_disk()
-            if closing and not self._state.queue:
-                return
+            try:
+                if self._commit_round():
+                    return
+            except Exception:
+                log.exception("the journal's thread met a fault of ours; it goes on")
+                time.sleep(_DISK_CHECK_S)  # not as fast as it can
+
+    def _commit_round(self) -> bool:
+        """Write what has come, seal what is due, and tell whether that was the last of it."""
+        with self._lock:
+            batch, self._state.queue, self._state.queued_bytes = self._state.queue, [], 0
+            closing, seal_now = self._state.closing, self._state.seal_now
+            self._state.seal_now = False
+        if batch:
+            outcomes = self._commit(batch)
+            self._drop_kept()
+            self.deliver(outcomes)
+        self._seal_due(everything=closing or seal_now)
+        self._check_disk()
+        return closing and not self._state.queue
 
     def _until_next_seal(self) -> float | None:
-        if self._unsealed:
+        if self._unsealed or any(file.broken for file in self._files.values()):
             return _DISK_CHECK_S
         if not self._files:
             crowded = self._state.disk_free < self._settings.disk_reserve_bytes + _MAX_QUEUED
@@ -305,9 +323,9 @@ class Journal:
             failure: Refusal | None = None
             try:
                 self._write(signal, entries)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, nobody may be told that it is safe
                 failure = overloaded("disk_error", f"the journal cannot be written: {error}")
-                log.error("journal write failed", signal=signal, error=str(error))
+                log.error("journal write failed", signal=signal, error=str(error), exc_info=not isinstance(error, OSError))
                 self._abandon(signal)
             outcomes.extend((entry.done, failure) for entry in entries)
         return outcomes
@@ -318,6 +336,8 @@ class Journal:
             digest = digest_of(signal, entry.payload if entry.key is None else b"key " + entry.key)
             if digest not in self._recent:
                 fresh[digest] = entry
+        if fresh and signal in self._files and self._files[signal].broken:
+            self._files[signal].roll_back()
         written: list[bytes] = []
         for digest, entry in fresh.items():
             file = self._files.get(signal) or self._new_file(signal)
@@ -348,11 +368,18 @@ class Journal:
         return file
 
     def _abandon(self, signal: str) -> None:
-        """Stop using a file that failed: cut it back to what is known to be safe, and seal that."""
+        """Stop using a file that failed: cut it back to what is known to be safe, and seal that.
+
+        If it cannot be cut back, this signal is refused until it can.
+        """
         file = self._files.get(signal)
         if file is None:
             return
-        file.roll_back()
+        try:
+            file.roll_back()
+        except OSError as error:
+            log.error("a failed write cannot be undone; refusing until it can", signal=signal, error=str(error))
+            return
         self._seal(signal, file)
 
     def _seal_due(self, *, everything: bool) -> None:
@@ -361,6 +388,9 @@ class Journal:
             self._finish_file(signal, file, again=True)
         now = self._clock()
         for signal, file in list(self._files.items()):
+            if file.broken:
+                self._abandon(signal)
+                continue
             old = now - file.created_ms / 1000 >= self._age_s or now < file.created_ms / 1000
             if everything or old or file.bytes >= self._settings.segment_bytes:
                 self._seal(signal, file)

@@ -1,7 +1,8 @@
 """The journal's file format: records with length, checksum and digest, and how to read them back after any crash.
 
-A record is `magic, payload length, CRC32, digest, payload`. The digest names the request: the same bytes sent again
-(a client that lost our answer) are known by it. The CRC covers length, digest and payload.
+A record is `magic, payload length, CRC32 of the payload, digest, CRC32 of all this, payload`. The digest names the
+request: the same bytes sent again (a client that lost our answer) are known by it. The header has a checksum of its own
+because its length decides what is a torn tail (nobody was answered: it is cut off) and what is damage (somebody was).
 """
 
 import hashlib
@@ -9,12 +10,13 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from isal import isal_zlib
 
 MAGIC = b"\xf5FS1"  # 0xF5 occurs in no UTF-8 text, so that a search for it rarely stops inside a payload
-_HEADER = struct.Struct("<4sII16s")
-_COVERED = struct.Struct("<I16s")
+_FIELDS = struct.Struct("<4sII16s")
+_HEADER = struct.Struct("<4sII16sI")
 HEADER_BYTES = _HEADER.size
 SIGNALS = ("traces", "logs", "metrics", "records")
 LINES = "records"  # the one signal whose payloads are lines of JSON; the others are protobuf messages
@@ -65,11 +67,8 @@ def digest_of(signal: str, payload: bytes) -> bytes:
 
 def encode_header(payload: bytes, digest: bytes) -> bytes:
     """Return what stands before `payload` in a segment."""
-    return _HEADER.pack(MAGIC, len(payload), _checksum(digest, payload), digest)
-
-
-def _checksum(digest: bytes, payload: bytes | memoryview) -> int:
-    return isal_zlib.crc32(payload, isal_zlib.crc32(_COVERED.pack(len(payload), digest)))
+    fields = _FIELDS.pack(MAGIC, len(payload), isal_zlib.crc32(payload), digest)
+    return fields + isal_zlib.crc32(fields).to_bytes(4, "little")
 
 
 def scan(data: bytes | memoryview) -> Iterator[Record | Damage]:
@@ -81,67 +80,69 @@ def scan(data: bytes | memoryview) -> Iterator[Record | Damage]:
     view, whole = memoryview(data), bytes(data) if isinstance(data, memoryview) else data
     position, end = 0, len(view)
     while position < end:
-        record = _record_at(view, position)
-        if record is not None:
-            yield record
-            position += HEADER_BYTES + len(record.payload)
-            continue
-        following = _next_record(whole, view, position + 1)
-        complete = _is_complete(view, position)
-        yield Damage(
-            position,
-            view[position:following],
-            "checksum mismatch" if complete else "unreadable bytes between records" if following < end else "torn tail",
-            torn=following == end and not complete,
-        )
+        header = _header_at(view, position)
+        if header is None:
+            following, reason = _next_record(whole, view, position + 1), "unreadable bytes between records"
+            torn = following == end and _is_torn(view[position:])
+        else:
+            following, reason = position + HEADER_BYTES + header.length, "checksum mismatch"
+            torn = following > end
+        if torn:
+            yield Damage(position, view[position:], "torn tail", torn=True)
+            return
+        payload = view[position + HEADER_BYTES : following]
+        if header is not None and isal_zlib.crc32(payload) == header.checksum:
+            yield Record(header.digest, payload)
+        else:
+            yield Damage(position, view[position:following], reason, torn=False)
         position = following
 
 
-def _header_at(view: memoryview, position: int) -> tuple[int, int, bytes] | None:
-    """Return (length, checksum, digest) if a header and its whole payload lie at `position`."""
+class _Header(NamedTuple):
+    length: int
+    checksum: int
+    digest: bytes
+
+
+def _header_at(view: memoryview | bytes, position: int) -> _Header | None:
+    """Return the sound header at `position`, wherever its payload ends."""
     if len(view) - position < HEADER_BYTES:
         return None
-    magic, length, checksum, digest = _HEADER.unpack_from(view, position)
-    if magic != MAGIC or position + HEADER_BYTES + length > len(view):
+    magic, length, checksum, digest, own = _HEADER.unpack_from(view, position)
+    if magic != MAGIC or own != isal_zlib.crc32(view[position : position + _FIELDS.size]):
         return None
-    return length, checksum, digest
+    return _Header(length, checksum, digest)
 
 
-def _is_complete(view: memoryview, position: int) -> bool:
-    return _header_at(view, position) is not None
-
-
-def _record_at(view: memoryview, position: int) -> Record | None:
-    header = _header_at(view, position)
-    if header is None:
-        return None
-    length, checksum, digest = header
-    start = position + HEADER_BYTES
-    payload = view[start : start + length]
-    return Record(digest, payload) if _checksum(digest, payload) == checksum else None
+def _is_torn(rest: memoryview) -> bool:
+    """Tell whether the bytes at a segment's end are a header that was cut short, or room that was never written to."""
+    return (len(rest) < HEADER_BYTES and MAGIC.startswith(bytes(rest[:4]))) or not bytes(rest).strip(b"\0")
 
 
 def _next_record(whole: bytes, view: memoryview, position: int) -> int:
     """Return where the next valid record starts, or the end."""
     while (found := whole.find(MAGIC, position)) >= 0:
-        if _record_at(view, found) is not None:
+        header = _header_at(view, found)
+        if header is not None and found + HEADER_BYTES + header.length <= len(view):
             return found
         position = found + 1
     return len(view)
 
 
 def digests(path: Path) -> Iterator[bytes]:
-    """Yield the digests of a sound segment by its headers alone; stops at the first damage."""
+    """Yield the digests of a segment, of a sound one by its headers alone."""
     size = path.stat().st_size
     position = 0
     with path.open("rb") as file:
         while position + HEADER_BYTES <= size:
             file.seek(position)
-            magic, length, _, digest = _HEADER.unpack(file.read(HEADER_BYTES))
-            if magic != MAGIC:
+            header = _header_at(file.read(HEADER_BYTES), 0)
+            if header is None:  # damage: what follows it is looked for
+                file.seek(position)
+                yield from (item.digest for item in scan(file.read()) if isinstance(item, Record))
                 return
-            yield digest
-            position += HEADER_BYTES + length
+            yield header.digest
+            position += HEADER_BYTES + header.length
 
 
 def join(signal: str, records: Sequence[Record]) -> bytes:

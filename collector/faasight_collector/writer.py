@@ -18,6 +18,7 @@ class SegmentFile:
         self.path = path
         self.created_ms = created_ms
         self.bytes = 0
+        self.broken = False  # it may hold more than `bytes`, because the disk refused to cut it back
         self._descriptor = descriptor
         self._buffer: list[bytes] = []
         self._buffered = 0
@@ -27,7 +28,12 @@ class SegmentFile:
     def create(cls, path: Path, created_ms: int) -> "SegmentFile":
         """Make an empty segment whose directory entry survives a crash of the machine."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        sync_directory(path.parent)
+        try:
+            sync_directory(path.parent)
+        except OSError:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise
         return cls(path, descriptor, created_ms)
 
     @property
@@ -49,11 +55,18 @@ class SegmentFile:
         self.bytes = self._written
 
     def roll_back(self) -> None:
-        """Forget what was added since the last commit."""
+        """Cut off what was added since the last commit, and make that safe: its requests were refused.
+
+        Raises OSError if the disk refuses that too. Then the file must be neither sealed nor written to until it could
+        be cut back: those requests may come again, and would be stored twice.
+        """
+        self.broken = True
         self._buffer.clear()
         self._buffered = 0
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._descriptor, self.bytes)
+        os.ftruncate(self._descriptor, self.bytes)
+        os.fdatasync(self._descriptor)
+        self._written = self.bytes
+        self.broken = False
 
     def seal(self) -> Path | None:
         """Close the file under its final name; an empty one is deleted and None returned.
@@ -106,8 +119,9 @@ def lock_directory(path: Path) -> Callable[[], None]:
             f"The journal {path} is in use by another collector (process {owner}): "
             "stop it, or give this one another directory."
         ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk: the number is for people, the lock holds without it
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
 
     def release() -> None:
         with contextlib.suppress(OSError):

@@ -13,7 +13,7 @@ import pytest
 from faasight_collector import JournalLockedError, Settings
 from faasight_collector.errors import Refusal
 from faasight_collector.journal import Journal
-from faasight_collector.segments import Record, Segment, scan
+from faasight_collector.segments import HEADER_BYTES, Record, Segment, scan
 from faasight_collector.writer import SegmentFile
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -286,7 +286,7 @@ def test_a_failed_write_is_refused_and_leaves_no_trace(
 
     def full(file: SegmentFile) -> None:
         real(file)  # the bytes are in the file: what must not count is cut off again
-        file.bytes -= len(b"lost") + 28
+        file.bytes -= len(b"lost") + HEADER_BYTES
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
