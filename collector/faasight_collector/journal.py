@@ -323,9 +323,11 @@ class Journal:
             failure: Refusal | None = None
             try:
                 self._write(signal, entries)
-            except Exception as error:  # noqa: BLE001  # whatever it is, nobody may be told that it is safe
+            except Exception as error:  # whatever it is, nobody may be told that it is safe
                 failure = overloaded("disk_error", f"the journal cannot be written: {error}")
-                log.error("journal write failed", signal=signal, error=str(error), exc_info=not isinstance(error, OSError))
+                log.error(
+                    "journal write failed", signal=signal, error=str(error), exc_info=not isinstance(error, OSError)
+                )
                 self._abandon(signal)
             outcomes.extend((entry.done, failure) for entry in entries)
         return outcomes
