@@ -1,6 +1,6 @@
 """The collector's counters as Prometheus text."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -24,12 +24,15 @@ _SUMS: tuple[tuple[str, str, Callable[[Counts], int]], ...] = (
 class Exposition(MetricSource):
     """Reads the sums when Prometheus asks: counting costs a request nothing more."""
 
-    def __init__(self, stats: Stats, journal: Journal, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, stats: Stats, journal: Journal, clock: Callable[[], float], further: Sequence[MetricSource] = ()
+    ) -> None:
         self._stats = stats
         self._journal = journal
         self._clock = clock
         self._registry = CollectorRegistry()
-        self._registry.register(self)
+        for source in (self, *further):
+            self._registry.register(source)
 
     def text(self) -> bytes:
         """Return all metrics in the text format."""

@@ -10,6 +10,9 @@ import structlog
 from faasight_store import Store, rollup
 from faasight_store.queries import ingest
 
+from faasight_collector.access import usage
+from faasight_collector.access.control import Access
+from faasight_collector.access.figures import AccessFigures
 from faasight_collector.admit import JSON
 from faasight_collector.dead_letters import DeadLetters
 from faasight_collector.exposition import Exposition
@@ -20,7 +23,7 @@ from faasight_collector.journal import Journal
 from faasight_collector.receive.answers import TEXT, Answer
 from faasight_collector.receive.grpc import GrpcServer
 from faasight_collector.receive.http import HttpServer
-from faasight_collector.receive.listen import Listener, check_host
+from faasight_collector.receive.listen import Listener
 from faasight_collector.receive.routes import Adapter, Door, Page, Routes, otlp_door
 from faasight_collector.settings import Settings
 from faasight_collector.ship import Shipper
@@ -37,7 +40,7 @@ JSON_LOG_TYPES = frozenset({JSON, "application/x-ndjson", "application/jsonl", "
 class Collector:
     """Receives telemetry, keeps it in a journal and ships it to `store`.
 
-    `start` returns when both doors are open; it raises AddressError, JournalLockedError, or OSError for the journal.
+    `start` returns when both doors are open; it raises a CollectorError, or OSError for the journal.
     `stop` takes no more, ships what it can within `settings.stop_timeout_s`, and leaves the rest for the next start.
     """
 
@@ -48,6 +51,7 @@ class Collector:
         self._name = f"{socket.gethostname()}:{settings.http_port}"
         self.stats = Stats()
         self.journal = Journal(settings, clock=clock)
+        self._access: Access | None = None
         self._listener: Listener | None = None
         self._shipper: Shipper | None = None
         self._periodic: list[Periodic] = []
@@ -58,12 +62,12 @@ class Collector:
 
     def start(self) -> None:
         """Open the journal, both doors, and begin to ship."""
-        check_host(self.settings)
+        self._access = Access.of(self.settings, self._clock)
         self.journal.open()
         try:
             letters = DeadLetters(self.settings.journal_dir / "dead-letters", self._clock)
             self._shipper = Shipper(self.journal, self._store, letters, self.stats, clock=self._clock)
-            self._open_doors(letters)
+            self._open_doors(letters, self._access)
         except BaseException:
             self._shipper = None
             self.journal.close()
@@ -72,6 +76,7 @@ class Collector:
         self._periodic = [
             Periodic("report", self.settings.report_every_s, self._report, last=True),
             Periodic("settle", self.settings.settle_every_s, self._settle),
+            Periodic("tokens", self.settings.report_every_s, self._keep_last_use, last=True),
         ]
         for periodic in self._periodic:
             periodic.start()
@@ -103,18 +108,21 @@ class Collector:
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
-    def _open_doors(self, letters: DeadLetters) -> None:
+    def _open_doors(self, letters: DeadLetters, access: Access) -> None:
         intake = Intake(self.journal, self.stats, letters)
+        pages: dict[bytes, Page] = {}
         routes = Routes(
             self._doors(),
-            self._pages(),
+            pages,
             intake,
             self._executor,
             self._one_by_one,
             max_body=self.settings.max_body_bytes,
+            access=access,
         )
-        http = HttpServer(self.settings, routes, clock=self._clock)
-        grpc = GrpcServer(self.settings, intake) if self.settings.grpc_port is not None else None
+        http = HttpServer(self.settings, routes, access, clock=self._clock)
+        pages.update(self._pages(access, http))
+        grpc = GrpcServer(self.settings, intake, access) if self.settings.grpc_port is not None else None
         listener = Listener(self.settings, http, grpc)
         self.journal.deliver = listener.deliver
         listener.start()
@@ -133,8 +141,9 @@ class Collector:
         """Give an adapter the time of receipt, for lines that have none of their own."""
         return lambda body, headers: adapter(body, headers, int(self._clock() * 1e9))
 
-    def _pages(self) -> dict[bytes, Page]:
-        exposition = Exposition(self.stats, self.journal, self._clock)
+    def _pages(self, access: Access, http: HttpServer) -> dict[bytes, Page]:
+        figures = AccessFigures(access, lambda: http.connections, http.ended)
+        exposition = Exposition(self.stats, self.journal, self._clock, [figures])
         return {
             b"/healthz": lambda: Answer(200, TEXT, b"ok\n"),
             b"/readyz": self._readiness,
@@ -156,6 +165,11 @@ class Collector:
         rows = self.stats.rows(self._name, self._clock(), self.journal)
         if rows:
             ingest.report(self._store, rows)
+
+    def _keep_last_use(self) -> None:
+        """Write down when tokens were last used, for `faasight tokens list`."""
+        if self._access is not None and self._access.guard is not None:
+            usage.save(self.settings.journal_dir, self._access.guard.grants())
 
     def _settle(self) -> None:
         rollup.settle(self._store, now_ns=lambda: int(self._clock() * 1e9))

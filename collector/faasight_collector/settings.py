@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from faasight_collector.access.tls import TlsFiles
+
 MIB = 1024 * 1024
 
 
@@ -11,20 +13,32 @@ class Settings:
     """Where a collector listens, where it keeps its journal, and its limits.
 
     Ports may be 0: the system picks free ones, and `Collector.http_address` tells which. An address beyond loopback
-    is refused unless `allow_remote` is set, because nothing asks senders who they are yet: put it behind a network
-    of your own (docker-compose does).
+    is refused unless senders must show something (`tokens`, or a certificate of `tls.client_ca`), or `allow_remote`
+    says that something else guards it: a network of your own (docker-compose has one), or a proxy.
     """
 
     journal_dir: Path
     host: str = "127.0.0.1"
     http_port: int = 4318
+    grpc_host: str = "127.0.0.1"
     grpc_port: int | None = 4317  # None: no gRPC door
+    share_ports: bool = False  # with other processes of this machine: the kernel deals connections out
     allow_remote: bool = False
+
+    tokens: Path | None = None  # file of ingest tokens; None: nobody is asked
+    token_requests_per_s: float = 0  # of each token that has no limit of its own; 0: no limit
+    token_bytes_per_s: float = 0  # the same, of bodies after decompression
+    tls: TlsFiles | None = None
+    cors_origins: frozenset[str] = frozenset()  # web pages of these may send
 
     max_body_bytes: int = 20 * MIB  # of an HTTP body, before and after decompression
     max_grpc_bytes: int = 4 * MIB
     max_buffered_bytes: int = 128 * MIB  # bodies in memory over all connections; beyond it the answer is 503
-    request_timeout_s: float = 30.0  # from a request's first byte to its last
+    max_connections: int = 10_000  # of HTTP; fewer where the system allows less files
+    max_grpc_connections: int = 1_000
+    handshake_timeout_s: float = 10.0  # of TLS
+    header_timeout_s: float = 10.0  # from a request's first byte to the end of its headers
+    request_timeout_s: float = 30.0  # from a request's first byte to its last; longer at 64 KiB/s or more
     idle_timeout_s: float = 120.0  # of a kept-alive connection
 
     commit_window_s: float = 0.002  # how long a request waits for others to share its fdatasync

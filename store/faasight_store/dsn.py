@@ -71,6 +71,8 @@ def _server(dsn: str, *, secure: bool) -> ServerDsn:
         raise _bad("its host or port is malformed") from None  # the cause's text may hold the password
     if not url.hostname:
         raise _bad("it names no host")
+    if "@" in url.path + url.query + url.fragment:  # then what stands before it is, or may be, a password
+        raise _bad("there is an @ behind the host; write / ? # and @ of a password as %2F %3F %23 and %40")
     name = unquote(url.path.strip("/"))
     return ServerDsn(
         host=url.hostname,

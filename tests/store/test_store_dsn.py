@@ -44,6 +44,23 @@ def test_a_bad_address_is_one_sentence_with_an_example_and_without_the_password(
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "clickhouse://u:12/s3cret@h",
+        "clickhouse://u:12/s3cret@h:8123/db",
+        "clickhouse://u:12?s3cret@h/db",
+        "clickhouse://u:12?database=s3cret@h/db",
+        "clickhouse://u:12#s3cret@h/db",
+        "clickhouse://u:s3cret/12@h",
+    ],
+)
+def test_a_password_that_is_not_encoded_is_not_shown_and_not_taken_for_a_database(text: str) -> None:
+    with pytest.raises(DsnError) as caught:
+        parse(text)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_the_password_is_never_shown() -> None:
     dsn = parse("clickhouse://u:secret@host/db")
     assert "secret" not in str(dsn)

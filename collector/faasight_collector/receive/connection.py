@@ -6,6 +6,7 @@ An ASGI server was measured at 51 us a request here, a bare asyncio protocol at 
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -26,6 +27,10 @@ _MAX_WAITING = 64  # answers that one connection may be owed (pipelining) before
 _UPGRADING = frozenset({b"upgrade", b"connection", b"http2-settings"})
 _PIECE = 8 * 1024  # bytes that are parsed at once: hundreds of small requests in one read would hold up all others
 _LINGER_S = 2.0
+_LARGE = 256 * 1024  # bytes of a body; smaller ones find room in memory even when large ones have filled their share
+_LARGE_SHARE = 0.75  # of the memory for bodies
+_UNREAD = 64 * 1024  # bytes of a refused body that are read past; for more the connection is not worth keeping
+_LEAST_RATE = 64 * 1024  # bytes a second; a body that comes at this rate may take its time
 _NOTHING = memoryview(b"")
 
 
@@ -35,8 +40,10 @@ class Shared:
 
     settings: Settings
     routes: Routes
+    count: Callable[[str], None]  # of connections that did not end as their clients wished
+    places: int  # for connections
     connections: "set[Connection]" = field(default_factory=set)
-    buffered: int = 0  # bytes of bodies that are received or being handled
+    buffered: int = 0  # bytes of bodies that are received, announced, or being handled
     stopping: bool = False
     date: bytes = b""  # the header line of this second
     now: float = 0.0  # of the loop's clock, a second exact: enough for time-outs
@@ -66,11 +73,13 @@ class Connection(asyncio.Protocol):
         self._request = Request()
         self._target = b""
         self._chunks: list[bytes] = []
-        self._size = 0
+        self._size = 0  # bytes received of the body
         self._limit = server.settings.max_body_bytes  # of the request that is being received
+        self._held_bytes = 0  # bytes of memory that this request takes, or will
+        self._answer: Answer | None = None  # known from the headers alone: the body is not kept
         self._header_bytes = 0
         self._began: float | None = None  # when the request that is being received began
-        self._last = server.now
+        self.answered_at = server.now  # when a request was last served whole; before, when the connection was made
         self._deaf = False  # what still comes is not read: an error was answered, or the client has said all
         self._lingers_until: float | None = None
         self._paused = False  # not read for now: too many answers are owed, or the client takes none
@@ -98,7 +107,6 @@ class Connection(asyncio.Protocol):
         """Feed the parser, which calls the on_... methods below."""
         if self._deaf:
             return
-        self._last = self._server.now
         if self._held:
             self._held = memoryview(bytes(self._held) + data)
         else:
@@ -173,17 +181,25 @@ class Connection(asyncio.Protocol):
         self._count_header(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
-        """Refuse a body that is too large before it is sent, and say 100 Continue to those who wait for it."""
+        """Refuse what gets no further before its body is sent, and say 100 Continue to those who wait for it."""
         request = self._request
         request.method = self._parser.get_method()
         request.path = self._target.partition(b"?")[0]
         if self._parser.should_upgrade():
             return  # it is read again, as if it had not asked
-        length = request.headers.get(b"content-length", b"")
-        limit = self._limit = self._server.routes.limit(request.path)
-        if length.isdigit() and int(length) > limit:
-            self._fail(too_large(limit))
-        elif request.headers.get(b"expect", b"").lower() == b"100-continue" and not self._deaf:
+        if self._deaf:
+            return
+        length = int(request.headers.get(b"content-length", b"0"))  # the parser lets nothing but digits through
+        self._answer = self._server.routes.enter(request)
+        self._limit = self._server.routes.limit(request.door)
+        if self._answer is not None:
+            if length > _UNREAD or b"expect" in request.headers:
+                self._close_with(self._answer)
+        elif length > self._limit:
+            self._fail(too_large(self._limit))
+        elif length > _LARGE and not self._reserve(length):
+            self._fail(_crowded())
+        elif request.headers.get(b"expect", b"").lower() == b"100-continue":
             slot = _Slot()
             slot.data = _CONTINUE
             self._slots.append(slot)
@@ -193,14 +209,26 @@ class Connection(asyncio.Protocol):
         """Collect a piece of the body."""
         if self._deaf:
             return
-        server = self._server
         self._size += len(body)
-        server.buffered += len(body)
-        self._chunks.append(body)
-        if self._size > self._limit:
+        if self._answer is not None:
+            if self._size > _UNREAD:
+                self._close_with(self._answer)
+        elif self._size > self._limit:
             self._fail(too_large(self._limit))
-        elif server.buffered > server.settings.max_buffered_bytes:
-            self._fail(overloaded("memory_full", "too many large requests at once", retry_after_s=1))
+        elif self._size > self._held_bytes and not self._reserve(self._size - self._held_bytes):
+            self._fail(_crowded())
+        else:
+            self._chunks.append(body)
+
+    def _reserve(self, size: int) -> bool:
+        """Take memory for so much more of the body; small ones find some where large ones do not."""
+        server = self._server
+        share = 1.0 if self._held_bytes + size <= _LARGE else _LARGE_SHARE
+        if server.buffered + size > share * server.settings.max_buffered_bytes:
+            return False
+        server.buffered += size
+        self._held_bytes += size
+        return True
 
     def on_message_complete(self) -> None:
         """Hand the request on; its answer takes the next place."""
@@ -210,7 +238,9 @@ class Connection(asyncio.Protocol):
         request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._began = None
         self._served += 1
-        size, self._size, self._chunks = self._size, 0, []
+        size, self._held_bytes = self._held_bytes, 0
+        self._size, self._chunks = 0, []
+        answer, self._answer = self._answer, None
         close = self._server.stopping or not self._parser.should_keep_alive()
         slot = _Slot(close=close, head_only=request.method == b"HEAD")
         self._slots.append(slot)
@@ -220,10 +250,15 @@ class Connection(asyncio.Protocol):
 
         def reply(answer: Answer) -> None:
             self._server.buffered -= size
-            slot.data = answer.encode(self._server.date, close=slot.close, head_only=slot.head_only)
+            slot.data = answer.encode(
+                self._server.date, close=slot.close, head_only=slot.head_only, extra=request.extra
+            )
             self._flush()
 
-        self._server.routes.handle(request, reply)
+        if answer is None:
+            self._server.routes.handle(request, reply)
+        else:
+            reply(answer)
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
@@ -238,7 +273,7 @@ class Connection(asyncio.Protocol):
             if slot.close:
                 self._end(transport, linger=slot.linger)
                 return
-        self._last = self._server.now
+        self.answered_at = self._server.now
         if self._paused:
             self._resume()
         if self._server.stopping:
@@ -248,19 +283,23 @@ class Connection(asyncio.Protocol):
         """Close after the last answer; if the client may still be sending, hear it out for a moment first."""
         self._slots.clear()
         self._deaf = True
-        if linger and not self._server.stopping and transport.can_write_eof():
-            transport.write_eof()
+        if linger and not self._server.stopping:
+            if transport.can_write_eof():  # not over TLS: there the answer says that the connection ends
+                transport.write_eof()
             self._lingers_until = self._loop.time() + _LINGER_S
         else:
             transport.close()
 
     def _fail(self, refusal: Refusal) -> None:
         """Answer a request that is not read to its end; the connection is of no use after it."""
+        self._close_with(self._server.routes.refuse(self._request, refusal))
+
+    def _close_with(self, answer: Answer) -> None:
         self._deaf = True
         self._drop_body()
         self._began = None
         slot = _Slot(close=True, linger=True)
-        slot.data = self._server.routes.refuse(self._request, refusal).encode(self._server.date, close=True)
+        slot.data = answer.encode(self._server.date, close=True, extra=self._request.extra)
         self._slots.append(slot)
         self._flush()
 
@@ -270,9 +309,10 @@ class Connection(asyncio.Protocol):
             self._fail(Refusal("headers_too_large", f"the headers are larger than {_MAX_HEADERS} bytes", http=431))
 
     def _drop_body(self) -> None:
-        self._server.buffered -= self._size
-        self._size = 0
+        self._server.buffered -= self._held_bytes
+        self._size = self._held_bytes = 0
         self._chunks = []
+        self._answer = None
 
     def _ignore_upgrade(self, rest: memoryview) -> None:
         """Read a request that offers another protocol as if it did not (Java's client offers HTTP/2 with every POST).
@@ -297,10 +337,22 @@ class Connection(asyncio.Protocol):
         if self._lingers_until is not None:
             if now > self._lingers_until:
                 self.abort()
-        elif self._began is not None and now - self._began > settings.request_timeout_s:
-            self._fail(Refusal("slow_request", f"no whole request within {settings.request_timeout_s:g} s", http=408))
-        elif self._began is None and not self._slots and now - self._last > settings.idle_timeout_s:
+        elif self._began is not None:
+            if now - self._began > self._patience_s():
+                self._fail(Refusal("slow_request", f"no whole request within {now - self._began:.0f} s", http=408))
+        elif not self._slots and now - self.answered_at > settings.idle_timeout_s:
             self.abort()
+
+    def _patience_s(self) -> float:
+        """Return how long the request that is being received may take, by what has come of it."""
+        settings = self._server.settings
+        if not self._request.method:
+            return settings.header_timeout_s
+        return settings.request_timeout_s + self._size / _LEAST_RATE
+
+    def may_give_way(self, before: float) -> bool:
+        """Tell whether nothing is owed to the client, and it was last served before then."""
+        return not self._slots and self.answered_at < before and self._transport is not None
 
     def close_if_idle(self) -> None:
         """Close now if no answer is owed."""
@@ -326,3 +378,7 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
             if self._held:
                 self._loop.call_soon(self._feed_held)
+
+
+def _crowded() -> Refusal:
+    return overloaded("memory_full", "too many large requests at once", retry_after_s=1)

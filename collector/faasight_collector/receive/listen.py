@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import sys
 import threading
 from collections.abc import Sequence
@@ -14,27 +13,9 @@ from faasight_collector.receive.http import HttpServer
 from faasight_collector.settings import Settings
 
 
-def check_host(settings: Settings) -> None:
-    """Refuse to listen beyond this machine unless that was asked for. Raises AddressError."""
-    if settings.allow_remote or _is_loopback(settings.host):
-        return
-    raise AddressError(
-        f"The collector would listen on {settings.host!r}, where other machines can send to it without a password: "
-        "listen on 127.0.0.1, or allow remote senders if the network is your own."
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False
-
-
 def _new_loop() -> asyncio.AbstractEventLoop:
     if sys.platform == "win32":
-        return asyncio.new_event_loop()
+        return asyncio.SelectorEventLoop()  # the other one has no add_reader
     import uvloop  # not made for Windows
 
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()

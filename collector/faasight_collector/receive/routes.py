@@ -10,12 +10,15 @@ from typing import Protocol
 import structlog
 
 from faasight_collector import admit
+from faasight_collector.access.control import Access
+from faasight_collector.access.guard import Grant
+from faasight_collector.access.tokens import METRICS
 from faasight_collector.admit import JSON, PROTOBUF
 from faasight_collector.decompress import ENCODINGS, TOO_LARGE, decompress
 from faasight_collector.errors import INTERNAL, NOT_FOUND, UNIMPLEMENTED, Refusal
 from faasight_collector.intake import Intake
 from faasight_collector.parts import Delivery, Part
-from faasight_collector.receive.answers import ACCEPTED, Answer, refused
+from faasight_collector.receive.answers import ACCEPTED, TEXT, Answer, refused
 
 log = structlog.get_logger()
 
@@ -24,6 +27,7 @@ Payload = bytes | Iterable[Part]  # what the journal keeps: of one signal, or of
 Adapter = Callable[[bytes, Mapping[bytes, bytes]], Payload]  # (body, headers); raises Refusal, as its parts may
 Page = Callable[[], Answer]
 
+OPEN_PAGES = frozenset({b"/healthz", b"/readyz"})  # whoever watches over a process need not know a token
 _LARGE = 256 * 1024  # bytes of a body; unpacking and checking more would hold up all others on the event loop
 
 
@@ -35,6 +39,9 @@ class Request:
     path: bytes = b""
     headers: dict[bytes, bytes] = field(default_factory=dict)
     body: bytes = b""
+    door: "Door | None" = None  # where it goes; None: to a page
+    grant: Grant | None = None  # whose token it carries, if tokens are asked for
+    extra: bytes = b""  # header lines that its answer carries, whatever it says
 
     @property
     def media(self) -> str:
@@ -103,6 +110,7 @@ class Routes:
         one_by_one: Executor,
         *,
         max_body: int,
+        access: Access,
     ) -> None:
         self._doors = doors
         self._pages = pages
@@ -110,27 +118,60 @@ class Routes:
         self._executor = executor
         self._one_by_one = one_by_one
         self._max_body = max_body
+        self._guard = access.guard
+        self._origins = access.origins
+
+    def enter(self, request: Request) -> Answer | None:
+        """Look at a request whose headers are there: return the answer if it gets no further, else None.
+
+        What is refused here costs no memory, however large its body is.
+        """
+        request.door = door = self._doors.get(request.path)
+        signal = door.signal if door else "unknown"
+        try:
+            if door is None:
+                self._enter_page(request)
+            elif b"origin" in request.headers and self._is_preflight(request):
+                return Answer(204, TEXT, b"", self._origins.preflight(request.headers))
+            elif request.method != b"POST":
+                raise _wrong_method(request, b"POST")
+            elif self._guard is not None:
+                request.grant = self._guard.admit(request.headers)
+        except Refusal as refusal:
+            self._intake.refused(signal, refusal)
+            return (door.replies if door else _OTLP).refused(request, refusal, refusal.headers)
+        return None
+
+    def _enter_page(self, request: Request) -> None:
+        if request.path not in self._pages:
+            path = request.path[:100].decode("latin-1")
+            raise Refusal("not_found", f"there is no {path}", http=404, code=NOT_FOUND)
+        if request.method not in {b"GET", b"HEAD"}:
+            raise _wrong_method(request, b"GET, HEAD")
+        if self._guard is not None and request.path not in OPEN_PAGES:
+            self._guard.admit(request.headers, METRICS)
+
+    def _is_preflight(self, request: Request) -> bool:
+        request.extra = self._origins.check(request.headers[b"origin"])
+        return request.method == b"OPTIONS" and b"access-control-request-method" in request.headers
 
     def handle(self, request: Request, reply: Reply) -> None:
-        """Answer a request, now or after the commit that makes it safe; `reply` is called once, on the event loop."""
-        door = self._doors.get(request.path)
+        """Answer a request that got in; `reply` is called once, on the event loop, now or when the body is safe."""
+        door = request.door
         if door is None:
-            reply(self._page(request))
-        elif request.method != b"POST":
-            reply(self._wrong_method(request, b"POST", door.signal))
+            reply(self._pages[request.path]())
         elif len(request.body) <= _LARGE and not door.one_by_one:
             self._take(door, request, reply)
         else:
             self._take_aside(door, request, reply)
 
-    def limit(self, path: bytes) -> int:
-        """Return how many bytes a body may have that is sent to `path`."""
-        door = self._doors.get(path)
+    def limit(self, door: Door | None) -> int:
+        """Return how many bytes a body may have that goes through a door."""
         return (door.max_body if door else None) or self._max_body
 
     def refuse(self, request: Request, refusal: Refusal) -> Answer:
         """Return the answer to a request that could not even be read to its end."""
-        door = self._doors.get(request.path)
+        door = request.door
         self._intake.refused(door.signal if door else "unknown", refusal)
         return (door.replies if door else _OTLP).refused(request, refusal)
 
@@ -166,7 +207,7 @@ class Routes:
                 loop.call_soon_threadsafe(reply, answer)
 
         def unpack() -> Payload | None:
-            payload = self._payload(door, request, self.limit(request.path))
+            payload = self._payload(door, request, self.limit(door))
             if isinstance(payload, bytes):
                 return payload
             if not door.one_by_one:
@@ -197,6 +238,8 @@ class Routes:
             raise Refusal("content_type", f"content-type {request.media[:60]!r} is not supported: {wanted}", http=415)
         encoding = request.headers.get(b"content-encoding", b"").decode("latin-1")
         body = decompress(encoding, request.body, limit) if encoding else request.body
+        if request.grant is not None:
+            request.grant.spend(len(body))
         return door.open(body, request.headers)
 
     def _accept(self, door: Door, request: Request, payload: Payload, reply: Reply) -> None:
@@ -234,19 +277,8 @@ class Routes:
         self._intake.refused("unknown", refusal)
         return refusal
 
-    def _page(self, request: Request) -> Answer:
-        page = self._pages.get(request.path)
-        if page is None:
-            path = request.path[:100].decode("latin-1")
-            refusal = Refusal("not_found", f"there is no {path}", http=404, code=NOT_FOUND)
-            self._intake.refused("unknown", refusal)
-            return refused(refusal, request.media)
-        if request.method not in {b"GET", b"HEAD"}:
-            return self._wrong_method(request, b"GET, HEAD", "unknown")
-        return page()
 
-    def _wrong_method(self, request: Request, allowed: bytes, signal: str) -> Answer:
-        text = f"{request.method.decode('latin-1')} is not allowed here: {allowed.decode()}"
-        refusal = Refusal("method", text, http=405, code=UNIMPLEMENTED)
-        self._intake.refused(signal, refusal)
-        return refused(refusal, request.media, b"allow: %s\r\n" % allowed)
+def _wrong_method(request: Request, allowed: bytes) -> Refusal:
+    text = f"{request.method.decode('latin-1')} is not allowed here: {allowed.decode()}"
+    headers = b"allow: %s\r\n" % allowed
+    return Refusal("method", text, http=405, code=UNIMPLEMENTED, headers=headers)

@@ -31,16 +31,14 @@ ORDER BY (hour, function, environment, bucket)
 TTL hour + INTERVAL 400 DAY
 {{settings}};
 
--- The failures of settled hours, by type and frames, or by the shape of the message where there is no stack.
+-- The failures of settled hours, by type and shape of message.
 CREATE TABLE IF NOT EXISTS error_hours (
     hour DateTime('UTC'),
     version UInt64 CODEC(ZSTD(1)),
     environment LowCardinality(String),
     function LowCardinality(String),
     type LowCardinality(String),
-    shape String CODEC(ZSTD(1)),  -- of the message; "" where frames tell the failures apart
-    frames String CODEC(ZSTD(1)),
-    function_version LowCardinality(String),
+    shape String CODEC(ZSTD(1)),
     failures UInt64 CODEC(T64, ZSTD(1)),
     first DateTime64(9, 'UTC') CODEC(ZSTD(1)),
     last DateTime64(9, 'UTC') CODEC(ZSTD(1)),
@@ -48,7 +46,7 @@ CREATE TABLE IF NOT EXISTS error_hours (
     trace_id FixedString(16) CODEC(ZSTD(1))
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toStartOfMonth(hour)
-ORDER BY (hour, function, environment, type, shape, frames)
+ORDER BY (hour, function, environment, type, shape)
 TTL hour + INTERVAL 400 DAY
 {{settings}};
 
