@@ -25,7 +25,7 @@ up: $(STAMP) assets  ## run the platform alone, on an embedded ClickHouse
 	$(BIN)/faasight up
 
 test: $(STAMP) chromium assets  ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

@@ -3,13 +3,22 @@
 import itertools
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
 from faasight_store import Store
 
+# An example's time says nothing on a busy machine.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
+
 _numbers = itertools.count()
+
+StoreNamed = Callable[[str, str], Store]
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +47,34 @@ def embedded_engine(embedded_directory: Path) -> Iterator[Store]:
         yield store
 
 
+@pytest.fixture(scope="session")
+def store_named(request: pytest.FixtureRequest, embedded_directory: Path) -> Iterator[StoreNamed]:
+    """Return the migrated store of a name in a mode (embedded, server): the same one for the whole session.
+
+    (pytest ends a session's fixture whenever the mode changes, which it does in every file.)
+    """
+    with ExitStack() as stack:
+
+        @cache
+        def named(mode: str, name: str) -> Store:
+            if mode == "embedded":
+                request.getfixturevalue("embedded_engine")
+                dsn = f"chdb://{embedded_directory}?database={name}"
+            else:
+                dsn = f"clickhouse://127.0.0.1:{request.getfixturevalue('clickhouse_port')}/{name}"
+            store = stack.enter_context(Store.open(dsn))
+            store.migrate()
+            return store
+
+        yield named
+
+
+@pytest.fixture(scope="session", params=["embedded", "server"])
+def shared_store(request: pytest.FixtureRequest, store_named: StoreNamed) -> Store:
+    """Return a migrated store that many tests write to, each under names of its own, once in each mode."""
+    return store_named(request.param, "shared")
+
+
 @pytest.fixture
 def embedded_dsn(embedded_engine: Store, embedded_directory: Path) -> str:
     """Return the address of a new database in this process."""
@@ -50,12 +87,6 @@ def server_dsn(clickhouse_port: int) -> str:
     return f"clickhouse://127.0.0.1:{clickhouse_port}/test_{next(_numbers)}"
 
 
-@pytest.fixture(scope="session")
-def migrated() -> dict[str, str]:
-    """Remember, by mode, the address of the database that is migrated already."""
-    return {}
-
-
 @pytest.fixture(params=["embedded", "server"])
 def bare_store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """Return a store on a new database without any table, once embedded and once behind HTTP."""
@@ -65,16 +96,14 @@ def bare_store(request: pytest.FixtureRequest) -> Iterator[Store]:
 
 
 @pytest.fixture(params=["embedded", "server"])
-def store(request: pytest.FixtureRequest, migrated: dict[str, str]) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, store_named: StoreNamed) -> Store:
     """Return a migrated store without any row, once embedded and once behind HTTP.
 
     To migrate costs a second, to empty the tables of the last test nearly nothing; their tokens go with their rows.
     """
-    dsn = request.getfixturevalue(f"{request.param}_dsn")
-    with Store.open(migrated.setdefault(request.param, dsn)) as opened:
-        opened.migrate()
-        _empty(opened)
-        yield opened
+    store = store_named(request.param, "emptied")
+    _empty(store)
+    return store
 
 
 def _empty(store: Store) -> None:

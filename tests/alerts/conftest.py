@@ -10,25 +10,13 @@ from faasight_store import Store
 from slack_server import Reply, SlackServer, running_slack
 
 
-@pytest.fixture(scope="session", params=["embedded", "server"])
-def migrated(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Open one store in each mode for all tests here: the schema takes longer than a test."""
-    if request.param == "embedded":
-        request.getfixturevalue("embedded_engine")
-        dsn = f"chdb://{request.getfixturevalue('embedded_directory')}?database=alerts"
-    else:
-        dsn = f"clickhouse://127.0.0.1:{request.getfixturevalue('clickhouse_port')}/alerts"
-    with Store.open(dsn) as opened:
-        opened.migrate()
-        yield opened
-
-
-@pytest.fixture
-def emptied(migrated: Store) -> Store:
-    """Return a store without alerts and invocations."""
+@pytest.fixture(params=["embedded", "server"])
+def emptied(request: pytest.FixtureRequest, store_named: Callable[[str, str], Store]) -> Store:
+    """Return a store without alerts and invocations, once in each mode."""
+    store = store_named(request.param, "alerts")
     for table in ("alert_changes", "alert_deliveries", "alert_leases", "invocation_facts"):
-        migrated.command(f"TRUNCATE TABLE {table}")
-    return migrated
+        store.command(f"TRUNCATE TABLE {table}")
+    return store
 
 
 @pytest.fixture

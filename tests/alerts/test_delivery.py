@@ -9,7 +9,7 @@ from faasight_store import StoreUnavailableError
 from polling import wait_until
 
 # What has nothing to do with how the engine is reached is tried in one mode.
-one_mode = pytest.mark.parametrize("migrated", ["embedded"], indirect=True)
+one_mode = pytest.mark.parametrize("emptied", ["embedded"], indirect=True)
 
 
 @one_mode

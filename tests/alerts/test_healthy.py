@@ -17,7 +17,7 @@ def check(dsn: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input=dsn, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("migrated", ["server"], indirect=True)
+@pytest.mark.parametrize("emptied", ["server"], indirect=True)
 def test_healthy_is_that_somebody_holds_the_lease(emptied: Store, clickhouse_port: int) -> None:
     dsn, now = f"clickhouse://127.0.0.1:{clickhouse_port}/alerts", datetime.now(UTC)
     assert verdict(dsn, now) == "nobody has evaluated the rules yet"

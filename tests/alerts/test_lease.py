@@ -70,7 +70,7 @@ def test_an_evaluator_that_comes_after_all_leases_are_forgotten_overrules_the_ol
     assert taken.epoch == 58
 
 
-@pytest.mark.parametrize("migrated", ["server"], indirect=True)
+@pytest.mark.parametrize("emptied", ["server"], indirect=True)
 def test_a_process_of_this_machine_that_was_killed_is_replaced_at_once(emptied: Store, clickhouse_port: int) -> None:
     dsn = f"clickhouse://127.0.0.1:{clickhouse_port}/alerts"
     command = [sys.executable, "-c", HOLD, dsn, NOON.isoformat()]

@@ -12,7 +12,7 @@ from faasight_store.types import Measurement
 from polling import wait_until
 
 # What has nothing to do with how the engine is reached is tried in one mode.
-one_mode = pytest.mark.parametrize("migrated", ["embedded"], indirect=True)
+one_mode = pytest.mark.parametrize("emptied", ["embedded"], indirect=True)
 
 
 def test_errors_become_pending_then_fire_then_resolve(world: World, slack: Any) -> None:

@@ -7,17 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import hypothesis
 import pytest
 from faasight_collector import Collector, Settings
 from faasight_collector.segments import Record, scan
 from faasight_store import Store, StoreUnavailableError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-
-# An example's time says nothing on a busy machine.
-hypothesis.settings.register_profile("collector", deadline=None)
-hypothesis.settings.load_profile("collector")
 
 Eventually = Callable[[Callable[[], object]], None]
 MakeTraces = Callable[..., bytes]
@@ -113,19 +108,6 @@ def journaled() -> Callable[[Collector, str], list[bytes]]:
         return found
 
     return read
-
-
-@pytest.fixture(scope="session", params=["embedded", "server"])
-def shared_store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Return a migrated store that many tests share, once embedded and once behind HTTP: they name their rows apart."""
-    if request.param == "embedded":
-        request.getfixturevalue("embedded_engine")
-        dsn = f"chdb://{request.getfixturevalue('embedded_directory')}?database=collector"
-    else:
-        dsn = f"clickhouse://127.0.0.1:{request.getfixturevalue('clickhouse_port')}/collector"
-    with Store.open(dsn) as opened:
-        opened.migrate()
-        yield opened
 
 
 @pytest.fixture

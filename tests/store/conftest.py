@@ -1,36 +1,20 @@
-"""Stores that several tests share, for to make one costs a second."""
+"""The shop's history in a store that tests share."""
 
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import cache
 
 import pytest
 import shop_history
 from faasight_store import Store
 
 
-@contextmanager
-def _own_database(request: pytest.FixtureRequest) -> Iterator[Store]:
-    name = f"shared_{secrets.token_hex(4)}"
-    if request.param == "embedded":
-        request.getfixturevalue("embedded_engine")
-        dsn = f"chdb://{request.getfixturevalue('embedded_directory')}?database={name}"
-    else:
-        dsn = f"clickhouse://127.0.0.1:{request.getfixturevalue('clickhouse_port')}/{name}"
-    with Store.open(dsn) as store:
-        store.migrate()
-        yield store
+@pytest.fixture(scope="session")
+def shop_in(store_named: Callable[[str, str], Store]) -> Callable[[str], shop_history.Shop]:
+    """Return the shop of a mode, which is stored once."""
+    return cache(lambda mode: shop_history.stored(store_named(mode, "shop")))
 
 
-@pytest.fixture(scope="session", params=["embedded", "server"])
-def shared_store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Return a store that tests write to, each under names of its own."""
-    with _own_database(request) as store:
-        yield store
-
-
-@pytest.fixture(scope="session", params=["embedded", "server"])
-def shop(request: pytest.FixtureRequest) -> Iterator[shop_history.Shop]:
+@pytest.fixture(params=["embedded", "server"])
+def shop(request: pytest.FixtureRequest, shop_in: Callable[[str], shop_history.Shop]) -> shop_history.Shop:
     """Return the shop, for tests that only read."""
-    with _own_database(request) as store:
-        yield shop_history.stored(store)
+    return shop_in(request.param)
