@@ -52,6 +52,7 @@ def settings(landing: Landing, token: str, schemas: Path | None = None) -> dict[
         "format_schema_source": "file" if schemas else "string",
         "format_schema": str(schemas / landing.schema) if schemas else schema(landing.schema),
         "format_schema_message_name": "Request",
+        "input_format_protobuf_oneof_presence": 1,  # which member of an AnyValue was sent
     }
 
 

@@ -2,9 +2,11 @@
 
 CREATE TABLE IF NOT EXISTS otlp_traces (
     resource_spans Array(Tuple(
-        resource Tuple(attributes {{attributes_type}}),
+        resource {{resource_type}},
+        schema_url String,
         scope_spans Array(Tuple(
-            scope Tuple(name String, version String),
+            scope {{scope_type}},
+            schema_url String,
             spans Array(Tuple(
                 trace_id String,
                 span_id String,
@@ -16,9 +18,9 @@ CREATE TABLE IF NOT EXISTS otlp_traces (
                 end_time_unix_nano UInt64,
                 attributes {{attributes_type}},
                 dropped_attributes_count UInt32,
-                events Array(Tuple(time_unix_nano UInt64, name String, attributes {{attributes_type}})),
+                events Array(Tuple(time_unix_nano UInt64, name String, attributes {{attributes_type}}, dropped_attributes_count UInt32)),
                 dropped_events_count UInt32,
-                links Array(Tuple(trace_id String, span_id String, trace_state String, attributes {{attributes_type}})),
+                links Array(Tuple(trace_id String, span_id String, trace_state String, attributes {{attributes_type}}, dropped_attributes_count UInt32, flags UInt32)),
                 dropped_links_count UInt32,
                 status Tuple(message String, code Int32),
                 flags UInt32))))))
@@ -44,10 +46,12 @@ CREATE TABLE IF NOT EXISTS span_stream (
     status_message String,
     resource Map(LowCardinality(String), String),
     attributes Map(LowCardinality(String), String),
+    types LowCardinality(String),
+    origin LowCardinality(String),
     scope_name LowCardinality(String),
     scope_version LowCardinality(String),
-    events Array(Tuple(ns UInt64, name String, attributes Map(LowCardinality(String), String))),
-    links Array(Tuple(trace_id String, span_id String, trace_state String, attributes Map(LowCardinality(String), String))),
+    events {{events_type}},
+    links {{links_type}},
     dropped_attributes UInt32,
     dropped_events UInt32,
     dropped_links UInt32,
@@ -76,11 +80,14 @@ SELECT
     sp.status.message AS status_message,
     resource,
     {{text_map sp.attributes}} AS attributes,
+    {{types_of sp.attributes}} AS types,
+    origin,
     scope_name,
     scope_version,
-    arrayMap(event -> (event.time_unix_nano, event.name, {{text_map event.attributes}}), sp.events) AS events,
-    arrayMap(link -> (link.trace_id, link.span_id, link.trace_state, {{text_map link.attributes}}),
-             arrayFilter(link -> length(link.trace_id) = 16 AND length(link.span_id) = 8, sp.links)) AS links,
+    arrayMap(event -> (event.time_unix_nano, event.name, {{text_map event.attributes}}, {{types_of event.attributes}},
+                       event.dropped_attributes_count), sp.events) AS events,
+    arrayMap(link -> (link.trace_id, link.span_id, link.trace_state, {{text_map link.attributes}}, {{types_of link.attributes}},
+                      link.dropped_attributes_count, link.flags), sp.links) AS links,
     sp.dropped_attributes_count AS dropped_attributes,
     sp.dropped_events_count AS dropped_events,
     sp.dropped_links_count AS dropped_links,
@@ -88,13 +95,16 @@ SELECT
 FROM (
     SELECT
         resource,
+        concat(resource_origin, {{scope_origin scope}}) AS more,
+        {{origin_json more}} AS origin,
         scope.scope.name AS scope_name,
         scope.scope.version AS scope_version,
         scope.spans AS spans,
         arrayMap(span -> (span.parent_span_id, toNullable((toInt64(span.end_time_unix_nano) - toInt64(span.start_time_unix_nano)) / 1e6)),
                  arrayFilter(span -> span.name = 'INIT', scope.spans)) AS inits
     FROM (
-        SELECT {{text_map resource_span.resource.attributes}} AS resource, arrayJoin(resource_span.scope_spans) AS scope
+        SELECT {{text_map resource_span.resource.attributes}} AS resource, {{resource_origin resource_span}} AS resource_origin,
+               arrayJoin(resource_span.scope_spans) AS scope
         FROM (SELECT arrayJoin(resource_spans) AS resource_span FROM otlp_traces)
     )
 )
@@ -119,10 +129,12 @@ CREATE TABLE IF NOT EXISTS spans (
     status_message String CODEC(ZSTD(1)),
     resource Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    types LowCardinality(String),  -- of the attributes that are no strings: "int http.response.status_code", one a line
+    origin LowCardinality(String),  -- what is rarely set of resource and scope, as JSON; '' for nothing (macros/resource_origin.sql)
     scope_name LowCardinality(String),
     scope_version LowCardinality(String),
-    events Array(Tuple(ns UInt64, name String, attributes Map(LowCardinality(String), String))) CODEC(ZSTD(1)),
-    links Array(Tuple(trace_id String, span_id String, trace_state String, attributes Map(LowCardinality(String), String))) CODEC(ZSTD(1)),
+    events {{events_type}} CODEC(ZSTD(1)),
+    links {{links_type}} CODEC(ZSTD(1)),
     dropped_attributes UInt32 CODEC(T64, ZSTD(1)),
     dropped_events UInt32 CODEC(T64, ZSTD(1)),
     dropped_links UInt32 CODEC(T64, ZSTD(1)),
@@ -220,4 +232,4 @@ FROM (
     FROM span_stream
     WHERE valid AND notEmpty(links)
 )
-WHERE own != other;
+WHERE own != other AND length(other) = 16;

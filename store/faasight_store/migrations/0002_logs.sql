@@ -2,15 +2,19 @@
 
 CREATE TABLE IF NOT EXISTS otlp_logs (
     resource_logs Array(Tuple(
-        resource Tuple(attributes {{attributes_type}}),
+        resource {{resource_type}},
+        schema_url String,
         scope_logs Array(Tuple(
-            scope Tuple(name String, version String),
+            scope {{scope_type}},
+            schema_url String,
             log_records Array(Tuple(
                 time_unix_nano UInt64,
                 severity_number Int32,
                 severity_text String,
                 body {{any_type}},
                 attributes {{attributes_type}},
+                dropped_attributes_count UInt32,
+                flags UInt32,
                 trace_id String,
                 span_id String,
                 observed_time_unix_nano UInt64,
@@ -61,6 +65,14 @@ CREATE TABLE IF NOT EXISTS logs (
     trace_id FixedString(16) CODEC(ZSTD(1)),
     span_id FixedString(8) CODEC(ZSTD(1)),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    types LowCardinality(String),  -- of the attributes that are no strings: "int order.items", one a line
+    body_type {{value_kind}},  -- of `message`, in OTLP's terms
+    origin LowCardinality(String),  -- resource and scope as JSON (macros/resource_origin.sql); '' for JSON logs
+    severity_text LowCardinality(String),
+    event_name LowCardinality(String),
+    observed_ns UInt64 CODEC(Delta(8), ZSTD(1)),
+    flags UInt32 CODEC(T64, ZSTD(1)),
+    dropped_attributes UInt32 CODEC(T64, ZSTD(1)),
     INDEX trace_ids trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX request_ids request_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX arrivals seq TYPE minmax GRANULARITY 1
@@ -88,11 +100,30 @@ SELECT
     if(every['faas.invocation_id'] = '', every['request_id'], every['faas.invocation_id']) AS request_id,
     toFixedString(if(length(record.trace_id) = 16, record.trace_id, ''), 16) AS trace_id,
     toFixedString(if(length(record.span_id) = 8, record.span_id, ''), 8) AS span_id,
-    mapFilter((k, v) -> k NOT IN ('logger', 'faas.invocation_id', 'request_id'), every) AS attributes
+    -- What stands in a column of its own is not kept twice.
+    mapFilter((k, v) -> v = '' OR v != multiIf(k = 'logger', if(logger = scope_name, '', logger),
+                                               k IN ('faas.invocation_id', 'request_id'), request_id, ''), every) AS attributes,
+    {{types_of record.attributes}} AS types,
+    record.body.value AS body_type,
+    origin,
+    record.severity_text AS severity_text,
+    record.event_name AS event_name,
+    record.observed_time_unix_nano AS observed_ns,
+    record.flags AS flags,
+    record.dropped_attributes_count AS dropped_attributes
 FROM (
-    SELECT resource, scope.scope.name AS scope_name, scope.log_records AS log_records
+    SELECT
+        resource,
+        scope.scope.name AS scope_name,
+        concat(if(empty(resource), '', concat(',"resource":', toJSONString(resource))), resource_origin,
+               if(scope_name = '', '', concat(',"scope_name":', toJSONString(scope_name))),
+               if(scope.scope.version = '', '', concat(',"scope_version":', toJSONString(scope.scope.version))),
+               {{scope_origin scope}}) AS more,
+        {{origin_json more}} AS origin,
+        scope.log_records AS log_records
     FROM (
-        SELECT {{text_map resource_log.resource.attributes}} AS resource, arrayJoin(resource_log.scope_logs) AS scope
+        SELECT {{text_map resource_log.resource.attributes}} AS resource, {{resource_origin resource_log}} AS resource_origin,
+               arrayJoin(resource_log.scope_logs) AS scope
         FROM (SELECT arrayJoin(resource_logs) AS resource_log FROM otlp_logs)
     )
 )

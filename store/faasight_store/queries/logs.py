@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from faasight_store import values
 from faasight_store.connection import Store
 from faasight_store.queries import log_query
 from faasight_store.queries.merged import Sql
@@ -16,7 +17,7 @@ TAIL_ROOM_MS = 500
 COLUMNS = (
     "toUnixTimestamp64Nano(ts), event_ns, level, function, message, request_id, lower(hex(trace_id)),"
     " lower(hex(span_id)), if(logger = '', attributes, mapUpdate(attributes, CAST(map('logger', toString(logger)),"
-    " 'Map(LowCardinality(String), String)'))), seq"
+    " 'Map(LowCardinality(String), String)'))), seq, toString(body_type), types"
 )
 _RANGE = within("ts", "start", "end")
 
@@ -110,9 +111,18 @@ def _arrivals(store: Store, condition: Sql, window: str, order: str, parameters:
 _ENVIRONMENT = "({environment:String} = '' OR environment = {environment:String})"
 
 
-def row(values: Sequence[Any]) -> LogRow:
+def row(found: Sequence[Any]) -> LogRow:
     """Return a row of COLUMNS."""
-    ts, event_ns, level, function, message, request_id, trace_id, span_id, attributes, seq = values
+    ts, event_ns, level, function, message, request_id, trace_id, span_id, attributes, seq, kind, types = found
     return LogRow(
-        from_ns(ts), event_ns, level, function, message, request_id, hex_id(trace_id), hex_id(span_id), attributes, seq
+        from_ns(ts),
+        event_ns,
+        level,
+        function,
+        values.shown(message, kind),
+        request_id,
+        hex_id(trace_id),
+        hex_id(span_id),
+        values.all_shown(attributes, types),
+        seq,
     )

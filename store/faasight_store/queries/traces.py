@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from faasight_store import values
 from faasight_store.connection import Store
 from faasight_store.queries import logs
 from faasight_store.queries.merged import SLACK_NS, merged
@@ -124,8 +125,10 @@ _RANGE = "ts >= fromUnixTimestamp64Nano({start:Int64}, 'UTC') AND ts <= fromUnix
 def _spans(store: Store, parameters: dict[str, Any]) -> list[Span]:
     rows = store.query(
         f"""SELECT lower(hex(trace_id)), lower(hex(span_id)), lower(hex(parent_span_id)), trace_state, service, name,
-            kind, start_ns, duration_ns, status, status_message, resource, attributes, scope_name, events,
-            arrayMap(link -> (lower(hex(link.trace_id)), lower(hex(link.span_id)), link.attributes), links)
+            kind, start_ns, duration_ns, status, status_message, resource, attributes, scope_name,
+            arrayMap(event -> (event.ns, event.name, event.attributes, event.types), events),
+            arrayMap(link -> (lower(hex(link.trace_id)), lower(hex(link.span_id)), link.attributes, link.types), links),
+            types, JSONExtractString(origin, 'resource_types')
         FROM spans WHERE {_RANGE} AND {_AMONG}
         ORDER BY start_ns, span_id, duration_ns DESC LIMIT 1 BY trace_id, span_id LIMIT {{limit:UInt32}}""",
         parameters,
@@ -134,10 +137,21 @@ def _spans(store: Store, parameters: dict[str, Any]) -> list[Span]:
 
 
 def _span(row: Sequence[Any]) -> Span:
-    events = [SpanEvent(from_ns(ns), name, attributes) for ns, name, attributes in map(_values, row[14])]
-    links = [SpanLink(trace_id, span_id, attributes) for trace_id, span_id, attributes in map(_values, row[15])]
-    values = [*row[:14], events, links]
-    return Span(*values)
+    *columns, events, links, types, resource_types = row
+    columns[11] = values.all_shown(columns[11], resource_types)
+    columns[12] = values.all_shown(columns[12], types)
+    columns += [list(map(_event, events)), list(map(_link, links))]
+    return Span(*columns)
+
+
+def _event(item: Any) -> SpanEvent:  # noqa: ANN401 - the driver gives named tuples as dicts
+    ns, name, attributes, types = _values(item)
+    return SpanEvent(from_ns(ns), name, values.all_shown(attributes, types))
+
+
+def _link(item: Any) -> SpanLink:  # noqa: ANN401 - the driver gives named tuples as dicts
+    trace_id, span_id, attributes, types = _values(item)
+    return SpanLink(trace_id, span_id, values.all_shown(attributes, types))
 
 
 def _values(item: Any) -> Sequence[Any]:  # noqa: ANN401 - the driver gives named tuples as dicts

@@ -1,9 +1,13 @@
 multiIf(
-    isNotNull($1.string_value), toJSONString($1.string_value),
-    isNotNull($1.int_value), toString($1.int_value),
-    isNotNull($1.double_value), toJSONString($1.double_value),
-    isNotNull($1.bool_value), toJSONString($1.bool_value),
-    isNotNull($1.bytes_value), toJSONString(base64Encode(assumeNotNull($1.bytes_value))),
-    isNotNull($1.array_value), toJSONString(base64Encode(assumeNotNull($1.array_value))),
-    isNotNull($1.kvlist_value), toJSONString(base64Encode(assumeNotNull($1.kvlist_value))),
+    $1.value = 'string', toJSONString($1.string_value),
+    $1.value = 'int', toString($1.int_value),
+    $1.value = 'bool', toString($1.bool_value),
+    $1.value = 'double', multiIf(
+        isNaN($1.double_value), '{"doubleValue":"NaN"}',
+        isInfinite($1.double_value), if($1.double_value > 0, '{"doubleValue":"Infinity"}', '{"doubleValue":"-Infinity"}'),
+        match(toString($1.double_value), '[.e]'), toString($1.double_value),
+        concat(toString($1.double_value), '.0')),
+    $1.value = 'bytes', concat('{"bytesValue":"', base64Encode($1.bytes_value), '"}'),
+    $1.value = 'array', concat('{"arrayValue":"', base64Encode($1.array_value), '"}'),
+    $1.value = 'map', concat('{"kvlistValue":"', base64Encode($1.kvlist_value), '"}'),
     'null')

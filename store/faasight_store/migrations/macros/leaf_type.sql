@@ -1,2 +1,2 @@
-Tuple(string_value Nullable(String), bool_value Nullable(Bool), int_value Nullable(Int64), double_value Nullable(Float64), bytes_value Nullable(String),
-      array_value Nullable(String), kvlist_value Nullable(String))
+Tuple(value {{value_kind}}, string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
+      array_value String, kvlist_value String)

@@ -1,0 +1,1 @@
+Tuple(attributes {{attributes_type}}, dropped_attributes_count UInt32)
