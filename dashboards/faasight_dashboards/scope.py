@@ -28,6 +28,11 @@ _RELATIVE = re.compile(r"now(?:-(\d{1,5})([smhd]))?")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = timedelta(days=366)
 _SHORTEST = timedelta(seconds=1)
+# The store's times reach from 1900 to 2262.
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+    datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(2200, 1, 1, tzinfo=UTC),
+)  # the store's times reach to 2262
 
 
 class ScopeError(ValueError):
@@ -67,12 +72,16 @@ def view(data: Mapping[str, Any], now: datetime) -> View:
 
 def _instant(text: str, now: datetime) -> datetime:
     match = _RELATIVE.fullmatch(text)
-    if match:
-        return now - timedelta(seconds=int(match[1] or 0) * _UNIT_S[match[2] or "s"])
     try:
-        return datetime.fromtimestamp(float(text) / 1000, UTC)
+        if match:
+            instant = now - timedelta(seconds=int(match[1] or 0) * _UNIT_S[match[2] or "s"])
+        else:
+            instant = datetime.fromtimestamp(float(text) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         raise ScopeError(f"{text!r} is no time: use now, now-3h or milliseconds since the epoch") from None
+    if not _EARLIEST <= instant <= _LATEST:
+        raise ScopeError(f"{text!r} is out of reach: use a time between {_EARLIEST.year} and {_LATEST.year}")
+    return instant
 
 
 def _step_s(seconds: float) -> float:

@@ -46,7 +46,20 @@ def test_a_range_upside_down_is_turned_and_an_empty_one_has_a_length() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["yesterday", "now+3h", "now-3y", "now-", "nan", "inf", "1e300", "'; DROP TABLE spans"]
+    "text",
+    [
+        "yesterday",
+        "now+3h",
+        "now-3y",
+        "now-",
+        "nan",
+        "inf",
+        "1e300",
+        "'; DROP TABLE spans",
+        "253402300799000",  # the last moment of the year 9999
+        "-1",
+        "now-99999d",
+    ],
 )
 def test_what_is_no_time_is_refused_by_name(text: str) -> None:
     with pytest.raises(ScopeError) as refused:
@@ -59,7 +72,7 @@ def test_an_unknown_zone_is_utc(zone: str | None) -> None:
     assert view({"from": "now-1h", "zone": zone}, NOW).zone is UTC
 
 
-@given(st.integers(0, 10**13), st.integers(0, 10**13))
+@given(st.integers(0, 7_258_118_400_000), st.integers(0, 7_258_118_400_000))  # to the year 2200
 def test_any_range_has_a_positive_length_of_at_most_a_year(start: int, end: int) -> None:
     scope = view({"from": str(start), "to": str(end)}, NOW).scope
     assert 0 < scope.seconds <= 366 * 86400

@@ -83,11 +83,6 @@ def drawn_edges(page: Page) -> set[tuple[str, str]]:
     return {(source, target) for source, target in page.evaluate(script)}
 
 
-def reload(tab: Visit, path: str) -> Page:
-    """Open a page anew, with the newest data."""
-    return tab.open(path)
-
-
 def buy_out(demo: Demo) -> None:
     """Order more of one product than is on the shelf, and often enough that some card is declined."""
     cart = {"items": [{"product": "kettle", "quantity": 20}], "email": "wholesale@example.com"}
@@ -102,7 +97,7 @@ def test_the_map_has_the_nodes_and_edges_of_the_template(tab: Visit, demo: Demo)
     buy_out(demo)
 
     def missing() -> bool:
-        drawn = {kebab(edge) for edge in drawn_edges(reload(tab, "/map"))}
+        drawn = {kebab(edge) for edge in drawn_edges(tab.open("/map"))}
         assert drawn <= expected, f"edges that the template does not have: {drawn - expected}"
         return drawn == expected
 
@@ -111,20 +106,20 @@ def test_the_map_has_the_nodes_and_edges_of_the_template(tab: Visit, demo: Demo)
 
 def test_a_trace_crosses_the_queues_to_the_last_function(tab: Visit) -> None:
     def whole_trace() -> str:
-        page = reload(tab, "/traces?function=notification")
+        page = tab.open("/traces?function=notification")
         rows = page.locator(".ag-center-cols-container .ag-row")
         for row in range(min(rows.count(), 12)):
             link = rows.nth(row).locator("a[href*='/traces/']").first
             address = link.get_attribute("href") or ""
-            page = reload(tab, address)
+            page = tab.open(address)
             services = set(page.locator(".wf-service").all_inner_texts())
             if {"checkout", "payment", "stock", "shipping", "notification"} <= services:
                 return address
-            page = reload(tab, "/traces?function=notification")
+            page = tab.open("/traces?function=notification")
             rows = page.locator(".ag-center-cols-container .ag-row")
         return ""
 
-    reload(tab, wait_until(whole_trace, "a trace runs from checkout to notification", 150, every_s=3))
+    tab.open(wait_until(whole_trace, "a trace runs from checkout to notification", 150, every_s=3))
     operations = tab.page.locator(".wf-operation").all_inner_texts()
     assert any(name.startswith("POST /checkout") for name in operations)
     assert "send order-queue" in operations
@@ -133,7 +128,7 @@ def test_a_trace_crosses_the_queues_to_the_last_function(tab: Visit) -> None:
 
 def test_a_cold_start_is_opened_up_to_its_heavy_import(tab: Visit) -> None:
     def anatomy() -> str:
-        return reload(tab, "/functions/recommend").locator("#page").inner_text()
+        return tab.open("/functions/recommend").locator("#page").inner_text()
 
     text = wait_until(lambda: (seen := anatomy()) and "Slowest imports" in seen and seen, "recommend's cold start")
     heavy = re.findall(r"^import (\w+)", (SHOP / "src" / "recommend" / "app.py").read_text(), re.MULTILINE)
@@ -143,7 +138,7 @@ def test_a_cold_start_is_opened_up_to_its_heavy_import(tab: Visit) -> None:
 
 def grid_cell(tab: Visit, function: str, column: str) -> str:
     """Return a cell of the functions' grid."""
-    page = reload(tab, "/functions")
+    page = tab.open("/functions")
     return page.evaluate(
         """async ([name, column]) => {
             const api = await dash_ag_grid.getApiAsync('functions-grid');
@@ -164,7 +159,7 @@ def test_a_throttle_is_counted_where_it_happened(tab: Visit) -> None:
 
 def test_a_timeout_is_seen_and_named(tab: Visit) -> None:
     def timed_out() -> bool:
-        return "time limit of" in reload(tab, "/functions/shipping").locator("#page").inner_text()
+        return "time limit of" in tab.open("/functions/shipping").locator("#page").inner_text()
 
     wait_until(timed_out, "shipping has run into its time limit", 200, every_s=2)
 
@@ -176,14 +171,14 @@ def test_the_error_alert_reaches_slack_and_its_link_opens_the_function(tab: Visi
     text = wait_until(message, "Slack has the error alert of payment", 240, every_s=1)
     link = re.search(rf"{re.escape(tab.origin)}(/functions/payment[^|>\"\\]*)", text)
     assert link, text
-    assert "payment" in reload(tab, link[1]).locator("h1").inner_text()
-    shown = reload(tab, "/alerts").locator("#page").inner_text()
+    assert "payment" in tab.open(link[1]).locator("h1").inner_text()
+    shown = tab.open("/alerts").locator("#page").inner_text()
     assert "errors" in shown
     assert "payment" in shown
 
 
 def test_a_log_line_leads_to_its_trace(tab: Visit) -> None:
-    page = reload(tab, "/logs?q=function:payment level:error")
+    page = tab.open("/logs?q=function:payment level:error")
     text = page.locator("#page").inner_text()
     assert "payment provider failed" in text
     assert json.dumps(text).count("checkout") == 0  # the query held

@@ -1,7 +1,6 @@
 """The parts of a function's page."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, tzinfo
 
 from dash import html
@@ -10,9 +9,11 @@ from faasight_store.types import ColdStarts, ErrorGroup, FunctionRow, ImportCost
 
 from faasight_dashboards import format as fmt
 from faasight_dashboards.components import Item, badge, empty, link, logs_href, moment, table, trace_href
-from faasight_dashboards.theme import BRAND, COLD, ERROR, OK, WARN
-from faasight_dashboards.views.cards import Kpi, change, comparable, kpi
-from faasight_dashboards.views.health import health, share
+from faasight_dashboards.theme import BRAND
+from faasight_dashboards.views.cards import Kpi
+from faasight_dashboards.views.health import health
+from faasight_dashboards.views.kpis import Notes
+from faasight_dashboards.views.kpis import kpis as figures
 
 MOST_IMPORTS = 10
 
@@ -56,65 +57,16 @@ def badges(row: FunctionRow, now: datetime, zone: tzinfo) -> list[Component]:
 def kpis(row: FunctionRow, before: Totals, series: Series, cold: ColdStarts, scope: Scope) -> list[Component]:
     """Return the six figures of a function."""
     now = row.totals
-    errors, errors_before = share(now.errors, now), share(before.errors, before)
-    ran = [ok + failed for ok, failed in zip(series.ok, series.errors, strict=True)]
-    given = f"of {row.memory_mb:.0f} MB" if row.memory_mb else ""
-    million = f"{fmt.usd(now.cost_usd / now.invocations * 1e6)}/M" if now.invocations else ""
-    cards = (
-        Kpi(
-            "Invocations",
-            fmt.number(now.invocations),
-            fmt.rate(now.invocations, scope.seconds),
-            "activity",
-            OK,
-            change(now.invocations, before.invocations),
-            "",
-            ran,
-        ),
-        Kpi(
-            "Error rate",
-            fmt.percent(errors),
-            f"{now.errors:,} failed",
-            "circle-x",
-            ERROR,
-            change(errors, errors_before),
-            "bad",
-            series.errors,
-        ),
-        Kpi(
-            "p95 duration",
-            fmt.ms(now.p95_ms),
-            f"p99 {fmt.ms(now.p99_ms)}",
-            "timer",
-            BRAND,
-            change(now.p95_ms, before.p95_ms),
-            "bad",
-            series.p95_ms,
-        ),
-        Kpi(
-            "Cold starts",
-            fmt.percent(share(now.cold_starts, now)),
-            f"init p95 {fmt.ms(cold.p95_ms)}",
-            "snowflake",
-            COLD,
-            change(share(now.cold_starts, now), share(before.cold_starts, before)),
-            "bad",
-            series.cold_starts,
-        ),
-        Kpi("Memory", fmt.megabytes(row.memory_used_mb), given, "memory-stick", BRAND, None, "", series.memory_used_mb),
-        Kpi(
-            "Est. cost",
-            fmt.usd(now.cost_usd),
-            million,
-            "coins",
-            WARN,
-            change(now.cost_usd, before.cost_usd),
-            "bad",
-            series.cost_usd,
-        ),
+    notes = Notes(
+        errors=f"{now.errors:,} failed",
+        p95=f"p99 {fmt.ms(now.p99_ms)}",
+        cold_starts=f"init p95 {fmt.ms(cold.p95_ms)}",
+        cost=f"{fmt.usd(now.cost_usd / now.invocations * 1e6)}/M" if now.invocations else "",
     )
-    known = comparable(now, before)
-    return [kpi(card if known else replace(card, change=None)) for card in cards]
+    given = f"of {row.memory_mb:.0f} MB" if row.memory_mb else ""
+    used = fmt.megabytes(row.memory_used_mb)
+    memory = Kpi("Memory", used, given, "memory-stick", BRAND, None, "", series.memory_used_mb)
+    return figures(now, before, series, scope, notes, memory)
 
 
 def unknown(name: str) -> Component:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, tzinfo
 
 from dash import html
@@ -11,9 +10,11 @@ from faasight_store.types import AlertInstance, FunctionRow, Scope, Series, Tele
 
 from faasight_dashboards import format as fmt
 from faasight_dashboards.components import Content, badge, dot, empty, function_link, link, moment, table
-from faasight_dashboards.theme import BRAND, COLD, ERROR, OK, THROTTLE, WARN
-from faasight_dashboards.views.cards import Kpi, change, comparable, kpi, ranking
+from faasight_dashboards.theme import BRAND, THROTTLE, WARN
+from faasight_dashboards.views.cards import Kpi, change, ranking
 from faasight_dashboards.views.health import RANK, error_share, health, share
+from faasight_dashboards.views.kpis import Notes
+from faasight_dashboards.views.kpis import kpis as figures
 
 MOST_ROWS = 6
 MOST_TILES = 25
@@ -25,74 +26,24 @@ _MONTH_S = 30 * 86400
 
 def kpis(now: Totals, before: Totals, series: Series, scope: Scope, throttled: int) -> list[Component]:
     """Return the six figures that say how things are; `throttled` is the number of functions that were."""
-    errors, errors_before = share(now.errors, now), share(before.errors, before)
-    cold, cold_before = share(now.cold_starts, now), share(before.cold_starts, before)
-    ran = [ok + failed for ok, failed in zip(series.ok, series.errors, strict=True)]
     month = now.cost_usd / scope.seconds * _MONTH_S
-    cards = (
-        Kpi(
-            "Invocations",
-            fmt.number(now.invocations),
-            fmt.rate(now.invocations, scope.seconds),
-            "activity",
-            OK,
-            change(now.invocations, before.invocations),
-            "",
-            ran,
-        ),
-        Kpi(
-            "Error rate",
-            fmt.percent(errors),
-            _count(now.errors, "error"),
-            "circle-x",
-            ERROR,
-            change(errors, errors_before),
-            "bad",
-            series.errors,
-        ),
-        Kpi(
-            "p95 duration",
-            fmt.ms(now.p95_ms),
-            f"p50 {fmt.ms(now.p50_ms)}",
-            "timer",
-            BRAND,
-            change(now.p95_ms, before.p95_ms),
-            "bad",
-            series.p95_ms,
-        ),
-        Kpi(
-            "Cold starts",
-            fmt.percent(cold),
-            _count(now.cold_starts, "cold start"),
-            "snowflake",
-            COLD,
-            change(cold, cold_before),
-            "bad",
-            series.cold_starts,
-        ),
-        Kpi(
-            "Throttles",
-            fmt.number(now.throttles),
-            _count(throttled, "function"),
-            "ban",
-            THROTTLE,
-            change(now.throttles, before.throttles),
-            "bad",
-            series.throttles,
-        ),
-        Kpi(
-            "Est. cost",
-            fmt.usd(now.cost_usd),
-            f"{fmt.usd(month)}/mo",
-            "coins",
-            WARN,
-            change(now.cost_usd, before.cost_usd),
-            "bad",
-            series.cost_usd,
-        ),
+    notes = Notes(
+        errors=_count(now.errors, "error"),
+        p95=f"p50 {fmt.ms(now.p50_ms)}",
+        cold_starts=_count(now.cold_starts, "cold start"),
+        cost=f"{fmt.usd(month)}/mo",
     )
-    known = comparable(now, before)
-    return [kpi(card if known else replace(card, change=None)) for card in cards]
+    throttles = Kpi(
+        "Throttles",
+        fmt.number(now.throttles),
+        _count(throttled, "function"),
+        "ban",
+        THROTTLE,
+        change(now.throttles, before.throttles),
+        "bad",
+        series.throttles,
+    )
+    return figures(now, before, series, scope, notes, throttles)
 
 
 def attention(rows: Sequence[FunctionRow], scope: Scope) -> Component:
