@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from faasight_store import Store
 from faasight_store.dsn import EmbeddedDsn, parse
+from faasight_store.lifetime import DEFAULT_DAYS, Lifetime
 
 from faasight_cli.settings import Address, Settings
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 PARTS = ("collector", "dashboards", "alerts")
 _MIB = 1024 * 1024
+_GB = 1000**3  # as disks are sold
 _SHIPPING_S = 3.0  # of the five seconds that a stop may take; what is not shipped by then stays in the journal
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on: where those addresses are reached from here
 
@@ -49,6 +51,12 @@ def dashboards_url(settings: Settings) -> str:
     return settings.url or reached_at(settings.dashboards)
 
 
+def lifetime(settings: Settings) -> Lifetime:
+    """Return how long the store keeps what it has."""
+    days = {name: getattr(settings, f"keep_{name}_days") for name in DEFAULT_DAYS}
+    return Lifetime(days=days, budget_bytes=settings.store_budget_gb * _GB)
+
+
 def build(part: str, settings: Settings, store: Store) -> "Service":
     """Return a part, not yet started. Each is imported only when it is wanted."""
     makers = {"collector": _collector, "dashboards": _dashboards, "alerts": _alerts}
@@ -70,6 +78,7 @@ def _collector(settings: Settings, store: Store) -> "Service":
         disk_reserve_bytes=settings.disk_reserve_mb * _MIB,
         store_is_shared=data_dir(settings) is None,  # a server takes inserts while we are stopped
         stop_timeout_s=_SHIPPING_S,
+        lifetime=lifetime(settings),
     )
     return Collector(own, store)
 

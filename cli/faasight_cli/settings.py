@@ -37,6 +37,13 @@ class Settings:
     journal_budget_mb: int
     disk_reserve_mb: int
     max_body_mb: int
+    keep_traces_days: int
+    keep_logs_days: int
+    keep_metrics_days: int
+    keep_invocations_days: int
+    keep_rollups_days: int
+    keep_alerts_days: int
+    store_budget_gb: int
     url: str
     range: str
     refresh_s: int
@@ -131,6 +138,7 @@ PATH = Kind("path", "a path, or nothing", lambda text: Path(text) if text else N
 YES_NO = Kind("yes or no", "yes, no, true, false, on, off, 1 or 0", _yes_no)
 RANGE = Kind("range", "now-5m, now-3h, now-7d and the like", _range)
 MB = _whole(1, 10_000_000)
+DAYS = _whole(1, 3650)
 
 TABLE: tuple[Setting, ...] = (
     Setting(
@@ -169,6 +177,20 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting("disk_reserve_mb", MB, "256", "How much of the disk the journal leaves free."),
     Setting("max_body_mb", _whole(1, 1024), "20", "The largest body of a request, before and after decompression."),
+    Setting("keep_traces_days", DAYS, "31", "How long spans and the index of traces are kept."),
+    Setting("keep_logs_days", DAYS, "31", "How long log lines are kept."),
+    Setting("keep_metrics_days", DAYS, "62", "How long metrics are kept, and what the collectors say of themselves."),
+    Setting(
+        "keep_invocations_days", DAYS, "62", "How long each invocation is kept, and counts by the minute and by edge."
+    ),
+    Setting("keep_rollups_days", DAYS, "400", "How long counts by the hour are kept: functions, errors, edges."),
+    Setting("keep_alerts_days", DAYS, "400", "How long changes of alerts are kept, and what became of their messages."),
+    Setting(
+        "store_budget_gb",
+        _whole(0, 10_000_000),
+        "0",
+        "How much disk the store may take, in GB (10^9 bytes); beyond it the oldest days are dropped. 0: no limit.",
+    ),
     Setting(
         "url", URL, "", "Where people reach the dashboards, for links in alerts; if empty, made of FAASIGHT_DASHBOARDS."
     ),

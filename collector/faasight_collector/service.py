@@ -4,10 +4,11 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import orjson
 import structlog
-from faasight_store import Store, rollup
+from faasight_store import Store, lifetime, rollup
 from faasight_store.queries import ingest
 
 from faasight_collector.access import usage
@@ -77,6 +78,7 @@ class Collector:
             Periodic("report", self.settings.report_every_s, self._report, last=True),
             Periodic("settle", self.settings.settle_every_s, self._settle),
             Periodic("tokens", self.settings.report_every_s, self._keep_last_use, last=True),
+            Periodic("lifetime", self.settings.lifetime_every_s, self._enforce_lifetime),
         ]
         for periodic in self._periodic:
             periodic.start()
@@ -170,6 +172,18 @@ class Collector:
         """Write down when tokens were last used, for `faasight tokens list`."""
         if self._access is not None and self._access.guard is not None:
             usage.save(self.settings.journal_dir, self._access.guard.grants())
+
+    def _enforce_lifetime(self) -> None:
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        for gone in lifetime.enforce(self._store, self.settings.lifetime, now):
+            log.info(
+                "telemetry dropped",
+                reason=gone.reason,
+                table=gone.table,
+                partition=gone.partition,
+                rows=gone.rows,
+                bytes=gone.bytes,
+            )
 
     def _settle(self) -> None:
         rollup.settle(self._store, now_ns=lambda: int(self._clock() * 1e9))

@@ -1,7 +1,9 @@
 """What a collector can be told, with defaults that suit one machine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from faasight_store.lifetime import Lifetime
 
 from faasight_collector.access.tls import TlsFiles
 
@@ -53,3 +55,5 @@ class Settings:
     stop_timeout_s: float = 5.0
     report_every_s: float = 10.0  # own counters into the store
     settle_every_s: float = 30.0  # rollups of hours that are over
+    lifetime: Lifetime = field(default_factory=Lifetime)  # how long what is stored stays
+    lifetime_every_s: float = 60.0

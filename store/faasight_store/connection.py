@@ -1,15 +1,17 @@
 """The connection to ClickHouse: embedded (chDB) or a server, by one address."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Self
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as DriverError
 
-from faasight_store import failures, landing, migrate
+from faasight_store import failures, landing, migrate, shape
 from faasight_store.clients import Pool, connector, first_client, quietly_close
 from faasight_store.dsn import Dsn, EmbeddedDsn, parse
 from faasight_store.embedded import Engine
+from faasight_store.shape import Shape
 
 READERS = 4
 QUERY_MEMORY_BYTES = 2_000_000_000
@@ -104,6 +106,12 @@ class Store:
                 client.raw_insert(target.table, insert_block=segment, fmt=target.format, settings=settings)
         except DriverError as error:
             raise failures.of_insert(error, f"segment {token} of {signal}") from None
+
+    @cached_property
+    def shape(self) -> Shape:
+        """Whether the tables are spread over a cluster; asked of the database once."""
+        rows = self.query(shape.ASK)
+        return Shape.of_engine(self.dsn.database, str(rows[0][0]))
 
     def migrate(self) -> list[str]:
         """Apply the migrations that are missing, and return their names; safe to call twice and by two processes."""

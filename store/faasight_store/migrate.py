@@ -8,8 +8,9 @@ Two processes may migrate at once: every statement says IF NOT EXISTS, so both d
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -18,6 +19,8 @@ from typing import Any, Protocol
 from faasight_store.errors import StoreError
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)(?: ([^{}]+))?\}\}")
+_KEEP = re.compile(r"\{\{keep (\w+)\}\}")
+_TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _COMMENT = re.compile(r"--[^\n]*")
 _RECORDS = """CREATE TABLE IF NOT EXISTS schema_migrations (
     name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
@@ -66,9 +69,7 @@ def single_node(engine: str) -> str:
 
 def load(engine: Engine = single_node) -> list[Migration]:
     """Return all migrations in order."""
-    folder = files("faasight_store") / "migrations"
-    found = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    return [Migration(f.name.removesuffix(".sql"), _fill(f.read_text("utf-8"), engine)) for f in found]
+    return [Migration(f.name.removesuffix(".sql"), _fill(f.read_text("utf-8"), engine)) for f in _files()]
 
 
 def apply(target: Target, engine: Engine = single_node) -> list[str]:
@@ -109,16 +110,49 @@ def _missing(target: Target, engine: Engine) -> list[Migration]:
     return new
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How the partitions of a table are told apart, and which setting says how long they stay."""
+
+    keep: str
+    monthly: bool
+
+    def end(self, partition: str) -> datetime:
+        """Return when a partition is over, by its id: 20261121, or 202611."""
+        start = datetime.strptime(f"{partition}01"[:8], "%Y%m%d").replace(tzinfo=UTC)
+        return (start.replace(day=28) + timedelta(days=4)).replace(day=1) if self.monthly else start + timedelta(days=1)
+
+
+@cache
+def kept_tables() -> Mapping[str, Kept]:
+    """Return the tables whose partitions housekeeping drops: those with `{{keep NAME}}` in place of a TTL."""
+    found = {}
+    for file in _files():
+        for statement in _COMMENT.sub("", file.read_text("utf-8")).split(";\n"):
+            keep, table = _KEEP.search(statement), _TABLE.search(statement)
+            if keep and table:
+                monthly = bool(re.search(r"PARTITION BY (toStartOfMonth|toYYYYMM)\(", statement))
+                found[table[1]] = Kept(keep[1], monthly)
+    return found
+
+
 def _fill(text: str, engine: Engine) -> str:
     macros = _macros()
 
     def replace(match: re.Match[str]) -> str:
         name, argument = match.group(1), match.group(2) or ""
+        if name == "keep":
+            return ""  # not the engine's business: lifetime.py
         return engine(argument) if name == "engine" else macros[name].replace("$1", argument)
 
     while _PLACEHOLDER.search(text):
         text = _PLACEHOLDER.sub(replace, text)
     return text
+
+
+def _files() -> list[Traversable]:
+    folder = files("faasight_store") / "migrations"
+    return sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
 
 
 @cache

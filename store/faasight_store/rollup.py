@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from faasight_store.connection import Store
-from faasight_store.queries.cells import measures, of_invocations
+from faasight_store.queries.cells import FACTS_BEGIN, measures, of_invocations
 from faasight_store.queries.invocations import failures
 from faasight_store.queries.merged import LOST_NS, SLACK_NS, merged
 from faasight_store.times import HOUR, MINUTE, moment
@@ -17,7 +17,8 @@ MOST_HOURS = 24  # in one call
 
 _DUE = f"""
 SELECT toUnixTimestamp(touched.hour), settled.version FROM (
-    SELECT hour, max(received_at) AS received_at FROM touched_hours WHERE hour <= {moment("over")} GROUP BY hour
+    SELECT hour, max(received_at) AS received_at FROM touched_hours WHERE hour <= {moment("over")}
+    AND hour >= {FACTS_BEGIN} GROUP BY hour
 ) AS touched LEFT JOIN (
     SELECT hour, max(version) AS version, argMax(covers, settled_hours.version) AS covers
     FROM settled_hours GROUP BY hour

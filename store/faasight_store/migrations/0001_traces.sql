@@ -143,7 +143,7 @@ CREATE TABLE IF NOT EXISTS spans (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(ts)
 ORDER BY (service, toStartOfHour(ts), name, ts)
-TTL toDateTime(ts) + INTERVAL 31 DAY
+{{keep traces}}
 {{map_settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_spans TO spans AS
@@ -163,7 +163,7 @@ CREATE TABLE IF NOT EXISTS quarantine (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(received_at)
 ORDER BY (signal, received_at)
-TTL toDateTime(received_at) + INTERVAL 31 DAY
+{{keep traces}}
 {{settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_quarantine TO quarantine AS
@@ -189,7 +189,7 @@ CREATE TABLE IF NOT EXISTS trace_index (
 ) ENGINE = {{engine AggregatingMergeTree}}
 PARTITION BY toDate(slot)
 ORDER BY (slot, trace_id)
-TTL slot + INTERVAL 31 DAY
+{{keep traces}}
 {{settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_trace_index TO trace_index AS
@@ -218,7 +218,7 @@ CREATE TABLE IF NOT EXISTS span_links (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(ts)
 ORDER BY (trace_id, ts)
-TTL toDateTime(ts) + INTERVAL 31 DAY
+{{keep traces}}
 {{settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_span_links TO span_links AS

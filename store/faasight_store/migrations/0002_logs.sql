@@ -79,7 +79,7 @@ CREATE TABLE IF NOT EXISTS logs (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(ts)
 ORDER BY (toStartOfFiveMinutes(ts), function, ts)
-TTL toDateTime(ts) + INTERVAL 31 DAY
+{{keep logs}}
 {{map_settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_logs_to_logs TO logs AS

@@ -86,7 +86,7 @@ CREATE TABLE IF NOT EXISTS metric_points (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(ts)
 ORDER BY (metric, function, series, ts)
-TTL toDateTime(ts) + INTERVAL 62 DAY
+{{keep metrics}}
 {{settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS metric_stream_to_gauges TO metric_points AS

@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS invocation_facts (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(ts)
 ORDER BY (toStartOfHour(ts), function, ts)
-TTL toDateTime(ts) + INTERVAL 62 DAY
+{{keep invocations}}
 {{settings}};
 
 -- The function itself: its SERVER or CONSUMER span.
@@ -145,7 +145,7 @@ CREATE TABLE IF NOT EXISTS touched_hours (
 ) ENGINE = {{engine AggregatingMergeTree}}
 PARTITION BY toStartOfMonth(hour)
 ORDER BY hour
-TTL hour + INTERVAL 62 DAY
+{{keep invocations}}
 {{settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS facts_to_touched_hours TO touched_hours AS
@@ -170,7 +170,7 @@ CREATE TABLE IF NOT EXISTS function_hours (
 ) ENGINE = {{engine AggregatingMergeTree}}
 PARTITION BY toStartOfMonth(hour)
 ORDER BY (hour, function, environment)
-TTL hour + INTERVAL 400 DAY
+{{keep rollups}}
 {{settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS facts_to_function_hours TO function_hours AS

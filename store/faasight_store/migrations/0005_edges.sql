@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS edges (
 ) ENGINE = {{engine SummingMergeTree}}
 PARTITION BY toDate(minute)
 ORDER BY (minute, environment, side, source_kind, source_name, target_kind, target_name, bucket, wait_bucket)
-TTL minute + INTERVAL 62 DAY
+{{keep invocations}}
 {{settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_caller_edges TO edges AS
@@ -103,7 +103,7 @@ CREATE TABLE IF NOT EXISTS edge_hours AS edges
 ENGINE = {{engine SummingMergeTree}}
 PARTITION BY toStartOfMonth(minute)
 ORDER BY (minute, environment, side, source_kind, source_name, target_kind, target_name, bucket, wait_bucket)
-TTL minute + INTERVAL 400 DAY
+{{keep rollups}}
 {{settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS edges_to_edge_hours TO edge_hours AS

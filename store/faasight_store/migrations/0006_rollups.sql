@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS invocation_minutes (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(hour)
 ORDER BY (hour, function, environment, slot, bucket)
-TTL hour + INTERVAL 62 DAY
+{{keep invocations}}
 {{settings}};
 
 CREATE TABLE IF NOT EXISTS invocation_hours (
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS invocation_hours (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toStartOfMonth(hour)
 ORDER BY (hour, function, environment, bucket)
-TTL hour + INTERVAL 400 DAY
+{{keep rollups}}
 {{settings}};
 
 -- The failures of settled hours, by type and shape of message.
@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS error_hours (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toStartOfMonth(hour)
 ORDER BY (hour, function, environment, type, shape)
-TTL hour + INTERVAL 400 DAY
+{{keep rollups}}
 {{settings}};
 
 -- Written after the rows of a settling: an hour without its row here was not settled. `covers`: facts received up to then are in it.
@@ -58,5 +58,5 @@ CREATE TABLE IF NOT EXISTS settled_hours (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toStartOfMonth(hour)
 ORDER BY (hour, version)
-TTL hour + INTERVAL 400 DAY
+{{keep rollups}}
 {{settings}};

@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS ingest_stats (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(ts)
 ORDER BY (ts, collector, signal)
-TTL toDateTime(ts) + INTERVAL 62 DAY
+{{keep metrics}}
 {{settings}};
 
 CREATE TABLE IF NOT EXISTS arrivals (

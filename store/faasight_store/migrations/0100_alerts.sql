@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS alert_changes (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toYYYYMM(recorded_at)
 ORDER BY (recorded_at, seq, instance)
-TTL toDateTime(recorded_at) + INTERVAL 400 DAY
+{{keep alerts}}
 {{settings}};
 
 CREATE TABLE IF NOT EXISTS alert_deliveries (
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS alert_deliveries (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toYYYYMM(at)
 ORDER BY (channel, change_id, at)
-TTL toDateTime(at) + INTERVAL 430 DAY
+{{keep alerts}}
 {{settings}};
 
 -- The highest epoch holds. An evaluator renews its lease, with its checkpoint, at every tick.

@@ -44,6 +44,8 @@ class Grain(Enum):
         return cls.MINUTES if step_ns < hours_from else cls.HOURS
 
 
+# Up to where housekeeping dropped the facts (lifetime.py): what was settled of the hours before that is all there is.
+FACTS_BEGIN = "(SELECT max(ends) FROM dropped_partitions WHERE table = 'invocation_facts')"
 # Hours that the scope touches.
 HOURS_IN_SCOPE = f"hour >= toStartOfHour({moment('scope_ns')}) AND hour < {moment('scope_end_ns')}"
 
@@ -165,7 +167,7 @@ def settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
             WHERE {hours}
             GROUP BY hour
         ) AS news USING hour
-        WHERE news.touched <= settled.covered""",
+        WHERE news.touched <= settled.covered OR hour < {FACTS_BEGIN}""",
         {"start": start, "end": end},
     )
     return {hour * 10**9: version for hour, version in rows}

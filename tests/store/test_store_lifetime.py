@@ -1,0 +1,178 @@
+"""Lifetime: whole days go when they are over, the oldest first, and nothing else does."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from faasight_store import Store, lifetime, migrate, rollup
+from faasight_store.lifetime import Dropped, Lifetime
+
+# Noon: a test's days are whole, however long it takes.
+NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+FOREVER = dict.fromkeys(lifetime.DEFAULT_DAYS, 3650)
+
+
+def _fill(store: Store, days: int, rows_a_day: int = 50) -> None:
+    """Put spans and log lines into each of the last days, and a change of an alert into each."""
+    numbers = {"now": int(NOW.timestamp()), "rows": days * rows_a_day, "each": rows_a_day}
+    ts = "fromUnixTimestamp64Nano(({now:Int64} - intDiv(number, {each:UInt32}) * 86400) * 1000000000, 'UTC')"
+    for sql in (
+        f"INSERT INTO spans (ts, name) SELECT {ts}, toString(rand64())",
+        f"INSERT INTO logs (ts, message) SELECT {ts}, toString(rand64())",
+        f"INSERT INTO alert_changes (recorded_at, id) SELECT {ts}, toString(number)",
+    ):
+        store.command(f"{sql} FROM numbers({{rows:UInt64}})", numbers)
+
+
+def _days(store: Store, table: str, column: str = "ts") -> list[int]:
+    """Return how many days ago there are rows of."""
+    rows = store.query(f"SELECT DISTINCT toDate({column}) AS day FROM {table} ORDER BY day DESC")
+    return [(NOW.date() - row[0]).days for row in rows]
+
+
+def _tables(dropped: Sequence[Dropped]) -> set[str]:
+    return {one.table for one in dropped}
+
+
+def test_each_signal_has_days_of_its_own(store: Store) -> None:
+    _fill(store, 6)
+    dropped = lifetime.enforce(store, Lifetime({**FOREVER, "traces": 2}), NOW)
+    assert _tables(dropped) == {"spans"}
+    assert {one.reason for one in dropped} == {"retention"}
+    # Noon: the day before yesterday is not over for a whole two days.
+    assert _days(store, "spans") == [0, 1, 2]
+    assert _days(store, "logs") == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_month_goes_when_its_last_day_does(store: Store) -> None:
+    first = NOW.replace(day=1)
+    last_month = first - timedelta(days=1)
+    for hour in (first, last_month):
+        store.command("INSERT INTO edge_hours (minute, calls) VALUES ({at:DateTime('UTC')}, 1)", {"at": hour})
+    keep = {**FOREVER, "rollups": 10}
+    assert not lifetime.enforce(store, Lifetime(keep), first + timedelta(days=9))
+    (dropped,) = lifetime.enforce(store, Lifetime(keep), first + timedelta(days=10))
+    assert (dropped.table, dropped.partition) == ("edge_hours", last_month.strftime("%Y%m01"))
+    assert store.query("SELECT toDate(minute) FROM edge_hours") == [(first.date(),)]
+
+
+def test_a_longer_retention_counts_at_once(store: Store) -> None:
+    """No part remembers an older, shorter one, as parts do with the engine's own TTL."""
+    _fill(store, 40)
+    assert not lifetime.enforce(store, Lifetime(FOREVER), NOW)
+    assert len(_days(store, "spans")) == 40
+    assert "TTL" not in store.query("SELECT any(create_table_query) FROM system.tables WHERE name = 'spans'")[0][0]
+
+
+def test_over_the_budget_the_oldest_days_of_all_signals_go(store: Store) -> None:
+    _fill(store, 10)
+    before = lifetime.used_bytes(store)
+    dropped = lifetime.enforce(store, Lifetime(FOREVER, budget_bytes=before * 7 // 10), NOW)
+    assert _tables(dropped) == {"spans", "logs"}
+    assert {one.reason for one in dropped} == {"budget"}
+    kept = _days(store, "spans")
+    assert kept == list(range(len(kept)))
+    assert kept == _days(store, "logs")
+    assert 0 < len(kept) < 10
+    # One day less would have been enough if the last were still there.
+    last = sum(one.bytes for one in dropped if one.partition == max(d.partition for d in dropped))
+    assert lifetime.used_bytes(store) <= before * 7 // 10 < lifetime.used_bytes(store) + last + 10_000
+    assert lifetime.enforce(store, Lifetime(FOREVER, budget_bytes=before * 7 // 10), NOW) == []
+
+
+def test_the_current_day_and_alerts_are_never_dropped_for_room(store: Store) -> None:
+    _fill(store, 3)
+    lifetime.enforce(store, Lifetime(FOREVER, budget_bytes=1), NOW)
+    assert _days(store, "spans") == [0]
+    assert _days(store, "logs") == [0]
+    assert len(_days(store, "alert_changes", "recorded_at")) == 3
+
+
+def test_what_was_dropped_is_written_down_exactly(store: Store) -> None:
+    _fill(store, 4)
+    held = {(p.table, p.id): (p.rows, p.bytes) for p in lifetime.partitions(store)}
+    dropped = lifetime.enforce(store, Lifetime({**FOREVER, "logs": 1}), NOW)
+    assert {(d.table, d.partition): (d.rows, d.bytes) for d in dropped} == {
+        key: value for key, value in held.items() if key[0] == "logs" and key[1] < f"{NOW - timedelta(days=1):%Y%m%d}"
+    }
+    assert sorted(lifetime.history(store), key=lambda d: d.partition) == sorted(dropped, key=lambda d: d.partition)
+    assert sum(d.rows for d in dropped) == 4 * 50 - store.query("SELECT count() FROM logs")[0][0]
+
+
+_ENFORCE = """
+import sys
+from datetime import datetime
+from faasight_store import Store, lifetime
+with Store.open(sys.argv[1]) as store:
+    sys.stdin.readline()
+    days = dict.fromkeys(lifetime.DEFAULT_DAYS, 3650)
+    lifetime.enforce(store, lifetime.Lifetime(days, int(sys.argv[2])), datetime.fromisoformat(sys.argv[3]))
+"""
+
+
+def test_several_processes_at_once_drop_no_more_than_one(server_dsn: str) -> None:
+    with Store.open(server_dsn) as store:
+        store.migrate()
+        _fill(store, 30, 20)
+        budget = lifetime.used_bytes(store) // 2
+        command = [sys.executable, "-c", _ENFORCE, server_dsn, str(budget), NOW.isoformat()]
+        processes = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)
+        ]
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        for process in processes:
+            assert (process.communicate(timeout=60)[1], process.returncode) == ("", 0)
+        kept = _days(store, "spans")
+        assert kept == _days(store, "logs") == list(range(len(kept)))
+        gone = lifetime.history(store, 1000)
+        assert len(gone) == len({(d.table, d.partition) for d in gone}) == 2 * (30 - len(kept))
+        # The last day that went was one too many: with it the store was over its budget.
+        newest = max(d.partition for d in gone)
+        assert lifetime.used_bytes(store) + sum(d.bytes for d in gone if d.partition == newest) > budget - 10_000
+
+
+def test_an_hour_whose_facts_were_dropped_is_not_settled_anew_by_what_comes_late(store: Store) -> None:
+    old = NOW - timedelta(days=20)
+    fact = (
+        "INSERT INTO invocation_facts (ts, received_at, function, request_id, witness, outcome, duration_ms)"
+        " SELECT {ts:DateTime64(9, 'UTC')}, now64(9) - toIntervalHour(1), 'checkout', toString(number),"
+        " 'function', 'ok', 5 FROM numbers({from:UInt64}, {count:UInt64})"
+    )
+    store.command(fact, {"ts": old, "from": 0, "count": 10})
+    assert rollup.settle(store) == 2
+    lifetime.enforce(store, Lifetime({**FOREVER, "invocations": 5}), NOW)
+    assert store.query("SELECT count() FROM invocation_facts") == [(0,)]
+    store.command(fact.replace("now64(9) - toIntervalHour(1)", "now64(9)"), {"ts": old, "from": 10, "count": 1})
+    assert rollup.settle(store) == 0
+    assert store.query("SELECT sum(invocations) FROM invocation_hours") == [(10,)]
+
+
+def test_every_table_that_grows_has_a_lifetime() -> None:
+    """A table with a partition for each day or month says `{{keep NAME}}` where a TTL would stand."""
+    partitioned = {
+        statement.split("IF NOT EXISTS ")[1].split()[0]
+        for migration in migrate.load()
+        for statement in migration.statements()
+        if "PARTITION BY" in statement
+    }
+    # Leases are of minutes, not of days: the engine's own TTL does for them.
+    assert partitioned - set(migrate.kept_tables()) == {"alert_leases"}
+    assert {kept.keep for kept in migrate.kept_tables().values()} == set(lifetime.DEFAULT_DAYS)
+
+
+@pytest.mark.parametrize(
+    ("table", "partition", "end"),
+    [
+        ("spans", "20261231", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("edge_hours", "20261201", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("edge_hours", "20240201", datetime(2024, 3, 1, tzinfo=UTC)),
+        ("alert_changes", "202601", datetime(2026, 2, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_partition_s_end_is_read_off_its_id(table: str, partition: str, end: datetime) -> None:
+    assert migrate.kept_tables()[table].end(partition) == end
