@@ -30,9 +30,6 @@ _LONGEST = timedelta(days=366)
 _SHORTEST = timedelta(seconds=1)
 # The store's times reach from 1900 to 2262.
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-    datetime(1970, 1, 1, tzinfo=UTC),
-    datetime(2200, 1, 1, tzinfo=UTC),
-)  # the store's times reach to 2262
 
 
 class ScopeError(ValueError):
