@@ -1,6 +1,9 @@
 """The command line: each command with its help, its options, and the function that runs it."""
 
 import argparse
+import re
+from collections.abc import Container
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     for part in ("collector", "dashboards", "alerts"):
         _command(commands, part, "up:part", f"run the {part} alone, against a ClickHouse server", with_settings=True)
     _command(commands, "migrate", "store:migrate", "bring the store's schema up to date", with_settings=True)
+    _tokens(_command(commands, "tokens", "tokens:show", "say who may send telemetry to the collector"))
     _command(commands, "doctor", "doctor:doctor", "find out what is wrong, and what to type", with_settings=True)
     _command(commands, "settings", "tables:settings_table", "list all settings, their types, defaults and meaning")
     _command(commands, "version", "tables:version", "tell the versions of FaaSight and of what it stands on")
@@ -62,10 +66,10 @@ def _command(
     return command
 
 
-def _settings(command: argparse.ArgumentParser) -> None:
+def _settings(command: argparse.ArgumentParser, names: Container[str] | None = None) -> None:
     group = command.add_argument_group("settings, which may also come from the environment")
     for row in TABLE:
-        if row.name not in _BY_ENVIRONMENT_ONLY:
+        if row.name not in _BY_ENVIRONMENT_ONLY and (names is None or row.name in names):
             group.add_argument(
                 f"--{row.name.replace('_', '-')}",
                 dest=row.name,
@@ -89,6 +93,26 @@ def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--shop", type=Path, metavar="FOLDER", help="the example's folder, if it is not examples/shop here"
     )
+
+
+def _tokens(command: argparse.ArgumentParser) -> None:
+    ways = command.add_subparsers(dest="way", metavar="create|list|revoke", required=True)
+    create = ways.add_parser("create", help="make a token, and print it this once")
+    create.set_defaults(entry="tokens:create")
+    create.add_argument("name", help="what to call it: the function or the team that sends with it")
+    create.add_argument("--expires", type=_duration, metavar="TIME", help="after 90d, 12h...; else it does not")
+    create.add_argument(
+        "--for", dest="use", choices=("ingest", "metrics"), default="ingest", help="send telemetry, or read /metrics"
+    )
+    create.add_argument("--requests-per-s", type=_positive, metavar="NUMBER", help="its own limit of requests")
+    create.add_argument("--mb-per-s", type=_positive, metavar="NUMBER", help="its own limit of MB, decompressed")
+    shown = ways.add_parser("list", help="show names, dates and limits; never the tokens")
+    shown.set_defaults(entry="tokens:show")
+    revoke = ways.add_parser("revoke", help="take a token away; collectors follow within a second")
+    revoke.set_defaults(entry="tokens:revoke")
+    revoke.add_argument("name", help="its name")
+    for way in (create, shown, revoke):
+        _settings(way, ("tokens", "store", "journal"))
 
 
 def _local(command: argparse.ArgumentParser) -> None:
@@ -142,6 +166,13 @@ def _positive(text: str) -> float:
     if not 0 < number < 1e9:
         raise argparse.ArgumentTypeError(f"{text!r} must be a number above 0")
     return number
+
+
+def _duration(text: str) -> timedelta:
+    found = re.fullmatch(r"([1-9]\d{0,4})([hd])", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} must be hours or days, such as 12h or 90d")
+    return timedelta(hours=int(found[1]) * (24 if found[2] == "d" else 1))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -63,7 +63,9 @@ def _settings(overrides: Mapping[str, str], shop: Path, environ: Mapping[str, st
     """Return the settings with the demo's own defaults: data of its own, rules that fire soon, pages that refresh."""
     own = {"store": f"chdb://./{_DATA}", "rules": str(shop / "alerts.yaml"), "refresh_s": "5", "range": "now-15m"}
     named = {row.name for row in settings.TABLE if row.env in environ}
-    return settings.load(environ, {**{name: value for name, value in own.items() if name not in named}, **overrides})
+    loaded = settings.load(environ, {**{name: value for name, value in own.items() if name not in named}, **overrides})
+    # The shop's functions carry no token and trust no certificate of yours.
+    return replace(loaded, tokens=None, tls_certificate=None, tls_key=None, tls_client_ca=None)
 
 
 def _wanted(chosen: Namespace) -> list[Wanted]:
@@ -145,7 +147,7 @@ class _Demo:
         provider, carrier = (f"127.0.0.1:{port}" for port in (self._chosen.provider_port, self._chosen.carrier_port))
         arguments = [
             *("--port", str(self._chosen.gateway_port), "--quiet"),
-            *("--collector", services.reached_at(self._own.collector_http)),
+            *("--collector", services.collector_url(self._own)),
             *("--parameter", f"PaymentProviderUrl=http://{provider}", "--parameter", f"CarrierUrl=http://{carrier}"),
             *("--env", f"FAASIGHT_PEER_SERVICES={provider}=payment-provider,{carrier}=carrier"),
             *("--env", "FAASIGHT_ENVIRONMENT=demo"),

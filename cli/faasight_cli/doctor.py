@@ -4,14 +4,20 @@ import importlib.util
 import os
 import re
 import shutil
+import ssl
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import metadata
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from faasight_collector import AddressError, TlsError, TokenFileError
+from faasight_collector.access import tokens
+from faasight_collector.access.address import check_hosts
+from faasight_collector.access.tls import Certificates
 from faasight_store import DsnError, StoreError, StoreLockedError
 
 from faasight_cli import logs, ports, services, settings, up
@@ -21,6 +27,7 @@ from faasight_cli.settings import Settings
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 _LEAST_DISK_MB = 1024
+_RENEW_DAYS = 14
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -59,7 +66,8 @@ def examine(environ: Mapping[str, str], overrides: Mapping[str, str]) -> Iterato
         yield Finding(PROBLEM, str(problem), "correct it; `faasight settings` lists what is allowed")
         return
     yield from _settings(environ)
-    running = _answers(f"{services.reached_at(own.collector_http)}/healthz")
+    yield from _access(own)
+    running = _answers(f"{services.collector_url(own)}/healthz")
     yield from _ports(own, running)
     yield from _folder(own)
     yield from _store(own, running)
@@ -113,6 +121,35 @@ def _settings(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding(NOTE, f"no such setting: {', '.join(names)}", "`faasight settings` lists them")
     else:
         yield Finding(OK, "settings are understood")
+
+
+def _access(own: Settings) -> Iterator[Finding]:
+    """Look at the files that say who may send."""
+    if own.tokens:
+        try:
+            valid = [token for token in tokens.read(own.tokens) if not token.expired(datetime.now(UTC))]
+        except TokenFileError as problem:
+            yield Finding(PROBLEM, str(problem), f"FAASIGHT_TOKENS={own.tokens} faasight tokens create NAME")
+        else:
+            state = OK if valid else PROBLEM
+            yield Finding(
+                state, f"{own.tokens} has {len(valid)} valid tokens", "" if valid else "faasight tokens create NAME"
+            )
+    if files := services.tls_files(own):
+        try:
+            left = (Certificates(files).expires - datetime.now(UTC)).days
+        except TlsError as problem:
+            yield Finding(
+                PROBLEM, str(problem), "correct FAASIGHT_TLS_CERTIFICATE, FAASIGHT_TLS_KEY or FAASIGHT_TLS_CLIENT_CA"
+            )
+        else:
+            state = PROBLEM if left < 0 else NOTE if left < _RENEW_DAYS else OK
+            advice = "" if state == OK else "renew it; a running collector reads it again by itself"
+            yield Finding(state, f"the certificate {files.certificate} is valid for {left} more days", advice)
+    try:
+        check_hosts(services.collector_settings(own))
+    except AddressError as problem:
+        yield Finding(PROBLEM, str(problem), "faasight tokens create NAME")
 
 
 def _ports(own: Settings, running: bool) -> Iterator[Finding]:
@@ -175,8 +212,10 @@ def _pending(own: Settings) -> list[str]:
 
 
 def _collector(own: Settings, running: bool) -> Iterator[Finding]:
-    url = services.reached_at(own.collector_http)
-    if not running:
+    url = services.collector_url(own)
+    if not running and own.tls_client_ca:
+        yield Finding(NOTE, f"the collector at {url} asks for a client certificate, and was not looked at")
+    elif not running:
         yield Finding(NOTE, f"no collector answers at {url}", "faasight up")
     elif _answers(f"{url}/readyz"):
         yield Finding(OK, f"the collector at {url} is ready")
@@ -194,7 +233,9 @@ def _chromium() -> Iterator[Finding]:
 
 def _answers(url: str) -> bool:
     try:
-        with urlopen(url, timeout=2) as answer:  # noqa: S310 - the scheme is ours, always http
+        unchecked = ssl.create_default_context()  # on this machine a name says nothing; and nothing secret is sent
+        unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+        with urlopen(url, timeout=2, context=unchecked) as answer:  # noqa: S310 - the scheme is ours
             return bool(answer.status == 200)
     except (URLError, OSError):
         return False

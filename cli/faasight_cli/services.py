@@ -10,6 +10,9 @@ from faasight_store.lifetime import DEFAULT_DAYS, Lifetime
 from faasight_cli.settings import Address, Settings
 
 if TYPE_CHECKING:
+    from faasight_collector import Settings as CollectorSettings
+    from faasight_collector import TlsFiles
+
     from faasight_cli.platform import Service
 
 PARTS = ("collector", "dashboards", "alerts")
@@ -41,9 +44,14 @@ def journal_dir(settings: Settings) -> Path:
     return settings.journal or (folder / "journal" if folder else Path("faasight-journal"))
 
 
-def reached_at(address: Address) -> str:
+def reached_at(address: Address, scheme: str = "http") -> str:
     """Return the URL of a service that listens there, as seen from this machine."""
-    return f"http://{Address(_ANYWHERE.get(address.host, address.host), address.port)}"
+    return f"{scheme}://{Address(_ANYWHERE.get(address.host, address.host), address.port)}"
+
+
+def collector_url(settings: Settings) -> str:
+    """Return where telemetry is sent to over HTTP, as seen from this machine."""
+    return reached_at(settings.collector_http, "https" if settings.tls_certificate else "http")
 
 
 def dashboards_url(settings: Settings) -> str:
@@ -63,16 +71,32 @@ def build(part: str, settings: Settings, store: Store) -> "Service":
     return makers[part](settings, store)
 
 
-def _collector(settings: Settings, store: Store) -> "Service":
-    from faasight_collector import Collector
+def tls_files(settings: Settings) -> "TlsFiles | None":
+    """Return the collector's certificate, key and clients' CA."""
+    from faasight_collector import TlsFiles
+
+    if not settings.tls_certificate or not settings.tls_key:
+        return None
+    return TlsFiles(certificate=settings.tls_certificate, key=settings.tls_key, client_ca=settings.tls_client_ca)
+
+
+def collector_settings(settings: Settings) -> "CollectorSettings":
+    """Return the collector's own settings."""
     from faasight_collector import Settings as CollectorSettings
 
-    own = CollectorSettings(
+    return CollectorSettings(
         journal_dir=journal_dir(settings),
         host=settings.collector_http.host,
         http_port=settings.collector_http.port,
+        grpc_host=settings.collector_grpc.host if settings.collector_grpc else settings.collector_http.host,
         grpc_port=settings.collector_grpc.port if settings.collector_grpc else None,
         allow_remote=settings.allow_remote,
+        tokens=settings.tokens,
+        token_requests_per_s=settings.token_requests_per_s,
+        token_bytes_per_s=settings.token_mb_per_s * _MIB,
+        tls=tls_files(settings),
+        cors_origins=settings.cors_origins,
+        max_connections=settings.max_connections,
         max_body_bytes=settings.max_body_mb * _MIB,
         journal_budget_bytes=settings.journal_budget_mb * _MIB,
         disk_reserve_bytes=settings.disk_reserve_mb * _MIB,
@@ -80,7 +104,12 @@ def _collector(settings: Settings, store: Store) -> "Service":
         stop_timeout_s=_SHIPPING_S,
         lifetime=lifetime(settings),
     )
-    return Collector(own, store)
+
+
+def _collector(settings: Settings, store: Store) -> "Service":
+    from faasight_collector import Collector
+
+    return Collector(collector_settings(settings), store)
 
 
 def _dashboards(settings: Settings, store: Store) -> "Service":
@@ -93,7 +122,7 @@ def _dashboards(settings: Settings, store: Store) -> "Service":
         allow_remote=settings.allow_remote,
         default_range=settings.range,
         default_refresh_s=settings.refresh_s,
-        collector_url=reached_at(settings.collector_http),
+        collector_url=collector_url(settings),
     )
     return Dashboards(own, store)
 

@@ -33,6 +33,14 @@ class Settings:
     collector_grpc: Address | None  # None is off
     dashboards: Address
     allow_remote: bool
+    tokens: Path | None  # None: nobody is asked
+    token_requests_per_s: int  # 0: no limit
+    token_mb_per_s: int  # 0: no limit
+    tls_certificate: Path | None
+    tls_key: Path | None
+    tls_client_ca: Path | None
+    cors_origins: frozenset[str]
+    max_connections: int
     journal: Path | None  # None: beside the data
     journal_budget_mb: int
     disk_reserve_mb: int
@@ -99,6 +107,13 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _origins(text: str) -> frozenset[str]:
+    origins = [origin.strip() for origin in text.split(",") if origin.strip()]
+    if not all(re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+", origin) for origin in origins):
+        raise ValueError
+    return frozenset(origin.lower() for origin in origins)
+
+
 def _yes_no(text: str) -> bool:
     known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
     if text.lower() not in known:
@@ -136,6 +151,7 @@ LISTEN_OR_OFF = Kind("host:port", f"{LISTEN.allowed}; or off", lambda text: None
 URL = Kind("URL", "an address that begins with http:// or https://, or nothing", _url)
 PATH = Kind("path", "a path, or nothing", lambda text: Path(text) if text else None)
 YES_NO = Kind("yes or no", "yes, no, true, false, on, off, 1 or 0", _yes_no)
+ORIGINS = Kind("origins", "https://app.example.com,http://localhost:3000 and the like, or nothing", _origins)
 RANGE = Kind("range", "now-5m, now-3h, now-7d and the like", _range)
 MB = _whole(1, 10_000_000)
 DAYS = _whole(1, 3650)
@@ -154,14 +170,59 @@ TABLE: tuple[Setting, ...] = (
         "collector_grpc",
         LISTEN_OR_OFF,
         "127.0.0.1:4317",
-        "Where the collector takes OTLP/gRPC; the host must be that of HTTP.",
+        "Where the collector takes OTLP/gRPC.",
     ),
     Setting("dashboards", LISTEN, "127.0.0.1:8050", "Where the dashboards answer."),
     Setting(
         "allow_remote",
         YES_NO,
         "no",
-        "Listen beyond this machine. Nobody is asked who they are: guard it by your network.",
+        "Listen beyond this machine where nobody is asked who they are: guard it by your network.",
+    ),
+    Setting(
+        "tokens",
+        PATH,
+        "",
+        "File of ingest tokens, which `faasight tokens` writes and the collector reads again when it changes;"
+        " if empty, senders are not asked who they are.",
+    ),
+    Setting(
+        "token_requests_per_s",
+        _whole(0, 1_000_000),
+        "0",
+        "How many requests a second the collector takes with one token, unless that token has a limit of its own;"
+        " 0 is no limit.",
+    ),
+    Setting(
+        "token_mb_per_s",
+        _whole(0, 100_000),
+        "0",
+        "How many MB a second, decompressed, the collector takes with one token; 0 is no limit.",
+    ),
+    Setting(
+        "tls_certificate",
+        PATH,
+        "",
+        "The collector's certificate with its chain, PEM; read again when it changes. If empty, there is no TLS.",
+    ),
+    Setting("tls_key", PATH, "", "The certificate's key, PEM, without a password."),
+    Setting(
+        "tls_client_ca",
+        PATH,
+        "",
+        "CAs, PEM, one of which must have signed the certificate that a sender shows; if empty, senders show none.",
+    ),
+    Setting(
+        "cors_origins",
+        ORIGINS,
+        "",
+        "Origins of the web pages that may send telemetry from browsers; if empty, none may.",
+    ),
+    Setting(
+        "max_connections",
+        _whole(1, 1_000_000),
+        "10000",
+        "How many HTTP connections the collector holds; beyond them those unused for longest give way.",
     ),
     Setting(
         "journal",
@@ -228,11 +289,11 @@ def load(environ: Mapping[str, str], overrides: Mapping[str, str] | None = None)
     chosen = dict(overrides or {})
     values = {row.name: _value(row, chosen.get(row.name, environ.get(row.env))) for row in TABLE}
     settings = Settings(**values)
-    grpc = settings.collector_grpc
-    if grpc and grpc.host != settings.collector_http.host:
+    if bool(settings.tls_certificate) != bool(settings.tls_key) or (
+        settings.tls_client_ca and not settings.tls_certificate
+    ):
         raise SettingError(
-            f"FAASIGHT_COLLECTOR_GRPC is {grpc}, but FAASIGHT_COLLECTOR_HTTP is {settings.collector_http}:"
-            " both need the same host"
+            "TLS needs both FAASIGHT_TLS_CERTIFICATE and FAASIGHT_TLS_KEY; a client CA is on top of them"
         )
     return settings
 

@@ -56,7 +56,8 @@ def addresses(own: Settings, parts: Sequence[str] = services.PARTS) -> list[tupl
         rows.append(("dashboards", services.dashboards_url(own)))
     if "collector" in parts:
         grpc = f", gRPC {own.collector_grpc}" if own.collector_grpc else ""
-        rows.append(("collector", f"{services.reached_at(own.collector_http)}{grpc}"))
+        asks = f", tokens: {own.tokens}" if own.tokens else ""
+        rows.append(("collector", f"{services.collector_url(own)}{grpc}{asks}"))
     if "alerts" in parts:
         rows.append(
             ("alerts", f"rules: {own.rules or 'built-in'}; Slack: {'yes' if own.slack_webhook else 'not set up'}")

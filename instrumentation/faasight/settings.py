@@ -33,6 +33,7 @@ TABLE = (
         "endpoint", "FAASIGHT_ENDPOINT", "url", "http://127.0.0.1:4318", "collector; else OTEL_EXPORTER_OTLP_ENDPOINT"
     ),
     Setting("headers", "OTEL_EXPORTER_OTLP_HEADERS", "pairs", "", "headers of each request to the collector: a=b,c=d"),
+    Setting("token", "FAASIGHT_TOKEN", "text", "", "ingest token of the collector, sent as Authorization: Bearer"),
     Setting("service_name", "OTEL_SERVICE_NAME", "text", "", "service.name; else the function's name"),
     Setting("resource_attributes", "OTEL_RESOURCE_ATTRIBUTES", "pairs", "", "more resource attributes: a=b,c=d"),
     Setting("environment", "FAASIGHT_ENVIRONMENT", "text", "default", "deployment.environment.name: production..."),
@@ -69,6 +70,7 @@ class Settings:
     disabled: bool
     endpoint: str
     headers: dict[str, str]
+    token: str
     service_name: str
     resource_attributes: dict[str, str]
     environment: str
@@ -91,6 +93,8 @@ class Settings:
         environ = os.environ if environ is None else environ
         for row in TABLE:
             setattr(self, row.name, _value(row, _text(row, environ)))
+        if self.token and not any(name.lower() == "authorization" for name in self.headers):
+            self.headers = {**self.headers, "authorization": f"Bearer {self.token}"}
 
 
 def _text(row: Setting, environ: Mapping[str, str]) -> str:

@@ -5,7 +5,19 @@ from faasight_cli import settings
 from faasight_cli.arguments import build_parser
 from faasight_cli.main import main
 
-COMMANDS = ["up", "demo", "collector", "dashboards", "alerts", "migrate", "doctor", "settings", "version", "local"]
+COMMANDS = [
+    "up",
+    "demo",
+    "collector",
+    "dashboards",
+    "alerts",
+    "migrate",
+    "doctor",
+    "settings",
+    "version",
+    "local",
+    "tokens",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -4,7 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from faasight_cli import settings
+from faasight_cli import services, settings
 from faasight_cli.errors import SettingError
 from faasight_cli.settings import Address, Settings
 
@@ -70,6 +70,10 @@ def test_values_are_read() -> None:
         ("FAASIGHT_MAX_BODY_MB", "1025"),
         ("FAASIGHT_URL", "faasight.example.com"),
         ("FAASIGHT_RANGE", "yesterday"),
+        ("FAASIGHT_CORS_ORIGINS", "*"),
+        ("FAASIGHT_CORS_ORIGINS", "https://app.example.com/path"),
+        ("FAASIGHT_MAX_CONNECTIONS", "0"),
+        ("FAASIGHT_TOKEN_REQUESTS_PER_S", "many"),
         ("FAASIGHT_REFRESH_S", "1.5"),
         ("FAASIGHT_LOG_LEVEL", "loud"),
         ("FAASIGHT_LOG_FORMAT", "xml"),
@@ -111,9 +115,15 @@ def test_an_address_that_nobody_can_connect_to_is_a_wrong_setting(url: str) -> N
         settings.load({"FAASIGHT_SLACK_WEBHOOK": url})
 
 
-def test_both_doors_of_the_collector_need_one_host() -> None:
-    with pytest.raises(SettingError, match="same host"):
-        settings.load({"FAASIGHT_COLLECTOR_HTTP": "0.0.0.0:4318"})
+def test_the_doors_of_the_collector_have_hosts_of_their_own() -> None:
+    own = services.collector_settings(settings.load({"FAASIGHT_COLLECTOR_HTTP": "0.0.0.0:4318"}))
+    assert (own.host, own.grpc_host) == ("0.0.0.0", "127.0.0.1")
+
+
+@pytest.mark.parametrize("given", [{"CERTIFICATE"}, {"KEY"}, {"CLIENT_CA"}, {"KEY", "CLIENT_CA"}])
+def test_half_a_certificate_is_refused(given: set[str]) -> None:
+    with pytest.raises(SettingError, match="FAASIGHT_TLS_CERTIFICATE and FAASIGHT_TLS_KEY"):
+        settings.load({f"FAASIGHT_TLS_{name}": "x.pem" for name in given})
 
 
 def test_names_that_are_no_settings_are_found() -> None:

@@ -85,3 +85,10 @@ def test_a_warning_shows_no_secret(
     said = capsys.readouterr().err
     assert env in said
     assert "s3cret" not in said
+
+
+def test_a_token_becomes_a_header_unless_one_is_given() -> None:
+    settings = Settings({"FAASIGHT_TOKEN": "abc", "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=a"})
+    assert settings.headers == {"x-tenant": "a", "authorization": "Bearer abc"}
+    given = Settings({"FAASIGHT_TOKEN": "abc", "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic%20xyz"})
+    assert given.headers == {"Authorization": "Basic xyz"}

@@ -29,6 +29,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
+class _OddError(ValueError):
+    """What is wrong with a file, in words that quote nothing of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """What is kept of a token. Limits are None where the collector's default holds, 0 for none."""
@@ -76,16 +80,16 @@ def read(path: Path) -> tuple[Token, ...]:
     try:
         return _parsed(orjson.loads(data))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        what = str(error) if type(error) is ValueError else "it is not as `faasight tokens` writes it"
+        what = str(error) if isinstance(error, _OddError) else "it is not as `faasight tokens` writes it"
         raise TokenFileError(f"The token file {path} cannot be understood: {what}.") from None
 
 
 def _parsed(document: Mapping[str, Any]) -> tuple[Token, ...]:
     if document["version"] != _VERSION:
-        raise ValueError("a newer FaaSight has written it")
+        raise _OddError("a newer FaaSight has written it")
     tokens = tuple(map(_token, document["tokens"]))
     if len({token.name for token in tokens}) < len(tokens):
-        raise ValueError("two tokens have the same name")
+        raise _OddError("two tokens have the same name")
     return tokens
 
 
