@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -18,9 +18,10 @@ from faasight_collector.admit import JSON
 from faasight_collector.dead_letters import DeadLetters
 from faasight_collector.exposition import Exposition
 from faasight_collector.housekeeping import Periodic
-from faasight_collector.inputs import aws_telemetry, json_logs
+from faasight_collector.inputs import aws_telemetry, cloudwatch_logs, firehose, json_logs
 from faasight_collector.intake import Intake
 from faasight_collector.journal import Journal
+from faasight_collector.parts import Part
 from faasight_collector.receive.answers import TEXT, Answer
 from faasight_collector.receive.grpc import GrpcServer
 from faasight_collector.receive.http import HttpServer
@@ -36,6 +37,8 @@ _UNPACKERS = 2  # threads that unpack and check large bodies
 _ENDING_S = 0.25  # of the stop time, for each step that is not shipping
 
 JSON_LOG_TYPES = frozenset({JSON, "application/x-ndjson", "application/jsonl", "text/plain", ""})
+JSON_TYPES = frozenset({JSON, ""})
+FORWARDED_TYPES = frozenset({JSON, "application/gzip", "application/octet-stream", ""})
 
 
 class Collector:
@@ -135,11 +138,20 @@ class Collector:
             b"/v1/traces": otlp_door("traces"),
             b"/v1/logs": otlp_door("logs"),
             b"/v1/metrics": otlp_door("metrics"),
-            b"/v1/json-logs": Door("records", self._timed(json_logs.to_records), JSON_LOG_TYPES),
-            b"/v1/aws/telemetry": Door("records", self._timed(aws_telemetry.to_records), frozenset({JSON, ""})),
+            b"/v1/json-logs": Door("records", self._timed(json_logs.to_parts), JSON_LOG_TYPES),
+            b"/v1/aws/telemetry": Door("records", self._timed(aws_telemetry.to_parts), JSON_TYPES),
+            b"/v1/aws/logs": Door("records", self._timed(cloudwatch_logs.to_parts), FORWARDED_TYPES, one_by_one=True),
+            b"/v1/aws/firehose": Door(
+                "records",
+                self._timed(firehose.to_parts),
+                JSON_TYPES,
+                replies=firehose.FirehoseReplies(self._clock),
+                max_body=max(firehose.MAX_BODY, self.settings.max_body_bytes),
+                one_by_one=True,
+            ),
         }
 
-    def _timed(self, adapter: Callable[..., bytes]) -> Adapter:
+    def _timed(self, adapter: Callable[..., Iterator[Part]]) -> Adapter:
         """Give an adapter the time of receipt, for lines that have none of their own."""
         return lambda body, headers: adapter(body, headers, int(self._clock() * 1e9))
 

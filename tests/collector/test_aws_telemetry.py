@@ -1,11 +1,12 @@
 """Batches of the Lambda Telemetry API become lines of `records`."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from faasight_collector.errors import Refusal
-from faasight_collector.inputs.aws_telemetry import to_records
+from faasight_collector.inputs.aws_telemetry import to_parts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,8 +25,8 @@ HEADERS = {
 
 
 def lines(*events: Any, headers: dict[bytes, bytes] | None = None) -> list[dict[str, Any]]:
-    payload = to_records(json.dumps(events).encode(), HEADERS if headers is None else headers, NOW)
-    return [json.loads(line) for line in payload.splitlines()]
+    parts = to_parts(json.dumps(events).encode(), HEADERS if headers is None else headers, NOW)
+    return [json.loads(line) for part in parts for line in part.payload.splitlines()]
 
 
 def one(kind: str, record: Any) -> dict[str, Any]:
@@ -195,13 +196,47 @@ def test_an_extensions_log_is_marked() -> None:
     assert one("extension", "started")["attributes"] == {"aws.log.type": "extension"}
 
 
+# -- the documentation's event types ----------------------------------------------------------------------------------
+
+
+def test_every_event_type_is_told() -> None:
+    events = json.loads((Path(__file__).parent / "samples" / "telemetry_platform.json").read_text())
+    found = lines(*events)
+    assert [line["kind"] for line in found] == [
+        "init_start", "init_runtime_done", "init", "extension", "telemetry_subscription", "start",
+        "log", "log", "log", "done", "report",
+        "restore_start", "restore_runtime_done", "restore_report", "report", "logs_dropped", "fault",
+    ]  # fmt: skip
+    assert all(line["ts"] // 10**9 in range(1795248000, 1795248064) for line in found)
+    assert {line["function"] for line in found} == {"checkout"}
+
+
+def test_snap_starts_restore_is_the_wait_of_a_cold_start() -> None:
+    metrics = {"durationMs": 30.0, "billedDurationMs": 149, "restoreDurationMs": 515.19, "billedRestoreDurationMs": 119}
+    found = one("platform.report", {"requestId": ID, "status": "success", "metrics": metrics})
+    assert (found["init_ms"], found["init_type"], found["duration_ms"]) == (515.19, "snap-start", 30.0)
+    assert found["attributes"] == {"restoreDurationMs": "515.19", "billedRestoreDurationMs": "119"}
+
+
+def test_an_event_that_names_its_function_is_taken_at_its_word_when_nobody_else_does() -> None:
+    record = {"functionName": "resize", "functionVersion": "3", "instanceMaxMemory": 256, "phase": "init"}
+    found = one("platform.initStart", {**record, "initializationType": "on-demand"})
+    assert (found["function"], found["version"], found["memory_mb"]) == ("resize", "3", 256)
+
+
+def test_spans_are_kept() -> None:
+    spans = [{"name": "responseLatency", "start": TIME, "durationMs": 23.02}]
+    found = one("platform.runtimeDone", {"requestId": ID, "status": "success", "spans": spans})
+    assert json.loads(found["attributes"]["spans"]) == spans
+
+
 # -- bad input --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"{}", b"5", b"[5]", b'[{"time": "x"}]', b'[{"type": 5}]'])
 def test_what_is_no_batch_is_refused(body: bytes) -> None:
     with pytest.raises(Refusal) as refused:
-        to_records(body, {}, NOW)
+        list(to_parts(body, {}, NOW))
     assert refused.value.http == 400
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from faasight_collector.errors import Refusal
-from faasight_collector.inputs.json_logs import to_records
+from faasight_collector.inputs.json_logs import to_parts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +13,8 @@ NOW = 1_700_000_000_000_000_000
 
 
 def lines(body: bytes, headers: dict[bytes, bytes] | None = None) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in to_records(body, headers or {}, NOW).splitlines()]
+    parts = to_parts(body, headers or {}, NOW)
+    return [json.loads(line) for part in parts if part.signal == "records" for line in part.payload.splitlines()]
 
 
 def test_the_wrappers_line() -> None:

@@ -1,0 +1,115 @@
+"""What one request of an input adds up to: lines of `records` and metrics, given on as parts of a few MiB."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import ScopeMetrics, Summary, SummaryDataPoint
+
+from faasight_collector.inputs.lines import Line, encode
+from faasight_collector.parts import Part
+
+PIECE = 1024 * 1024  # bytes of a part, about: what is given on is let go of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticSet:
+    """CloudWatch's form of a metric point: what was seen of some values in a span of time.
+
+    `ns` is the end of that time, Unix nanoseconds; `quantiles` are (0 to 1, value) beside minimum and maximum.
+    """
+
+    metric: str
+    unit: str  # UCUM
+    ns: int
+    start_ns: int = 0
+    attributes: Mapping[str, str]
+    count: int
+    sum: float
+    min: float
+    max: float
+    quantiles: Sequence[tuple[float, float]] = ()
+
+
+class Metrics:
+    """Statistic sets as one OTLP request: summaries, grouped by resource and metric."""
+
+    def __init__(self) -> None:
+        self.points = 0
+        self._request = ExportMetricsServiceRequest()
+        self._scopes: dict[tuple[tuple[str, str], ...], ScopeMetrics] = {}
+        self._summaries: dict[tuple[tuple[tuple[str, str], ...], str, str], Summary] = {}
+
+    def add(self, resource: Mapping[str, str], point: StatisticSet) -> None:
+        """Add one point of a resource."""
+        summary = self._summary(tuple(sorted(resource.items())), point)
+        summary.data_points.append(
+            SummaryDataPoint(
+                start_time_unix_nano=point.start_ns,
+                time_unix_nano=point.ns,
+                count=point.count,
+                sum=point.sum,
+                quantile_values=[
+                    SummaryDataPoint.ValueAtQuantile(quantile=quantile, value=value)
+                    for quantile, value in ((0.0, point.min), *point.quantiles, (1.0, point.max))
+                ],
+                attributes=key_values(point.attributes),
+            )
+        )
+        self.points += 1
+
+    def _summary(self, resource: tuple[tuple[str, str], ...], point: StatisticSet) -> Summary:
+        key = (resource, point.metric, point.unit)
+        if key not in self._summaries:
+            if resource not in self._scopes:
+                group = self._request.resource_metrics.add()
+                group.resource.attributes.extend(key_values(dict(resource)))
+                self._scopes[resource] = group.scope_metrics.add()
+            metric = self._scopes[resource].metrics.add(name=point.metric, unit=point.unit)
+            self._summaries[key] = metric.summary
+        return self._summaries[key]
+
+    def encode(self) -> bytes:
+        """Return the OTLP request."""
+        return self._request.SerializeToString()
+
+
+def key_values(attributes: Mapping[str, str]) -> list[KeyValue]:
+    """Return texts as OTLP attributes."""
+    return [KeyValue(key=key, value=AnyValue(string_value=value)) for key, value in attributes.items()]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Collects lines and metrics of one request. With a `key`, its parts are named by it and their number."""
+
+    key: bytes | None = None
+    metrics: Metrics = field(default_factory=Metrics)
+    _lines: list[bytes] = field(default_factory=list)
+    _size: int = 0
+    _given: int = 0
+
+    def add(self, line: Line) -> None:
+        """Add one line of `records`."""
+        encoded = encode([line])
+        self._lines.append(encoded)
+        self._size += len(encoded)
+
+    def full(self) -> Iterator[Part]:
+        """Yield what is large enough to be given on; to be called now and then."""
+        if self._size >= PIECE or self.metrics.points * 200 >= PIECE:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[Part]:
+        """Yield all that is left."""
+        if self._lines:
+            yield self._part("records", b"".join(self._lines))
+            self._lines, self._size = [], 0
+        if self.metrics.points:
+            yield self._part("metrics", self.metrics.encode())
+            self.metrics = Metrics()
+
+    def _part(self, signal: str, payload: bytes) -> Part:
+        self._given += 1
+        return Part(signal, payload, None if self.key is None else b"%s#%d" % (self.key, self._given))
