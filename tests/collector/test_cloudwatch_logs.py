@@ -101,7 +101,8 @@ def test_what_tells_of_this_delivery_is_left_out(group: str) -> None:
     "body",
     [
         b"", b"{", b"[]", b"{}", b'{"awslogs": {"data": "!"}}', b'{"awslogs": {"data": "aGVsbG8="}}', b"\x1f\x8b\x00",
-        gzip.compress(b"no json"), gzip.compress(b"{}")[:-4], message("x", logEvents=5), message("x", logEvents=[5]),
+        gzip.compress(b"no json", mtime=0), gzip.compress(b"{}", mtime=0)[:-4],
+        message("x", logEvents=5), message("x", logEvents=[5]),
         message("x", logEvents=[{"timestamp": 5}]), message("x", logGroup=None), b"[" * 3000,
     ],
 )  # fmt: skip

@@ -62,12 +62,12 @@ def otlp() -> bytes:
     ("record", "events"),
     [
         (TEXT_MESSAGE, 15),
-        (gzip.compress(JSON_MESSAGE), 4),
-        (gzip.compress(JSON_MESSAGE) + gzip.compress(JSON_MESSAGE), 8),
+        (gzip.compress(JSON_MESSAGE, mtime=0), 4),
+        (gzip.compress(JSON_MESSAGE, mtime=0) + gzip.compress(JSON_MESSAGE, mtime=0), 8),
         (JSON_MESSAGE + JSON_MESSAGE, 8),
         (JSON_MESSAGE + b"\n" + JSON_MESSAGE + b"\n", 8),
         (CONTROL, 0),
-        (gzip.compress(CONTROL + JSON_MESSAGE), 4),
+        (gzip.compress(CONTROL + JSON_MESSAGE, mtime=0), 4),
         (b"", 0),
     ],
     ids=["indented", "gzip", "two gzips", "glued", "lines", "control", "control and data", "empty"],
@@ -121,8 +121,8 @@ def test_logs_of_other_senders_are_taken_line_by_line() -> None:
     [
         (b"\xff\xfe\x00", "neither JSON nor text"),
         (b'{"messageType": ', "valid JSON"),
-        (gzip.compress(JSON_MESSAGE)[:-9], "not valid gzip"),
-        (gzip.compress(b" " * 30_000_000), "larger than"),
+        (gzip.compress(JSON_MESSAGE, mtime=0)[:-9], "not valid gzip"),
+        (gzip.compress(b" " * 30_000_000, mtime=0), "larger than"),
         (b'{"messageType": "DATA_MESSAGE", "logGroup": 5, "logStream": ""}', "must be texts"),
         (b'{"metric_stream_name": "s", "metric_name": 5}', "a metric needs"),
         (JSON_MESSAGE + b"{}}", "valid JSON"),
@@ -164,7 +164,7 @@ def test_each_part_has_a_name_of_its_own_that_a_repetition_has_too() -> None:
 
 
 def test_accepted_is_answered_as_firehose_asks(collector: Collector, journaled: Journaled) -> None:
-    delivery = Delivery((gzip.compress(JSON_MESSAGE), METRICS))
+    delivery = Delivery((gzip.compress(JSON_MESSAGE, mtime=0), METRICS))
     answer = delivery.post(collector.http_address)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/json"

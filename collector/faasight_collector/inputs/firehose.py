@@ -26,7 +26,6 @@ from faasight_collector.receive.answers import Answer
 from faasight_collector.receive.routes import Request
 
 MAX_BODY = 64 * 1024 * 1024  # bytes: the largest buffer that a stream can be given
-ACCESS_KEY = b"x-amz-firehose-access-key"  # where Firehose sends the token that others send as `Authorization: Bearer`
 REQUEST_ID = b"x-amz-firehose-request-id"
 _VERSION = b"x-amz-firehose-protocol-version"
 _COMMON = b"x-amz-firehose-common-attributes"
