@@ -9,6 +9,7 @@ import faasight
 from faasight import encode, resource
 from faasight.coldstart import ColdStart
 from faasight.complain import complaints
+from faasight.context import current
 from faasight.delivery import Exporter
 from faasight.imports import ImportWatcher
 from faasight.settings import Settings
@@ -64,6 +65,9 @@ class Agent:
 
     def after_fork(self) -> None:
         """Make anew what a child process must not share: the socket, the thread, the parent's telemetry."""
+        span = current.get()
+        if span is not None and span.invocation is not None:
+            span.invocation.claim()  # the parent reports the invocation that forked
         self.delivery.reset()
         self.watchdog.reset()
         if self._metrics is not None:

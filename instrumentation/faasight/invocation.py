@@ -6,6 +6,7 @@ import os
 import time
 
 from faasight import memory
+from faasight.complain import complaints
 from faasight.context import current, parse, xray_trace_id
 from faasight.spans import ERROR, Span, new_trace_id, now_ns
 from faasight.tracing import Active
@@ -84,11 +85,19 @@ def begin(agent: Agent, event: object, context: object) -> Invocation:
         deadline = time.monotonic() + remaining_ms / 1000
     invocation = Invocation(span, request_id, cold, deadline, agent.delivery)
     span.invocation = invocation
-    if deadline != float("inf"):
-        margin = min(agent.settings.timeout_margin, remaining_ms / 2000)
-        agent.watchdog.watch(invocation, deadline - margin)
     invocation.active = Active(span)
+    if deadline != float("inf"):  # last: what is watched and never finished would be reported as a time-out
+        margin = min(agent.settings.timeout_margin, remaining_ms / 2000)
+        _watch(agent, invocation, deadline - margin)
     return invocation
+
+
+def _watch(agent: Agent, invocation: Invocation, at: float) -> None:
+    try:
+        agent.watchdog.watch(invocation, at)
+    except RuntimeError as error:  # no further thread may be started: all but the time-out is still seen
+        agent.watchdog.forget(invocation)
+        complaints.say(f"time-outs cannot be watched: {error}")
 
 
 def _root_span(trigger: Trigger, now: int) -> Span:

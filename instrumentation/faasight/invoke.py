@@ -8,6 +8,9 @@ from faasight import agent as agents
 from faasight.complain import complaints
 from faasight.context import current
 from faasight.invocation import begin, finish
+from faasight.unfinished import UNFINISHED, carried_on
+
+_CO_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,13 +55,43 @@ def observe_as(handler: Callable[..., Any], name: str) -> Callable[..., Any]:
     if agent.settings.disabled or hasattr(handler, "__faasight__"):
         return handler
 
+    observed = _observed_coroutine(agent, handler, name) if _is_async(handler) else _observed_call(agent, handler, name)
+    observed.__faasight__ = True  # type: ignore[attr-defined]  # a mark on a function
+    agent.coldstart.ready()
+    return observed
+
+
+def _is_async(handler: Callable[..., Any]) -> bool:
+    """Whether it is an `async def`; asking `inspect` would import it into each cold start."""
+    flags: int = getattr(getattr(handler, "__code__", None), "co_flags", 0)
+    return bool(flags & _CO_COROUTINE)
+
+
+def _observed_call(agent: Agent, handler: Callable[..., Any], name: str) -> Callable[..., Any]:
     @wraps(handler)
     def observed(*given: object, **named: object) -> object:
-        event = given[0] if given else named.get("event")
-        context = given[1] if len(given) > 1 else named.get("context")
-        invocation = _begin(agent, event, context, name)
+        invocation = _begin(agent, given, named, name)
         try:
             result: object = handler(*given, **named)  # as it was called: some platforms pass a request alone
+        except BaseException as error:
+            if invocation is not None:
+                _finish(agent, invocation, None, error)
+            raise
+        if invocation is not None:
+            if type(result) in UNFINISHED:
+                return _carried_on(agent, invocation, result)
+            _finish(agent, invocation, result, None)
+        return result
+
+    return observed
+
+
+def _observed_coroutine(agent: Agent, handler: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @wraps(handler)
+    async def observed(*given: object, **named: object) -> object:
+        invocation = _begin(agent, given, named, name)
+        try:
+            result: object = await handler(*given, **named)
         except BaseException as error:
             if invocation is not None:
                 _finish(agent, invocation, None, error)
@@ -67,28 +100,48 @@ def observe_as(handler: Callable[..., Any], name: str) -> Callable[..., Any]:
             _finish(agent, invocation, result, None)
         return result
 
-    observed.__faasight__ = True  # type: ignore[attr-defined]  # a mark on a function
-    agent.coldstart.ready()
     return observed
 
 
-def _begin(agent: Agent, event: object, context: object, name: str) -> Invocation | None:
+def _begin(agent: Agent, given: tuple[object, ...], named: dict[str, object], name: str) -> Invocation | None:
     if current.get() is not None:
         return None  # an observed function that calls another one: the outer call is the invocation
     try:
+        event = given[0] if given else named.get("event")
+        context = given[1] if len(given) > 1 else named.get("context")
         invocation = begin(agent, event, context)
         if name:
             invocation.span.name = name
     except Exception as error:  # noqa: BLE001 - the handler is called whatever happens here
+        current.set(None)
         complaints.failure("begin", error)
         return None
     return invocation
 
 
 def _finish(agent: Agent, invocation: Invocation, result: object, error: BaseException | None) -> None:
+    _end(agent, invocation, result, error)
+    current.set(None)  # as `_begin` found it: a span left behind would make each later call look like a nested one
+
+
+def _end(agent: Agent, invocation: Invocation, result: object, error: BaseException | None) -> None:
     try:
         finish(agent, invocation, result, error)
     except Exception as failed:  # noqa: BLE001 - the handler's result or exception goes out whatever happens here
+        current.set(None)  # under `strict` it is raised
         complaints.failure("finish", failed)
-    finally:
-        current.set(None)  # as `_begin` found it: a span left behind would make each later call look like a nested one
+
+
+def _carried_on(agent: Agent, invocation: Invocation, result: object) -> object:
+    """Return what stands for a result that has yet to run; its end is the invocation's."""
+    if invocation.active is not None:
+        invocation.active.leave()
+    current.set(None)
+    ended: list[bool] = []
+
+    def end(final: object, error: BaseException | None) -> None:
+        if not ended:
+            ended.append(True)
+            _end(agent, invocation, final, error)
+
+    return carried_on(result, invocation.span, end)

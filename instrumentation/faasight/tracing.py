@@ -36,21 +36,28 @@ def flush(timeout: float | None = None) -> None:
 
 
 class Active:
-    """A span that is the current one of its context until `end`."""
+    """A span that is the current one of its context until `leave` or `end`."""
 
     __slots__ = ("_token", "_undo", "span")
 
     def __init__(self, span: Span) -> None:
         self.span = span
-        self._token: Token[Span | None] = current.set(span)
+        self._token: Token[Span | None] | None = current.set(span)
         self._undo = bridge(span) if bridge is not None else None
+
+    def leave(self) -> None:
+        """Make the span around it current again; this one stays open."""
+        token, self._token = self._token, None
+        if token is not None:
+            with suppress(ValueError):  # left in another context (a generator, a task): that one keeps what it has
+                current.reset(token)
+        undo, self._undo = self._undo, None
+        if undo is not None:
+            undo()
 
     def end(self) -> None:
         """Close the span and hand it to the buffer; the one around it is current again."""
-        with suppress(ValueError):  # ended in another context (a generator, a task): that one keeps what it has
-            current.reset(self._token)
-        if self._undo is not None:
-            self._undo()
+        self.leave()
         span, invocation = self.span, self.span.invocation
         span.end_ns = span.end_ns or now_ns()
         if invocation is not None:
