@@ -67,7 +67,8 @@ def _settle_hour(store: Store, hour: int, version: int) -> None:
     )
     store.command(
         "INSERT INTO error_hours"
-        " (hour, version, environment, function, type, shape, failures, first, last, message, trace_id)"
+        " (hour, version, environment, function, type, shape, frames, function_version, failures, first, last, message,"
+        " trace_id)"
         f" SELECT {head}, * FROM ({failures(source)})",
         parameters,
     )

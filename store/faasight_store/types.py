@@ -89,8 +89,18 @@ class Heatmap:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorVersion:
+    """An error in one version of its function."""
+
+    version: str
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorGroup:
-    """Failures of one type and message shape in one function."""
+    """Failures of one type and stack in one function; without a stack, of one shape of message."""
 
     function: str
     error_type: str
@@ -99,6 +109,8 @@ class ErrorGroup:
     first_seen: datetime
     last_seen: datetime
     trace_id: str  # hex, of the newest; "" if none
+    frames: Sequence[str] = ()  # "shop/orders.py handler", in the order of the stack trace
+    versions: Sequence[ErrorVersion] = ()  # by first seen, in the scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS invocation_facts (
     memory_used_mb Nullable(Float64) CODEC(ZSTD(1)),
     error_type LowCardinality(String),
     error_message String CODEC(ZSTD(1)),
+    error_frames String CODEC(ZSTD(1)),  -- of the stack trace, without machine paths and line numbers
     vague Bool,  -- `ts` is the end, for nobody told how long it took
     INDEX vagueness vague TYPE minmax GRANULARITY 1,
     INDEX request_ids request_id TYPE bloom_filter(0.001) GRANULARITY 1,
@@ -46,7 +47,9 @@ ORDER BY (toStartOfHour(ts), function, ts)
 
 -- The function itself: its SERVER or CONSUMER span.
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_facts TO invocation_facts AS
-WITH arrayLast(event -> event.name = 'exception', events).attributes AS exception
+WITH
+    arrayLast(event -> event.name = 'exception', events).attributes AS exception,
+    if(outcome = 'ok', '', exception['exception.stacktrace']) AS stack
 SELECT
     ts,
     received_at,
@@ -80,7 +83,8 @@ SELECT
     nullIf(toFloat64OrZero(resource['faas.max_memory']), 0) / 1048576 AS memory_mb,
     nullIf(toFloat64OrZero(attributes['faasight.memory_used']), 0) / 1048576 AS memory_used_mb,
     multiIf(outcome = 'ok', '', attributes['error.type'] != '', attributes['error.type'], exception['exception.type']) AS error_type,
-    multiIf(outcome = 'ok', '', exception['exception.message'] != '', exception['exception.message'], status_message) AS error_message
+    multiIf(outcome = 'ok', '', exception['exception.message'] != '', exception['exception.message'], status_message) AS error_message,
+    if(stack = '', '', {{frames stack}}) AS error_frames
 FROM span_stream
 WHERE kind IN (2, 5) AND attributes['faas.invocation_id'] != '' AND valid;
 

@@ -31,14 +31,16 @@ ORDER BY (hour, function, environment, bucket)
 {{keep rollups}}
 {{settings}};
 
--- The failures of settled hours, by type and shape of message.
+-- The failures of settled hours, by type and frames, or by the shape of the message where there is no stack.
 CREATE TABLE IF NOT EXISTS error_hours (
     hour DateTime('UTC'),
     version UInt64 CODEC(ZSTD(1)),
     environment LowCardinality(String),
     function LowCardinality(String),
     type LowCardinality(String),
-    shape String CODEC(ZSTD(1)),
+    shape String CODEC(ZSTD(1)),  -- of the message; "" where frames tell the failures apart
+    frames String CODEC(ZSTD(1)),
+    function_version LowCardinality(String),
     failures UInt64 CODEC(T64, ZSTD(1)),
     first DateTime64(9, 'UTC') CODEC(ZSTD(1)),
     last DateTime64(9, 'UTC') CODEC(ZSTD(1)),
@@ -46,7 +48,7 @@ CREATE TABLE IF NOT EXISTS error_hours (
     trace_id FixedString(16) CODEC(ZSTD(1))
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toStartOfMonth(hour)
-ORDER BY (hour, function, environment, type, shape)
+ORDER BY (hour, function, environment, type, shape, frames)
 {{keep rollups}}
 {{settings}};
 

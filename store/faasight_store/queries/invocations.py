@@ -1,5 +1,6 @@
 """Totals, series, heatmaps and lists of invocations."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from faasight_store.queries.cells import Grain, cells, complement, plan, settled
 from faasight_store.queries.merged import Sql, merged
 from faasight_store.queries.windows import hex_id, newest_first, step_ns
 from faasight_store.times import HOUR, from_ns, to_ns, within
-from faasight_store.types import ErrorGroup, Heatmap, Invocation, Scope, Series, Totals
+from faasight_store.types import ErrorGroup, ErrorVersion, Heatmap, Invocation, Scope, Series, Totals
 
 HEATMAP_ROWS = 40
 _AS_NS = "toUnixTimestamp64Nano"
@@ -81,16 +82,22 @@ def heatmap(store: Store, scope: Scope, function: str = "", buckets: int = 120) 
 
 
 def failures(source: Sql) -> str:
-    """Return a select of failures by function, type and shape of message: what errors() shows, and settling keeps."""
+    """Return a select of failures by function, version, type and frames: what errors() shows, and settling keeps.
+
+    Where there is no stack (a time-out, a platform that ended the sandbox) the shape of the message stands for it.
+    """
     return rf"""SELECT environment, function, if(error_type = '', outcome, error_type) AS type,
-        replaceRegexpAll(error_message, '0x[0-9a-fA-F]+|[0-9a-fA-F]{{8,}}(-[0-9a-fA-F]+)*|[0-9]+', '#') AS shape,
+        if(error_frames != '', '', replaceRegexpAll(error_message,
+            '0x[0-9a-fA-F]+|[0-9a-fA-F]{{8,}}(-[0-9a-fA-F]+)*|[0-9]+', '#')) AS shape,
+        error_frames AS frames, version AS function_version,
         count() AS failures, min(start) AS first, max(start) AS last,
         argMax(error_message, start) AS message, argMax(trace_id, start) AS trace_id
-    FROM {source.text} WHERE outcome NOT IN ('ok', 'throttled') GROUP BY environment, function, type, shape"""
+    FROM {source.text} WHERE outcome NOT IN ('ok', 'throttled')
+    GROUP BY environment, function, type, shape, frames, function_version"""
 
 
 def errors(store: Store, scope: Scope, function: str = "", limit: int = 20) -> list[ErrorGroup]:
-    """Return failures grouped by function, type and shape of message, most frequent first."""
+    """Return failures grouped by function, type and frames (or shape of message), most frequent first."""
     start, end = to_ns(scope.start), to_ns(scope.end)
     settled = {h: version for h, version in settled_hours(store, start, end).items() if h >= start and h + HOUR <= end}
     source = merged(
@@ -100,19 +107,37 @@ def errors(store: Store, scope: Scope, function: str = "", limit: int = 20) -> l
     )
     rows = store.query(
         f"""SELECT function, type, argMax(message, last), sum(failures) AS total,
-            {_AS_NS}(min(first)), {_AS_NS}(max(last) AS newest), lower(hex(argMax(trace_id, last)))
-        FROM ({failures(source)} UNION ALL
-            SELECT environment, function, type, shape, failures, first, last, message, trace_id FROM error_hours
-            WHERE version IN {{settled:Array(UInt64)}} AND {within("hour", "start", "end")}
-              AND ({{function:String}} = '' OR function = {{function:String}})
-              AND ({{environment:String}} = '' OR environment = {{environment:String}}))
-        GROUP BY function, type, shape ORDER BY total DESC, newest DESC LIMIT {{limit:UInt32}}""",
+            {_AS_NS}(min(first)), {_AS_NS}(max(last) AS newest), lower(hex(argMax(trace_id, last))), frames,
+            arraySort(seen -> (seen.3, seen.1),
+                      groupArray((function_version, failures, {_AS_NS}(first), {_AS_NS}(last))))
+        FROM (
+            SELECT function, type, shape, frames, function_version, sum(part.failures) AS failures,
+                min(part.first) AS first, max(part.last) AS last, argMax(part.message, part.last) AS message,
+                argMax(part.trace_id, part.last) AS trace_id
+            FROM ({failures(source)} UNION ALL
+                SELECT environment, function, type, shape, frames, function_version, failures, first, last, message,
+                    trace_id
+                FROM error_hours
+                WHERE version IN {{settled:Array(UInt64)}} AND {within("hour", "start", "end")}
+                  AND ({{function:String}} = '' OR function = {{function:String}})
+                  AND ({{environment:String}} = '' OR environment = {{environment:String}})) AS part
+            GROUP BY function, type, shape, frames, function_version)
+        GROUP BY function, type, shape, frames ORDER BY total DESC, newest DESC LIMIT {{limit:UInt32}}""",
         {
             **source.parameters, "settled": list(settled.values()), "start": start, "end": end, "function": function,
             "environment": scope.environment, "limit": limit,
         },
     )  # fmt: skip
-    return [ErrorGroup(r[0], r[1], r[2], r[3], from_ns(r[4]), from_ns(r[5]), hex_id(r[6])) for r in rows]
+    return [_error_group(row) for row in rows]
+
+
+def _error_group(row: Sequence[Any]) -> ErrorGroup:
+    function, error_type, message, count, first, last, trace_id, frames, versions = row
+    return ErrorGroup(
+        function=function, error_type=error_type, message=message, count=count, first_seen=from_ns(first),
+        last_seen=from_ns(last), trace_id=hex_id(trace_id), frames=tuple(frames.split("\n")) if frames else (),
+        versions=[ErrorVersion(v, n, from_ns(since), from_ns(until)) for v, n, since, until in versions],
+    )  # fmt: skip
 
 
 _INVOCATION = (

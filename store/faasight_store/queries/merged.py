@@ -70,13 +70,11 @@ _MERGE = """
         coalesce(maxIf(fact.memory_used_mb, fact.witness = 'report'), max(fact.memory_used_mb)) AS memory_used_mb,
         if(gravest = 'ok', '', minIf((fact.witness, fact.error_type), fact.error_type != '').2) AS error_type,
         if(gravest = 'ok', '', max(fact.error_message)) AS error_message,
+        if(gravest = 'ok', '', max(fact.error_frames)) AS error_frames,
         -- The platform and the caller both tell of the same attempts.
         if(never_ran, greatest(uniqExactIf(fact.ts, fact.witness = 'throttle'),
                                uniqExactIf(fact.ts, fact.witness = 'caller')), 0) AS throttles,
-        if(never_ran OR outcome = 'running' OR provider NOT IN ('aws', '') OR memory_mb IS NULL, 0,
-           {usd_request:Float64}
-           + ifNull(coalesce(billed_ms, ceil(duration_ms + ifNull(init_ms, 0))), 0) / 1000 * ifNull(memory_mb, 0) / 1024
-             * if(architecture = 'arm64', {usd_gb_second_arm:Float64}, {usd_gb_second_x86:Float64})) AS cost_usd
+        if(never_ran OR outcome = 'running', 0, %(cost)s) AS cost_usd
     FROM (SELECT *, invocation FROM invocation_facts WHERE %(read)s) AS fact
     GROUP BY fact.invocation, never_ran
     HAVING outcome != 'running' AND %(keep)s
@@ -89,7 +87,7 @@ def merged(intervals: Sequence[Interval], *, function: str = "", environment: st
     `where` narrows the facts that are read; it must keep or leave all facts of an invocation. Those that still run are
     no part of it: they are counted when they end, or are lost.
     """
-    parameters: dict[str, Any] = {"lost_ns": LOST_NS, **prices.parameters()}
+    parameters: dict[str, Any] = {"lost_ns": LOST_NS}
     near: list[str] = []
     far: list[str] = []
     keep: list[str] = []
@@ -112,4 +110,5 @@ def merged(intervals: Sequence[Interval], *, function: str = "", environment: st
         keeps.append("environment = {environment:String}")
     if where:
         reads.append(f"({where})")
-    return Sql(f"({_MERGE % {'read': ' AND '.join(reads), 'keep': ' AND '.join(keeps)}})", parameters)
+    filled = {"read": " AND ".join(reads), "keep": " AND ".join(keeps), "cost": prices.sql()}
+    return Sql(f"({_MERGE % filled})", parameters)
