@@ -9,8 +9,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from faasight_collector import otlp_json, otlp_pieces
 from faasight_collector.errors import Refusal
-from faasight_collector.otlp_json import to_message
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -50,6 +50,6 @@ def json(signal: str, body: bytes) -> bytes:
     """Return an OTLP/JSON body as a protobuf message. Raises Refusal."""
     request = REQUESTS[signal]
     try:
-        return to_message(request, body).SerializeToString()
+        return otlp_json.encode(request, body) if len(body) <= otlp_pieces.PIECE else otlp_pieces.encode(request, body)
     except (ValueError, TypeError, EncodeError, RecursionError) as error:
         raise Refusal("corrupt_json", f"the body is not a valid {request.DESCRIPTOR.name} in JSON: {error}") from error

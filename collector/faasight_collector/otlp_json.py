@@ -20,18 +20,21 @@ MAX_DEPTH = 64  # of messages within messages; protobuf's own parser stops at 10
 Convert = Callable[[Any, int], Any]  # (JSON value, depth) -> what the message's constructor takes
 
 
-def to_message(kind: type[Message], body: bytes) -> Message:
-    """Return the message that a JSON body describes. Raises ValueError or TypeError with the field's name."""
-    document = orjson.loads(body)
-    return kind(**_fields(cast(Descriptor, kind.DESCRIPTOR), document, 0))
+def encode(kind: type[Message], body: bytes | memoryview, depth: int = 0) -> bytes:
+    """Return the protobuf bytes of the message that a JSON text describes, all of it in memory as objects meanwhile.
+
+    Raises ValueError or TypeError with the field's name.
+    """
+    return kind(**fields(cast(Descriptor, kind.DESCRIPTOR), orjson.loads(body), depth)).SerializeToString()
 
 
-def _fields(descriptor: Descriptor, document: object, depth: int) -> dict[str, Any]:
+def fields(descriptor: Descriptor, document: object, depth: int) -> dict[str, Any]:
+    """Return what a message's constructor takes, from a parsed JSON object."""
     if not isinstance(document, dict):
         raise TypeError(f"{descriptor.name} must be an object")
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-    known = _converters(descriptor)
+    known = converters(descriptor)
     values: dict[str, Any] = {}
     for name, value in document.items():
         if value is None or name not in known:
@@ -45,7 +48,7 @@ def _fields(descriptor: Descriptor, document: object, depth: int) -> dict[str, A
 
 
 @cache
-def _converters(descriptor: Descriptor) -> dict[str, tuple[str, Convert]]:
+def converters(descriptor: Descriptor) -> dict[str, tuple[str, Convert]]:
     """Return how to read each field of a message type, by both of its names (camelCase and snake_case)."""
     found: dict[str, tuple[str, Convert]] = {}
     for field in descriptor.fields:
@@ -57,7 +60,7 @@ def _converters(descriptor: Descriptor) -> dict[str, tuple[str, Convert]]:
 def _single(field: FieldDescriptor) -> Convert:
     if field.message_type is not None:
         descriptor = field.message_type
-        return lambda value, depth: _fields(descriptor, value, depth + 1)
+        return lambda value, depth: fields(descriptor, value, depth + 1)
     if field.enum_type is not None:
         numbers = field.enum_type
         return lambda value, _: _enum(numbers, value)

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from faasight_collector import admit
+from faasight_collector import admit, otlp_pieces
 from faasight_collector.errors import Refusal
 from google.protobuf.json_format import MessageToDict
 from hypothesis import given
@@ -16,6 +16,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 TRACE, SPAN = "5B8EFFF798038103D269B633813FC60C", "eee19b7ec3c1b174"
+
+
+@pytest.fixture(params=["whole", "piece by piece"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convert every body both ways: as small ones are, and as large ones are, one level at a time."""
+    if request.param != "whole":
+        monkeypatch.setattr(otlp_pieces, "PIECE", -1)
 
 
 def trace_request(span: dict[str, Any]) -> ExportTraceServiceRequest:

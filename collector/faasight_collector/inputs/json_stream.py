@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import orjson
 
+from faasight_collector.brackets import check_brackets
 from faasight_collector.errors import Refusal
-from faasight_collector.inputs.lines import check_brackets, document
+from faasight_collector.inputs.lines import MAX_BRACKETS, document
 
 _SPACE = re.compile(r"\s*")
 _decoder = json.JSONDecoder()
@@ -35,7 +36,7 @@ def _lines(content: bytes) -> list[bytes] | None:
 
 
 def _glued(content: bytes, whole: Refusal) -> Iterator[object]:
-    check_brackets(content, "the content")
+    check_brackets(content, "the content", MAX_BRACKETS)
     try:
         text = content.decode()
     except UnicodeDecodeError:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from faasight_collector.brackets import check_brackets
 from faasight_collector.errors import Refusal
 
 SEVERITY = {
@@ -23,9 +24,7 @@ _LEVEL = {"WARNING": "WARN", "CRITICAL": "FATAL"}
 _NEWEST_NS = (1 << 63) - 1
 
 MAX_DOCUMENT = 4 * 1024 * 1024  # bytes of one JSON document; many lines may be more
-_SPARE = 4096
-_MOST = 400_000  # brackets
-_BYTES_A_BRACKET = 16  # a document with more brackets than one in so many bytes would take 30 times its size to parse
+MAX_BRACKETS = 400_000  # of one document
 
 Line = dict[str, Any]
 
@@ -77,23 +76,15 @@ def _deep_text(value: object) -> str:
         return "(nested too deep to be kept)"  # one field is lost, and not the batch
 
 
-def document(raw: bytes | memoryview, where: str, limit: int = MAX_DOCUMENT) -> Any:  # noqa: ANN401  # JSON
+def document(raw: bytes, where: str, limit: int = MAX_DOCUMENT) -> Any:  # noqa: ANN401  # JSON
     """Return what a JSON text says, within bounds of memory. Raises Refusal: 413 beyond them, 400 if it is no JSON."""
     if len(raw) > limit:
         raise Refusal("too_large", f"{where} is larger than {limit} bytes", http=413)
-    check_brackets(raw, where)
+    check_brackets(raw, where, MAX_BRACKETS)
     try:
         return orjson.loads(raw)
     except ValueError as error:
         raise Refusal("corrupt_json", f"{where} is not valid JSON: {error}") from error
-
-
-def check_brackets(raw: bytes | memoryview, where: str) -> None:
-    """Refuse a JSON text whose objects and arrays would fill the memory: 20 MB of `{},` become 1.5 GB."""
-    if len(raw) > _SPARE:
-        data = bytes(raw) if isinstance(raw, memoryview) else raw
-        if data.count(b"{") + data.count(b"[") > _SPARE + min(len(data) // _BYTES_A_BRACKET, _MOST):
-            raise Refusal("too_complex", f"{where} has more objects and arrays than its size allows", http=413)
 
 
 def attributes(document: Mapping[str, Any], without: frozenset[str]) -> dict[str, str]:
