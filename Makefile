@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint format bench pictures clean chromium assets
+.PHONY: help install demo up test lint format bench pictures clean chromium assets clients
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -24,7 +24,7 @@ demo: $(STAMP) assets  ## run the platform with live example functions; then ope
 up: $(STAMP) assets  ## run the platform alone, on an embedded ClickHouse
 	$(BIN)/faasight up
 
-test: $(STAMP) chromium assets  ## run all tests
+test: $(STAMP) chromium assets clients  ## run all tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP)  ## ruff, mypy strict, import-linter
@@ -45,6 +45,9 @@ pictures: $(STAMP) chromium  ## take the README's pictures of a running demo
 
 chromium:  # what the browser tests need; an apt install where that is possible
 	@sh tests/chromium.sh
+
+clients:  # OpenTelemetry's JavaScript SDK, which tests send with
+	@sh tests/collector/js/install.sh
 
 assets:  # the small Plotly bundle, where there is npm; without it the full one serves
 	@sh dashboards/assets.sh

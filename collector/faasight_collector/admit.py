@@ -9,7 +9,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from faasight_collector import otlp_json, otlp_pieces
+from faasight_collector import mend, otlp_json, otlp_pieces
 from faasight_collector.errors import Refusal
 
 PROTOBUF = "application/x-protobuf"
@@ -37,12 +37,15 @@ def otlp(signal: str, media: str, body: bytes) -> bytes:
 
 
 def protobuf(signal: str, body: bytes) -> bytes:
-    """Return `body` itself if it is a valid message of the signal. Raises Refusal."""
+    """Return `body` itself if it is a valid message; mended, if only its strings are not. Raises Refusal."""
     request = REQUESTS[signal]
     try:
         request.FromString(body)
     except DecodeError as error:
-        raise Refusal("corrupt_protobuf", f"the body is not a valid {request.DESCRIPTOR.name}: {error}") from error
+        mended = mend.protobuf_text(request, body)
+        if mended is None:
+            raise Refusal("corrupt_protobuf", f"the body is not a valid {request.DESCRIPTOR.name}: {error}") from error
+        return mended
     return body
 
 
@@ -52,4 +55,7 @@ def json(signal: str, body: bytes) -> bytes:
     try:
         return otlp_json.encode(request, body) if len(body) <= otlp_pieces.PIECE else otlp_pieces.encode(request, body)
     except (ValueError, TypeError, EncodeError, RecursionError) as error:
+        mended = mend.json_text(body)
+        if mended != body:
+            return json(signal, mended)
         raise Refusal("corrupt_json", f"the body is not a valid {request.DESCRIPTOR.name} in JSON: {error}") from error

@@ -1,8 +1,8 @@
 """Attribute values as they were sent: the tables keep their texts, and beside them the types that are no strings.
 
 An AnyValue of OTLP is a text in the store: what a person reads and a query compares. Its type tells the text "0" from
-the number 0. Arrays and maps are JSON; a member that JSON or the bounded schema has no form for stands there as
-an object of one key, which no member of the sender's can be: {"bytesValue": base64}, {"doubleValue": "NaN"},
+the number 0. Arrays and maps are JSON; a member that JSON or the engine's bounded schema cannot hold stands there as an
+object of one key, which no member of the sender's can be: {"bytesValue": base64}, {"doubleValue": "NaN"},
 {"arrayValue": base64 of protobuf}, {"kvlistValue": base64 of protobuf}.
 """
 

@@ -1,0 +1,78 @@
+"""Any OTLP message, through the real door into the real store: stored is what was sent, each value and its type."""
+
+import secrets
+from collections.abc import Callable
+
+import pytest
+import requests
+import stored_otlp
+from faasight_collector import Collector
+from faasight_store import Store
+from google.protobuf.message import Message
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from otlp_strategies import log_requests, trace_requests
+
+StartCollector = Callable[..., Collector]
+Eventually = Callable[[Callable[[], object]], None]
+FUNCTION = "stands for the function"
+
+# Each example is an insert through all views: few, with many messages each.
+few = settings(max_examples=6, suppress_health_check=list(HealthCheck), derandomize=False)
+in_one_store = pytest.mark.parametrize("shared_store", ["embedded"], indirect=True)  # the engine is the same in both
+
+
+def post(collector: Collector, path: str, message: Message) -> None:
+    answer = requests.post(
+        f"http://{collector.http_address}{path}",
+        message.SerializeToString(),
+        headers={"content-type": "application/x-protobuf"},
+        timeout=30,
+    )
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def named(message: Message) -> str:
+    """Give all resources of a request a function that no other example has; return its name."""
+    function = f"fn-{secrets.token_hex(6)}"
+    for resource in stored_otlp.resources(message):  # type: ignore[arg-type]  # one of the two requests
+        for pair in resource.attributes:
+            if pair.key == "faas.name":
+                pair.value.string_value = function
+    return function
+
+
+@in_one_store
+def test_any_trace(shared_store: Store, start_collector: StartCollector, eventually: Eventually) -> None:
+    collector = start_collector(shared_store)
+
+    @few
+    @given(st.lists(trace_requests(FUNCTION), min_size=3, max_size=6))
+    def stored_as_sent(parts: list[ExportTraceServiceRequest]) -> None:
+        message = ExportTraceServiceRequest(resource_spans=[top for part in parts for top in part.resource_spans])
+        function = named(message)
+        sent = stored_otlp.sent_spans(message)
+        post(collector, "/v1/traces", message)
+        eventually(lambda: len(stored_otlp.stored_spans(shared_store, function)) == len(sent))
+        assert stored_otlp.stored_spans(shared_store, function) == sent
+
+    stored_as_sent()
+
+
+@in_one_store
+def test_any_log(shared_store: Store, start_collector: StartCollector, eventually: Eventually) -> None:
+    collector = start_collector(shared_store)
+
+    @few
+    @given(st.lists(log_requests(FUNCTION), min_size=3, max_size=6))
+    def stored_as_sent(parts: list[ExportLogsServiceRequest]) -> None:
+        message = ExportLogsServiceRequest(resource_logs=[top for part in parts for top in part.resource_logs])
+        function = named(message)
+        sent = stored_otlp.sent_logs(message)
+        post(collector, "/v1/logs", message)
+        eventually(lambda: len(stored_otlp.stored_logs(shared_store, function)) == len(sent))
+        assert stored_otlp.stored_logs(shared_store, function) == sent
+
+    stored_as_sent()
