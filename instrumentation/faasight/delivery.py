@@ -1,8 +1,8 @@
 """From finished spans to the collector, without ever keeping the function waiting.
 
 A flush writes to the socket and returns: the kernel carries the bytes on, and the answer is read in the next flush.
-What was refused, or lost with a broken connection, is sent again; what cannot be sent is kept, within bounds, while a
-circuit breaker spares the function further attempts.
+What was refused, or lost with a broken connection, is sent again; what cannot be sent goes to stdout, for the log path
+to bring, or is kept within bounds; a circuit breaker spares the function further attempts.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import deque
 
 from faasight import encode
 from faasight.complain import complaints
+from faasight.fallback import Stdout
 from faasight.send import Connection, GarbageError, Resolver
 
 TYPE_CHECKING = False
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 TRACES, METRICS = "/v1/traces", "/v1/metrics"
 _RETRYABLE = frozenset({429, 502, 503, 504})  # OTLP 1.x, "Failures": these, and no others, may be sent again
+_BAD_DATA = 400
 _MAX_UNANSWERED = 16  # requests on the wire without an answer; more mean that the collector hangs
 _MAX_BODY = (
     262_144  # bytes; bodies of one path are joined up to here, for protobuf messages may be merged by concatenation
@@ -53,6 +55,7 @@ _MAX_ATTEMPTS = 3
 _MAX_SPANS = 4_096  # finished and not yet encoded
 _MAX_ENCODED = 256  # spans of one body, before small ones are joined
 _MAX_COOLDOWN_S = 60.0
+_FALLBACK_S = 0.05  # to write to stdout, whatever the flush has used up of its own time
 _BRISK_S = 0.5  # shorter than any server's keep-alive limit
 
 
@@ -104,6 +107,7 @@ class Exporter:
         self._settings = settings
         self._resource = resource
         self._version = version
+        self._stdout = Stdout() if settings.fallback == "stdout" else None
         self._resolver = Resolver()
         self._connection = Connection(settings.endpoint, settings.headers, self._resolver)
         self.reset()
@@ -117,6 +121,7 @@ class Exporter:
         self._pending_bytes = 0
         self._unanswered: deque[Batch] = deque()
         self._last_use = 0.0
+        self._out_of_reach = False  # the last word was a failure to send, and not an answer
         self._breaker = Breaker(self._settings.cooldown)
 
     def close(self) -> None:
@@ -135,6 +140,8 @@ class Exporter:
         try:
             self._collect()
             self._exchange(deadline)
+            if self._out_of_reach:
+                self._fall_back(max(deadline, time.monotonic() + _FALLBACK_S))
         except Exception as error:  # noqa: BLE001 - whatever happens here, the function's result must come back
             self._broken(error)
             complaints.failure("flush", error)
@@ -154,7 +161,19 @@ class Exporter:
         (self._pending.appendleft if first else self._pending.append)(batch)
         self._pending_bytes += len(batch.body)
         while self._pending_bytes > self._settings.buffer_bytes and self._pending:
+            oldest = self._pending.popleft()
+            self._pending_bytes -= len(oldest.body)
+            self._give_up(oldest)
+
+    def _fall_back(self, deadline: float) -> None:
+        """Write to stdout what could not be sent: the sandbox may be frozen next, and never thawed."""
+        if self._stdout is None:
+            return
+        while self._pending and self._stdout.write(self._pending[0].path, self._pending[0].body, deadline):
             self._pending_bytes -= len(self._pending.popleft().body)
+
+    def _give_up(self, batch: Batch) -> None:
+        if self._stdout is None or not self._stdout.write(batch.path, batch.body, time.monotonic() + _FALLBACK_S):
             self.dropped += 1
 
     def _exchange(self, deadline: float) -> None:
@@ -224,6 +243,7 @@ class Exporter:
         if not self._unanswered:
             raise GarbageError("an answer without a request")
         batch = self._unanswered.popleft()
+        self._out_of_reach = False
         if 200 <= answer.status < 300:
             self._breaker.succeed()
         else:
@@ -235,8 +255,10 @@ class Exporter:
         self._breaker.fail(answer.retry_after)
         if answer.status in _RETRYABLE:
             self._again(batch)
-        else:
+        elif answer.status == _BAD_DATA:
             self.dropped += 1
+        else:  # a wrong token or address: the way by the log may be right
+            self._give_up(batch)
         complaints.say(f"{self._settings.endpoint}{batch.path} answered {answer.status}")
 
     def _leave_stale(self) -> None:
@@ -254,7 +276,7 @@ class Exporter:
         if batch.attempts < _MAX_ATTEMPTS:
             self._keep(batch, first=True)
         else:
-            self.dropped += 1
+            self._give_up(batch)
 
     def _requeue(self) -> None:
         self._connection.close()
@@ -265,4 +287,6 @@ class Exporter:
         self._requeue()
         self._resolver.forget()
         self._breaker.fail()
-        complaints.say(f"cannot send to {self._settings.endpoint}: {error}; telemetry is kept meanwhile")
+        self._out_of_reach = True
+        meanwhile = "is kept" if self._stdout is None else "goes to stdout"
+        complaints.say(f"cannot send to {self._settings.endpoint}: {error}; telemetry {meanwhile} meanwhile")

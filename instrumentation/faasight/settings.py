@@ -46,6 +46,13 @@ TABLE = (
     ),
     Setting("buffer_bytes", "FAASIGHT_BUFFER_BYTES", "count", "1048576", "kept while the collector is away, bytes"),
     Setting(
+        "fallback",
+        "FAASIGHT_FALLBACK",
+        "stdout|off",
+        "stdout",
+        "what cannot be sent: stdout: to the log, for the collector to read there; off: kept within the buffer",
+    ),
+    Setting(
         "timeout_margin", "FAASIGHT_TIMEOUT_MARGIN", "seconds", "0.15", "a time-out is reported so long before, seconds"
     ),
     Setting(
@@ -80,6 +87,7 @@ class Settings:
     cooldown: float
     idle_limit: float
     buffer_bytes: int
+    fallback: str
     timeout_margin: float
     import_threshold_ms: float
     hooks: tuple[str, ...]

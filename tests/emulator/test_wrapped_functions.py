@@ -1,11 +1,13 @@
 """Functions that carry the faasight wrapper: their spans say what this platform's events say."""
 
 import importlib.resources
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import httpx
+from faasight_collector.inputs import aws_telemetry
 from faasight_emulator import Emulator
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -27,16 +29,28 @@ SHOP = """
 """
 
 
-def invocations(sink: Any) -> list[dict[str, Any]]:
-    """Return the attributes of the invocation spans that have come, with their names."""
+def invocations(bodies: Iterable[bytes]) -> list[dict[str, Any]]:
+    """Return the attributes of the invocation spans in OTLP requests, with their names."""
     found = []
-    for request in (ExportTraceServiceRequest.FromString(body) for path, _, body in sink.posts if path == "/v1/traces"):
+    for request in map(ExportTraceServiceRequest.FromString, bodies):
         scopes = [scope for resource in request.resource_spans for scope in resource.scope_spans]
         for span in (span for scope in scopes for span in scope.spans):
             values = {pair.key: _value(pair.value) for pair in span.attributes}
             if "faas.invocation_id" in values and span.kind in (Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CONSUMER):
                 found.append({"name": span.name, **values})
     return found
+
+
+def sent(sink: Any) -> list[dict[str, Any]]:
+    """Return the invocation spans that came by the network."""
+    return invocations(body for path, _, body in sink.posts if path == "/v1/traces")
+
+
+def logged(sink: Any) -> list[dict[str, Any]]:
+    """Return the invocation spans that the collector finds in the functions' logs."""
+    posts = [body for path, _, body in sink.posts if path == "/v1/aws/telemetry"]
+    parts = (part for body in posts for part in aws_telemetry.to_parts(body, {}, 1))
+    return invocations(part.payload for part in parts if part.signal == "traces")
 
 
 def _value(value: Any) -> Any:
@@ -50,10 +64,24 @@ def test_spans_and_reports_agree(start: Start, sink: Any) -> None:
     for _ in range(2):
         assert httpx.get(f"{emulator.gateway_address}/orders/7").status_code == 200
     reports = sink.wait_for("web", "platform.report", 2)
-    wait_until(lambda: len(invocations(sink)) == 2, "two spans came")
-    spans = invocations(sink)
+    wait_until(lambda: len(sent(sink)) == 2, "two spans came")
+    spans = sent(sink)
     assert [span["faas.invocation_id"] for span in spans] == [report["requestId"] for report in reports]
     assert [span["faas.coldstart"] for span in spans] == ["initDurationMs" in report["metrics"] for report in reports]
     assert {(span["faasight.source.kind"], span["faasight.source.name"]) for span in spans} == {("api", "shop-api")}
     assert {span["http.route"] for span in spans} == {"/orders/{id}"}
     assert {span["name"] for span in spans} == {"GET /orders/{id}"}
+
+
+def test_without_a_collector_in_reach_the_log_brings_every_span(start: Start, sink: Any) -> None:
+    """Functions in a network of their own: the platform's log is the only way out."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    wrapper = Path(str(importlib.resources.files("faasight"))) / "faasight-exec"
+    emulator = start(SHOP, opt={"faasight": wrapper}, environment={"FAASIGHT_ENDPOINT": nowhere})
+    for _ in range(5):
+        assert httpx.get(f"{emulator.gateway_address}/orders/7").status_code == 200
+    reports = sink.wait_for("web", "platform.report", 5)
+    wait_until(lambda: len(logged(sink)) >= 5, "five spans came")
+    assert [span["faas.invocation_id"] for span in logged(sink)] == [report["requestId"] for report in reports]
+    assert sent(sink) == []

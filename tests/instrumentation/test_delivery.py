@@ -27,7 +27,8 @@ def exporter() -> Iterator[Callable[..., Exporter]]:
     made: list[Exporter] = []
 
     def make(endpoint: str, **environment: str) -> Exporter:
-        settings = Settings({"FAASIGHT_ENDPOINT": endpoint, "FAASIGHT_COOLDOWN": "0", **environment})
+        kept = {"FAASIGHT_ENDPOINT": endpoint, "FAASIGHT_COOLDOWN": "0", "FAASIGHT_FALLBACK": "off"}
+        settings = Settings({**kept, **environment})
         made.append(Exporter(settings, lambda: b"", "0.1.0"))
         return made[-1]
 

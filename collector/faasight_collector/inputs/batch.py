@@ -89,12 +89,18 @@ class Batch:
     _lines: list[bytes] = field(default_factory=list)
     _size: int = 0
     _given: int = 0
+    _parts: list[Part] = field(default_factory=list)
 
     def add(self, line: Line) -> None:
         """Add one line of `records`."""
         encoded = encode([line])
         self._lines.append(encoded)
         self._size += len(encoded)
+
+    def give(self, part: Part) -> None:
+        """Give on a part as it is, known by its own bytes."""
+        self._parts.append(part)
+        self._size += len(part.payload)
 
     def full(self) -> Iterator[Part]:
         """Yield what is large enough to be given on; to be called now and then."""
@@ -103,9 +109,10 @@ class Batch:
 
     def rest(self) -> Iterator[Part]:
         """Yield all that is left."""
+        yield from self._parts
         if self._lines:
             yield self._part("records", b"".join(self._lines))
-            self._lines, self._size = [], 0
+        self._lines, self._parts, self._size = [], [], 0
         if self.metrics.points:
             yield self._part("metrics", self.metrics.encode())
             self.metrics = Metrics()

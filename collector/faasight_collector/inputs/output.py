@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from faasight_collector.errors import Refusal
-from faasight_collector.inputs import emf
+from faasight_collector.inputs import emf, otlp_line
 from faasight_collector.inputs.batch import Batch
 from faasight_collector.inputs.json_line import log_line
 from faasight_collector.inputs.lines import Line, document, level_fields, text, time_ns
@@ -18,10 +18,9 @@ _NODE_TEXT = re.compile(rf"(\S+Z)\t({REQUEST_ID}|undefined)\t(\w+)\t(.*)", re.DO
 # [LEVEL] text: what the runtimes write of an exception that the handler let through.
 _LEVEL_TEXT = re.compile(r"\[(TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL|CRITICAL)\]\s(?:([A-Za-z_][\w.]{0,200}): )?")
 
-# A JSON line with one of these keys carries more than a log line. The wrapper's compact OTLP lines, for functions that
-# cannot reach a collector, get their entry here when their format is settled: they need `batch` alone.
-Embedded = Callable[[Batch, Line, Mapping[str, Any], int], Line]
-_EMBEDDED: dict[str, Embedded] = {emf.KEY: emf.take}
+# A JSON line with one of these keys carries more than a log line, or is none at all (None).
+Embedded = Callable[[Batch, Line, Mapping[str, Any], int], Line | None]
+_EMBEDDED: dict[str, Embedded] = {emf.KEY: emf.take, otlp_line.KEY: otlp_line.take}
 
 
 def add_output(batch: Batch, owner: Line, record: object, ts: int, more: Mapping[str, str] | None = None) -> None:
@@ -29,7 +28,9 @@ def add_output(batch: Batch, owner: Line, record: object, ts: int, more: Mapping
 
     `owner` says whose sandbox it is, `ts` is the time of the event (Unix ns), `more` are attributes for the line.
     """
-    add_line(batch, owner, output_line(batch, owner, record, ts), more)
+    line = output_line(batch, owner, record, ts)
+    if line is not None:
+        add_line(batch, owner, line, more)
 
 
 def add_line(batch: Batch, owner: Line, line: Line, more: Mapping[str, str] | None = None) -> None:
@@ -39,8 +40,8 @@ def add_line(batch: Batch, owner: Line, line: Line, more: Mapping[str, str] | No
     batch.add({**owner, **{key: value for key, value in line.items() if value not in (None, "")}})
 
 
-def output_line(batch: Batch, owner: Line, record: object, ts: int) -> Line:
-    """Return the log line of a record, whatever it is; metrics in it go to the batch."""
+def output_line(batch: Batch, owner: Line, record: object, ts: int) -> Line | None:
+    """Return the log line of a record, whatever it is; telemetry in it goes to the batch. None if nothing is left."""
     if isinstance(record, dict):
         return _object(batch, owner, record, ts)
     message = text(record).rstrip("\n")
@@ -52,7 +53,7 @@ def output_line(batch: Batch, owner: Line, record: object, ts: int) -> Line:
     return _text(message, ts)
 
 
-def _object(batch: Batch, owner: Line, found: Mapping[str, Any], ts: int) -> Line:
+def _object(batch: Batch, owner: Line, found: Mapping[str, Any], ts: int) -> Line | None:
     for key, take in _EMBEDDED.items():
         if key in found:
             return take(batch, owner, found, ts)
