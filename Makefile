@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint format bench pictures clean chromium assets clients
+.PHONY: help install demo up test torture lint format bench pictures clean chromium assets clients
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ up: $(STAMP) assets  ## run the platform alone, on an embedded ClickHouse
 
 test: $(STAMP) chromium assets clients  ## run all tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+torture: $(STAMP)  ## kill everything 50 times under load, in four ways; compare what was acknowledged with what is stored
+	$(BIN)/python tests/collector/kill_rounds.py --mode all --rounds 50
 
 lint: $(STAMP)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     _demo(_command(commands, "demo", "demo:demo", "run the platform with live example functions", with_settings=True))
     for part in ("collector", "dashboards", "alerts"):
         _command(commands, part, "up:part", f"run the {part} alone, against a ClickHouse server", with_settings=True)
+    _dead_letters(_command(commands, "dead-letters", "dead_letters:show_list", "look at what the store did not take"))
     _command(commands, "migrate", "store:migrate", "bring the store's schema up to date", with_settings=True)
     _tokens(_command(commands, "tokens", "tokens:show", "say who may send telemetry to the collector"))
     _command(commands, "doctor", "doctor:doctor", "find out what is wrong, and what to type", with_settings=True)
@@ -113,6 +114,27 @@ def _tokens(command: argparse.ArgumentParser) -> None:
     revoke.add_argument("name", help="its name")
     for way in (create, shown, revoke):
         _settings(way, ("tokens", "store", "journal"))
+
+
+def _dead_letters(command: argparse.ArgumentParser) -> None:
+    ways = command.add_subparsers(dest="way", metavar="list|show|retry|delete", required=True)
+    told = ways.add_parser("list", help="list them: name, signal, size, time, reason")
+    told.set_defaults(entry="dead_letters:show_list")
+    told.add_argument("--json", action="store_true", help="one JSON object a line")
+    show = ways.add_parser("show", help="show one with its reason and what is in it, secrets hidden")
+    show.set_defaults(entry="dead_letters:show")
+    show.add_argument("name", help="as `list` tells it")
+    show.add_argument("--raw", action="store_true", help="write its bytes to stdout, as they came, secrets and all")
+    retry = ways.add_parser("retry", help="hand them in again: stored once, or back here with a new reason")
+    retry.set_defaults(entry="dead_letters:retry")
+    delete = ways.add_parser("delete", help="delete them for good")
+    delete.set_defaults(entry="dead_letters:delete")
+    for way in (retry, delete):
+        which = way.add_mutually_exclusive_group(required=True)
+        which.add_argument("names", nargs="*", default=[], metavar="NAME", help="as `list` tells them")
+        which.add_argument("--all", action="store_true", help="all that there are")
+    for way in (told, show, retry, delete):
+        _settings(way)
 
 
 def _local(command: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from faasight_cli.arguments import build_parser
 
@@ -21,8 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status: 0 done, 1 a problem was told, 2 wrong arguments, 130 interrupted."""
     chosen = build_parser().parse_args(arguments)
     module, _, function = chosen.entry.partition(":")
+    return foreseen(lambda: getattr(importlib.import_module(f"faasight_cli.{module}"), function)(chosen))
+
+
+def foreseen(action: Callable[[], int]) -> int:
+    """Run something and return its exit status; a foreseen error is one sentence, and 1."""
     try:
-        status: int = getattr(importlib.import_module(f"faasight_cli.{module}"), function)(chosen)
+        status = action()
     except KeyboardInterrupt:
         return 130
     except Exception as problem:

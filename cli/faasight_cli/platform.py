@@ -12,6 +12,7 @@ import structlog
 from faasight_store import Store
 
 from faasight_cli import services
+from faasight_cli.late import late_store
 from faasight_cli.settings import Settings
 
 log = structlog.get_logger("faasight")
@@ -33,8 +34,9 @@ class Service(Protocol):
 class Platform:
     """Starts parts by name, in the order given, and stops them together."""
 
-    def __init__(self, settings: Settings, parts: Sequence[str] = services.PARTS) -> None:
+    def __init__(self, settings: Settings, parts: Sequence[str] = services.PARTS, *, worker: int = 0) -> None:
         self._settings = settings
+        self._worker = worker  # the number of this collector among several
         self._parts = parts
         self._store: Store | None = None
         self._running: list[tuple[str, Service]] = []
@@ -50,12 +52,9 @@ class Platform:
         """Open the store, bring its schema up to date and start the parts; what did start is stopped if one fails."""
         try:
             say(f"opening the store {services.shown(self._settings.store)}")
-            self._store = services.open_store(self._settings)
-            applied = self._store.migrate()
-            if applied:
-                log.info("schema brought up to date", migrations=applied)
+            self._store = self._open()
             # All are built before one is started: a bad rule file is told before anybody can connect.
-            built = [(part, services.build(part, self._settings, self._store)) for part in self._parts]
+            built = [(part, services.build(part, self._settings, self._store, self._worker)) for part in self._parts]
             for part, service in built:
                 say(f"starting the {part}")
                 service.start()
@@ -63,6 +62,12 @@ class Platform:
         except BaseException:
             self.stop()
             raise
+
+    def _open(self) -> Store:
+        """Open the store and bring its schema up to date. A collector alone need not wait for it: it has a journal."""
+        if tuple(self._parts) == ("collector",) and services.data_dir(self._settings) is None:
+            return late_store(partial(services.opened, self._settings))
+        return services.opened(self._settings)
 
     def stop(self, within_s: float = STOP_S) -> None:
         """Stop all parts side by side, then close the store; one that fails or hangs does not hinder the others."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
 from faasight_store import Store
 from faasight_store.dsn import EmbeddedDsn, parse
 from faasight_store.lifetime import DEFAULT_DAYS, Lifetime
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from faasight_cli.platform import Service
 
+log = structlog.get_logger("faasight")
+
 PARTS = ("collector", "dashboards", "alerts")
 _MIB = 1024 * 1024
 _GB = 1000**3  # as disks are sold
@@ -25,6 +28,19 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened o
 def open_store(settings: Settings) -> Store:
     """Open the store. Raises StoreError."""
     return Store.open(settings.store)
+
+
+def opened(settings: Settings) -> Store:
+    """Open the store and bring its schema up to date. Raises StoreError."""
+    store = open_store(settings)
+    try:
+        applied = store.migrate()
+    except BaseException:
+        store.close()
+        raise
+    if applied:
+        log.info("schema brought up to date", migrations=applied)
+    return store
 
 
 def shown(dsn: str) -> str:
@@ -65,9 +81,11 @@ def lifetime(settings: Settings) -> Lifetime:
     return Lifetime(days=days, budget_bytes=settings.store_budget_gb * _GB)
 
 
-def build(part: str, settings: Settings, store: Store) -> "Service":
-    """Return a part, not yet started. Each is imported only when it is wanted."""
-    makers = {"collector": _collector, "dashboards": _dashboards, "alerts": _alerts}
+def build(part: str, settings: Settings, store: Store, worker: int = 0) -> "Service":
+    """Return a part, not yet started; `worker` is the number of a collector among several. Imports what is wanted."""
+    if part == "collector":
+        return _collector(settings, store, worker)
+    makers = {"dashboards": _dashboards, "alerts": _alerts}
     return makers[part](settings, store)
 
 
@@ -80,12 +98,20 @@ def tls_files(settings: Settings) -> "TlsFiles | None":
     return TlsFiles(certificate=settings.tls_certificate, key=settings.tls_key, client_ca=settings.tls_client_ca)
 
 
-def collector_settings(settings: Settings) -> "CollectorSettings":
-    """Return the collector's own settings."""
+def collector_settings(settings: Settings, worker: int = 0) -> "CollectorSettings":
+    """Return the collector's own settings; `worker` is its number among several, 0 if it is alone."""
     from faasight_collector import Settings as CollectorSettings
+    from faasight_collector.adoption import WORKER
 
+    home = journal_dir(settings)
+    workers = settings.workers if worker else 1
     return CollectorSettings(
-        journal_dir=journal_dir(settings),
+        journal_dir=home / f"{WORKER}{worker}" if worker else home,
+        home=home,
+        adopt=settings.adopt,
+        worker=worker,
+        workers=workers,
+        share_ports=worker > 0,
         host=settings.collector_http.host,
         http_port=settings.collector_http.port,
         grpc_host=settings.collector_grpc.host if settings.collector_grpc else settings.collector_http.host,
@@ -98,7 +124,7 @@ def collector_settings(settings: Settings) -> "CollectorSettings":
         cors_origins=settings.cors_origins,
         max_connections=settings.max_connections,
         max_body_bytes=settings.max_body_mb * _MIB,
-        journal_budget_bytes=settings.journal_budget_mb * _MIB,
+        journal_budget_bytes=settings.journal_budget_mb * _MIB // workers,
         disk_reserve_bytes=settings.disk_reserve_mb * _MIB,
         store_is_shared=data_dir(settings) is None,  # a server takes inserts while we are stopped
         stop_timeout_s=_SHIPPING_S,
@@ -106,10 +132,10 @@ def collector_settings(settings: Settings) -> "CollectorSettings":
     )
 
 
-def _collector(settings: Settings, store: Store) -> "Service":
+def _collector(settings: Settings, store: Store, worker: int) -> "Service":
     from faasight_collector import Collector
 
-    return Collector(collector_settings(settings), store)
+    return Collector(collector_settings(settings, worker), store)
 
 
 def _dashboards(settings: Settings, store: Store) -> "Service":

@@ -44,6 +44,8 @@ class Settings:
     journal: Path | None  # None: beside the data
     journal_budget_mb: int
     disk_reserve_mb: int
+    workers: int
+    adopt: Path | None
     max_body_mb: int
     keep_traces_days: int
     keep_logs_days: int
@@ -237,6 +239,13 @@ TABLE: tuple[Setting, ...] = (
         "How large the journal may grow while the store is away; beyond it senders are asked to wait.",
     ),
     Setting("disk_reserve_mb", MB, "256", "How much of the disk the journal leaves free."),
+    Setting(
+        "workers",
+        _whole(1, 64),
+        "1",
+        "How many processes `faasight collector` runs on the same ports; more than one needs a ClickHouse server.",
+    ),
+    Setting("adopt", PATH, "", "Folder with the journal of a collector that was lost: it is emptied into ours."),
     Setting("max_body_mb", _whole(1, 1024), "20", "The largest body of a request, before and after decompression."),
     Setting("keep_traces_days", DAYS, "31", "How long spans and the index of traces are kept."),
     Setting("keep_logs_days", DAYS, "31", "How long log lines are kept."),

@@ -24,6 +24,11 @@ def up(chosen: Namespace) -> int:
 
 def part(chosen: Namespace) -> int:
     """Run the one part that the command names."""
+    own = settings.load(os.environ, chosen.overrides)
+    if chosen.command == "collector" and own.workers > 1:
+        from faasight_cli import workers  # which needs this module
+
+        return workers.supervise(own)
     return _serve(chosen, (chosen.command,))
 
 

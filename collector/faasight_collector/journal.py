@@ -16,16 +16,18 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import structlog
 
 from faasight_collector.errors import JournalError, Refusal, overloaded
-from faasight_collector.recent import RecentDigests
-from faasight_collector.recovery import recover
+from faasight_collector.recent import Memory, RecentDigests
+from faasight_collector.recovery import latest_digests, recover, take
 from faasight_collector.segments import SIGNALS, Segment, digest_of, encode_header
 from faasight_collector.settings import Settings
+from faasight_collector.shared_recent import SharedDigests
 from faasight_collector.writer import SegmentFile, lock_directory, sync_directory
 
 log = structlog.get_logger()
@@ -35,6 +37,7 @@ Outcome = tuple[Done, Refusal | None]
 
 _MAX_QUEUED = 64 * 1024 * 1024  # bytes that wait for the disk; more would be memory without a bound
 _DISK_CHECK_S = 1.0
+_LOCK_WAIT_S = 20.0  # for a neighbour that adopts what a worker left
 _ORDINARY = 64 * 1024  # bytes of a request, for the question whether there is room
 
 
@@ -44,6 +47,7 @@ class _Entry:
     payload: bytes
     done: Done
     key: bytes | None = None  # names the record in place of its bytes
+    name: bytes = b""  # the digest of either
 
 
 @dataclass(slots=True)
@@ -97,7 +101,8 @@ class Journal:
         self._files: dict[str, SegmentFile] = {}
         self._unsealed: list[tuple[str, SegmentFile]] = []  # complete, and the disk refuses to rename them
         self._age_s = settings.segment_age_s
-        self._recent = RecentDigests()
+        self._recent: Memory = RecentDigests()
+        self._claimed: dict[str, set[bytes]] = {}  # by signal: claimed, and not safe yet
         self._checked_disk = 0.0
         self._thread = threading.Thread(target=self._commit_loop, name="faasight-journal", daemon=True)
         self._unlock: Callable[[], None] = _nothing
@@ -109,10 +114,12 @@ class Journal:
 
         Raises JournalLockedError if another process has it, JournalError if it cannot be used.
         """
+        settings = self._settings
+        if settings.worker and settings.home:
+            self._recent = SharedDigests(settings.home, str(self._directory.resolve()))
         try:
-            self._unlock = lock_directory(self._directory)
-            now = self._clock() if self._settings.store_is_shared else None
-            found = recover(self._directory, self._recent, now=now, keep_s=self._settings.keep_shipped_s)
+            self._unlock = lock_directory(self._directory, _LOCK_WAIT_S if self._settings.worker else 0.0)
+            found = self._recover(self._directory)
         except OSError as error:
             self._release()
             raise JournalError(
@@ -120,13 +127,38 @@ class Journal:
                 f"{f' ({error.filename})' if error.filename else ''}. Mend that, or choose another by FAASIGHT_JOURNAL."
             ) from error
         for segment in found:
-            self._line_of(segment).append(segment)
-            self._count(segment, 1)
+            self._enqueue(segment)
         self._check_disk()
         self._thread.start()
         if found:
             log.info("journal recovered", segments=len(found), bytes=self._state.usage.pending)
             self.sealed_some.set()
+
+    def adopt(self, directory: Path) -> int:
+        """Take over the segments of a journal that nobody has open, whose lock the caller holds; return how many.
+
+        Raises OSError, and may be called again then.
+        """
+        found = self._recover(directory)
+        for signal in {segment.signal for segment in found}:
+            for segment in [segment for segment in found if segment.signal == signal]:
+                taken = take(segment, self._directory / signal)
+                if taken is not None:
+                    with self._lock:
+                        self._enqueue(taken)
+            sync_directory(self._directory / signal)
+        self.sealed_some.set()
+        return len(found)
+
+    def _recover(self, directory: Path) -> list[Segment]:
+        now = self._clock() if self._settings.store_is_shared else None
+        found = recover(directory, now=now, keep_s=self._settings.keep_shipped_s)
+        self._recent.recovered(str(directory.resolve()), latest_digests(found))
+        return found
+
+    def _enqueue(self, segment: Segment) -> None:
+        self._line_of(segment).append(segment)
+        self._count(segment, 1)
 
     def close(self) -> None:
         """Finish, and give the directory back; call it after the shipper has stopped."""
@@ -134,6 +166,7 @@ class Journal:
         self._release()
 
     def _release(self) -> None:
+        self._recent.close()
         unlock, self._unlock = self._unlock, _nothing
         unlock()
 
@@ -321,42 +354,52 @@ class Journal:
             by_signal.setdefault(entry.signal, []).append(entry)
         for signal, entries in by_signal.items():
             failure: Refusal | None = None
+            busy: Collection[bytes] = ()
             try:
-                self._write(signal, entries)
+                fresh, busy = self._fresh(entries)
+                self._write(signal, fresh)
             except Exception as error:  # whatever it is, nobody may be told that it is safe
                 failure = overloaded("disk_error", f"the journal cannot be written: {error}")
                 log.error(
                     "journal write failed", signal=signal, error=str(error), exc_info=not isinstance(error, OSError)
                 )
                 self._abandon(signal)
-            outcomes.extend((entry.done, failure) for entry in entries)
+            outcomes.extend((entry.done, _elsewhere() if entry.name in busy else failure) for entry in entries)
         return outcomes
 
-    def _write(self, signal: str, entries: list[_Entry]) -> None:
-        fresh: dict[bytes, _Entry] = {}
+    def _fresh(self, entries: list[_Entry]) -> tuple[dict[bytes, _Entry], Collection[bytes]]:
+        """Return what is to be written, by name, and the names of what another worker may be writing."""
         for entry in entries:
-            digest = digest_of(signal, entry.payload if entry.key is None else b"key " + entry.key)
-            if digest not in self._recent:
-                fresh[digest] = entry
-        if fresh and signal in self._files and self._files[signal].broken:
-            self._files[signal].roll_back()
+            entry.name = digest_of(entry.signal, entry.payload if entry.key is None else b"key " + entry.key)
+        named = {entry.name: entry for entry in entries}
+        known, busy = self._recent.claim(list(named))
+        return {name: entry for name, entry in named.items() if name not in known and name not in busy}, busy
+
+    def _write(self, signal: str, fresh: dict[bytes, _Entry]) -> None:
+        if not fresh:  # all of them are answers that got lost: they are safe already
+            return
+        file = self._files.get(signal)
+        if file is not None and file.broken:
+            file.roll_back()
+            self._give_back(signal, but=fresh)
+        self._claimed.setdefault(signal, set()).update(fresh)
         written: list[bytes] = []
         for digest, entry in fresh.items():
             file = self._files.get(signal) or self._new_file(signal)
             file.add(encode_header(entry.payload, digest), entry.payload)
             written.append(digest)
             if file.size >= self._settings.segment_bytes:
-                self._sync(file, written)
+                self._sync(signal, file, written)
                 self._seal(signal, file)
-        if written:  # else all of them are answers that got lost: they are safe already
-            self._sync(self._files[signal], written)
+        if written:
+            self._sync(signal, self._files[signal], written)
 
-    def _sync(self, file: SegmentFile, written: list[bytes]) -> None:
+    def _sync(self, signal: str, file: SegmentFile, written: list[bytes]) -> None:
         """Make what was written safe, and remember it."""
         before = file.bytes
         file.commit()
-        for digest in written:
-            self._recent.add(digest)
+        self._recent.keep(written)
+        self._claimed[signal].difference_update(written)
         written.clear()
         with self._lock:
             self._state.usage.pending += file.bytes - before
@@ -375,14 +418,19 @@ class Journal:
         If it cannot be cut back, this signal is refused until it can.
         """
         file = self._files.get(signal)
-        if file is None:
-            return
-        try:
-            file.roll_back()
-        except OSError as error:
-            log.error("a failed write cannot be undone; refusing until it can", signal=signal, error=str(error))
-            return
-        self._seal(signal, file)
+        if file is not None:
+            try:
+                file.roll_back()
+            except OSError as error:
+                log.error("a failed write cannot be undone; refusing until it can", signal=signal, error=str(error))
+                return
+            self._seal(signal, file)
+        self._give_back(signal)
+
+    def _give_back(self, signal: str, *, but: Collection[bytes] = ()) -> None:
+        """Let others write what is known not to be in our file."""
+        claimed = self._claimed.pop(signal, set())
+        self._recent.release([name for name in claimed if name not in but])
 
     def _seal_due(self, *, everything: bool) -> None:
         waiting, self._unsealed = self._unsealed, []
@@ -452,6 +500,10 @@ class Journal:
                 segment.path.unlink(missing_ok=True)
             except OSError as error:  # the next start deletes it
                 log.warning("a shipped segment cannot be deleted", segment=segment.id, error=str(error))
+
+
+def _elsewhere() -> Refusal:
+    return overloaded("elsewhere", "another worker began to write this request, and has not told how it ended", 1)
 
 
 def _nothing() -> None:

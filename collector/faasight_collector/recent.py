@@ -1,6 +1,35 @@
 """Which requests were accepted lately, so that one sent again after a lost answer is stored once."""
 
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
 GENERATION = 1 << 17  # digests; two generations take about 30 MB at most
+
+
+class Claims(NamedTuple):
+    """What became of a claim, by digest; those in neither set are the claimant's to write."""
+
+    known: frozenset[bytes] | set[bytes]  # safe already
+    busy: frozenset[bytes] | set[bytes]  # another process began to write them, and it is not known yet how that ended
+
+
+class Memory(Protocol):
+    """Remembers requests by their digests: `RecentDigests` of one process, `shared_recent.SharedDigests` of several."""
+
+    def claim(self, digests: Sequence[bytes]) -> Claims:
+        """Say that these are about to be written, and learn which must not be."""
+
+    def keep(self, digests: Sequence[bytes]) -> None:
+        """Say that these are safe now."""
+
+    def release(self, digests: Sequence[bytes]) -> None:
+        """Say that these could not be made safe: whoever gets them next may write them."""
+
+    def recovered(self, owner: str, digests: Iterable[bytes]) -> None:
+        """Say that these are all that the journal `owner` held when its process ended: its other claims are void."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
 
 
 class RecentDigests:
@@ -19,3 +48,22 @@ class RecentDigests:
         if len(self._young) >= self._generation:
             self._old, self._young = self._young, set()
         self._young.add(digest)
+
+    def claim(self, digests: Sequence[bytes]) -> Claims:
+        """Return those that are remembered; one process has nobody to share with."""
+        return Claims({digest for digest in digests if digest in self}, frozenset())
+
+    def keep(self, digests: Sequence[bytes]) -> None:
+        """Remember requests."""
+        for digest in digests:
+            self.add(digest)
+
+    def release(self, digests: Sequence[bytes]) -> None:
+        """Nothing was remembered yet."""
+
+    def recovered(self, owner: str, digests: Iterable[bytes]) -> None:  # noqa: ARG002  # as `Memory` has it
+        """Remember what an earlier process wrote."""
+        self.keep(list(digests))
+
+    def close(self) -> None:
+        """Hold nothing."""

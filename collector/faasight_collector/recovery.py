@@ -1,22 +1,25 @@
 """What an earlier process left in the journal directory, made ready to ship."""
 
+import errno
 import os
+import shutil
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import structlog
 
-from faasight_collector.recent import GENERATION, RecentDigests
+from faasight_collector.recent import GENERATION
 from faasight_collector.segments import SIGNALS, Damage, Segment, digests, scan
 from faasight_collector.writer import sync_directory
 
 log = structlog.get_logger()
 
 
-def recover(directory: Path, recent: RecentDigests, *, now: float | None, keep_s: float) -> list[Segment]:
-    """Return all segments to ship, oldest first, and fill `recent` with the requests they hold.
+def recover(directory: Path, *, now: float | None, keep_s: float) -> list[Segment]:
+    """Return all segments to ship, oldest first.
 
     Open segments lose their torn tail and are sealed. Shipped ones younger than `keep_s` are shipped again (their
     tokens make that harmless), older ones are deleted. With `now` as None, that age is counted to the last thing that
@@ -33,12 +36,10 @@ def recover(directory: Path, recent: RecentDigests, *, now: float | None, keep_s
                 found.append(segment)
         sync_directory(folder)
     found.sort(key=lambda segment: segment.id)
-    for digest in _latest(found):
-        recent.add(digest)
     return found
 
 
-def _latest(segments: list[Segment]) -> Iterator[bytes]:
+def latest_digests(segments: list[Segment]) -> Iterator[bytes]:
     """Yield the digests of the newest segments, as many as are worth remembering, oldest first."""
     newest: deque[bytes] = deque()
     for segment in reversed(segments):
@@ -48,6 +49,30 @@ def _latest(segments: list[Segment]) -> Iterator[bytes]:
     return iter(newest)
 
 
+def take(segment: Segment, folder: Path) -> Segment | None:
+    """Bring a segment into another journal's folder; None if that has it already. Raises OSError.
+
+    If the two are on different disks it may be in both for a moment: it has one id, and is stored once.
+    """
+    target = folder / segment.path.name
+    if next(folder.glob(f"{segment.id}.*"), None):
+        segment.path.unlink()
+        return None
+    try:
+        segment.path.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy = folder / f"{segment.path.name}.copy"
+        shutil.copy2(segment.path, copy)
+        with copy.open("rb") as file:
+            os.fsync(file.fileno())
+        copy.rename(target)
+        sync_directory(folder)
+        segment.path.unlink()
+    return replace(segment, path=target)
+
+
 def _ready(signal: str, path: Path, *, now: float, keep_s: float) -> Segment | None:
     if path.suffix == ".open":
         return _seal(signal, path)
@@ -55,6 +80,8 @@ def _ready(signal: str, path: Path, *, now: float, keep_s: float) -> Segment | N
         return _again(signal, path, now=now, keep_s=keep_s)
     if path.suffix in {".sealed", ".split"}:
         return _segment(signal, path)
+    if path.suffix == ".copy":  # of a segment whose adoption broke off: the first is still where it was
+        path.unlink()
     return None
 
 

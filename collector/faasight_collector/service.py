@@ -15,6 +15,8 @@ from faasight_collector.access import usage
 from faasight_collector.access.control import Access
 from faasight_collector.access.figures import AccessFigures
 from faasight_collector.admit import JSON
+from faasight_collector.adoption import Adopter
+from faasight_collector.dead_letters import FOLDER as LETTERS
 from faasight_collector.dead_letters import DeadLetters
 from faasight_collector.exposition import Exposition
 from faasight_collector.housekeeping import Periodic
@@ -29,6 +31,7 @@ from faasight_collector.receive.listen import Listener
 from faasight_collector.receive.routes import Adapter, Door, Page, Routes, otlp_door
 from faasight_collector.settings import Settings
 from faasight_collector.ship import Shipper
+from faasight_collector.siblings import TELL_EVERY_S, Siblings, State
 from faasight_collector.stats import Stats
 
 log = structlog.get_logger()
@@ -52,10 +55,15 @@ class Collector:
         self.settings = settings
         self._store = store
         self._clock = clock
-        self._name = f"{socket.gethostname()}:{settings.http_port}"
+        worker = f"#{settings.worker}" if settings.worker else ""
+        self._name = f"{socket.gethostname()}:{settings.http_port}{worker}"
         self.stats = Stats()
         self.journal = Journal(settings, clock=clock)
         self._access: Access | None = None
+        self._exposition: Exposition | None = None
+        self._siblings = (
+            Siblings(settings.home, settings.workers, self._state, clock) if settings.worker and settings.home else None
+        )
         self._listener: Listener | None = None
         self._shipper: Shipper | None = None
         self._periodic: list[Periodic] = []
@@ -69,7 +77,7 @@ class Collector:
         self._access = Access.of(self.settings, self._clock)
         self.journal.open()
         try:
-            letters = DeadLetters(self.settings.journal_dir / "dead-letters", self._clock)
+            letters = DeadLetters(self.settings.journal_dir / LETTERS, self._clock)
             self._shipper = Shipper(self.journal, self._store, letters, self.stats, clock=self._clock)
             self._open_doors(letters, self._access)
         except BaseException:
@@ -79,10 +87,17 @@ class Collector:
         self._shipper.start()
         self._periodic = [
             Periodic("report", self.settings.report_every_s, self._report, last=True),
-            Periodic("settle", self.settings.settle_every_s, self._settle),
             Periodic("tokens", self.settings.report_every_s, self._keep_last_use, last=True),
-            Periodic("lifetime", self.settings.lifetime_every_s, self._enforce_lifetime),
+            Periodic("adopt", self.settings.adopt_every_s, Adopter(self.settings, self.journal, letters)),
         ]
+        if self.settings.worker <= 1:  # one of several does for the store what is to be done once
+            self._periodic += [
+                Periodic("settle", self.settings.settle_every_s, self._settle),
+                Periodic("lifetime", self.settings.lifetime_every_s, self._enforce_lifetime),
+            ]
+        if self._siblings:
+            self._siblings.tell()
+            self._periodic.append(Periodic("tell", TELL_EVERY_S, self._siblings.tell))
         for periodic in self._periodic:
             periodic.start()
         log.info("collector ready", http=self.http_address, grpc=self.grpc_address)
@@ -157,23 +172,38 @@ class Collector:
 
     def _pages(self, access: Access, http: HttpServer) -> dict[bytes, Page]:
         figures = AccessFigures(access, lambda: http.connections, http.ended)
-        exposition = Exposition(self.stats, self.journal, self._clock, [figures])
+        self._exposition = Exposition(self.stats, self.journal, self._clock, [figures])
         return {
             b"/healthz": lambda: Answer(200, TEXT, b"ok\n"),
             b"/readyz": self._readiness,
-            b"/metrics": lambda: Answer(200, "text/plain; version=1.0.0; charset=utf-8", exposition.text()),
+            b"/metrics": self._metrics,
         }
+
+    def _metrics(self) -> Answer:
+        text = self._siblings.metrics() if self._siblings else self._own_metrics()
+        return Answer(200, "text/plain; version=1.0.0; charset=utf-8", text)
+
+    def _own_metrics(self) -> bytes:
+        return self._exposition.text() if self._exposition else b""
 
     def _readiness(self) -> Answer:
         """Ready means: a request would be accepted now. The store may be away for as long as the journal has room."""
+        state = self._state()
+        body: dict[str, object] = {"ready": state.ready, "reason": state.reason, "store": state.store}
+        if self._siblings:
+            body |= {"worker": state.worker, "workers": self._siblings.readiness()}
+        return Answer(200 if state.ready else 503, JSON, orjson.dumps(body))
+
+    def _state(self) -> State:
         refusal = self.journal.refusal()
-        shipper = self._shipper
-        body = {
-            "ready": refusal is None,
-            "reason": "" if refusal is None else str(refusal),
-            "store": (shipper.error if shipper else "") or "ok",
-        }
-        return Answer(200 if refusal is None else 503, JSON, orjson.dumps(body))
+        return State(
+            worker=self.settings.worker,
+            at=self._clock(),
+            ready=refusal is None,
+            reason="" if refusal is None else str(refusal),
+            store=(self._shipper.error if self._shipper else "") or "ok",
+            metrics=self._own_metrics().decode() if self._siblings else "",
+        )
 
     def _report(self) -> None:
         rows = self.stats.rows(self._name, self._clock(), self.journal)

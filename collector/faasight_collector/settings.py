@@ -25,6 +25,11 @@ class Settings:
     grpc_host: str = "127.0.0.1"
     grpc_port: int | None = 4317  # None: no gRPC door
     share_ports: bool = False  # with other processes of this machine: the kernel deals connections out
+    home: Path | None = None  # where journals may lie that nobody has open; None: in `journal_dir`
+    adopt: Path | None = None  # another folder with such journals, as of a machine that was lost
+    adopt_every_s: float = 5.0  # how often they are looked for
+    worker: int = 0  # from 1: one of several processes that share the ports, with `home` over their journals
+    workers: int = 1  # how many they are
     allow_remote: bool = False
 
     tokens: Path | None = None  # file of ingest tokens; None: nobody is asked

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,11 +104,23 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def lock_directory(path: Path) -> Callable[[], None]:
+def lock_directory(path: Path, wait_s: float = 0.0) -> Callable[[], None]:
     """Take a directory for this process and return how to give it back.
 
-    The kernel releases the lock when a process dies, however it dies. Raises JournalLockedError.
+    The kernel releases the lock when a process dies, however it dies. Raises JournalLockedError, after `wait_s` if
+    another process keeps it (a neighbour that adopts what is in it gives it back soon).
     """
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return _lock_directory(path)
+        except JournalLockedError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _lock_directory(path: Path) -> Callable[[], None]:
     path.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

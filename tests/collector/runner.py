@@ -1,6 +1,6 @@
 """A collector in a process of its own, for tests that kill it.
 
-runner.py run DSN JOURNAL    prints its HTTP address; stops in order when its standard input ends
+runner.py run DSN JOURNAL [PORT]    prints its HTTP address; stops in order when its standard input ends
 runner.py dump DSN NAME      prints the span ids that the store has for a span name, one a line
 """
 
@@ -13,14 +13,20 @@ from faasight_store import Store
 
 def main() -> None:
     """Do what the first argument says."""
-    action, dsn, what = sys.argv[1:]
+    action, dsn, what, *port = sys.argv[1:]
     with Store.open(dsn) as store:
         store.migrate()
         if action == "dump":
             sql = "SELECT lower(hex(span_id)) FROM spans WHERE name = {name:String}"
             sys.stdout.writelines(f"{row[0]}\n" for row in store.query(sql, {"name": what}, timeout_s=60))
             return
-        settings = Settings(journal_dir=Path(what), http_port=0, grpc_port=0, segment_bytes=50_000, segment_age_s=0.2)
+        settings = Settings(
+            journal_dir=Path(what),
+            http_port=int(port[0]) if port else 0,
+            grpc_port=None,
+            segment_bytes=50_000,
+            segment_age_s=0.2,
+        )
         collector = Collector(settings, store)
         collector.start()
         sys.stdout.write(f"ready {collector.http_address}\n")

@@ -1,0 +1,28 @@
+"""One of several collectors that share their ports: `python -m faasight_cli.worker NUMBER`, started by `workers`."""
+
+import os
+import sys
+
+from faasight_cli import logs, settings
+from faasight_cli.main import foreseen
+from faasight_cli.platform import Platform
+from faasight_cli.signals import StopSignal
+from faasight_cli.workers import READY
+
+
+def main(number: int) -> int:
+    """Run until SIGTERM; return the exit status."""
+    own = settings.load(os.environ)
+    logs.configure(own.log_level, own.log_format)
+    stop = StopSignal()
+    platform = Platform(own, ("collector",), worker=number)
+    platform.start()
+    sys.stdout.write(f"{READY}\n")
+    sys.stdout.flush()
+    stop.wait()
+    platform.stop()
+    return platform.leave(0)
+
+
+if __name__ == "__main__":
+    sys.exit(foreseen(lambda: main(int(sys.argv[1]))))
