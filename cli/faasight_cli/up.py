@@ -28,7 +28,7 @@ def part(chosen: Namespace) -> int:
     if chosen.command == "collector" and own.workers > 1:
         from faasight_cli import workers  # which needs this module
 
-        return workers.supervise(own)
+        return workers.supervise(own, chosen.overrides)
     return _serve(chosen, (chosen.command,))
 
 

@@ -99,7 +99,7 @@ class Worker:
         self._process = None
 
 
-def supervise(own: Settings) -> int:
+def supervise(own: Settings, overrides: Mapping[str, str]) -> int:
     """Run the workers until asked to stop; return the exit status."""
     if services.data_dir(own) is not None:
         raise CommandError(
@@ -110,7 +110,7 @@ def supervise(own: Settings) -> int:
     console, stop = Console(), StopSignal()
     own = up.with_ports(own)
     ports.check(up.wanted(own, ("collector",)))
-    environ, states = environment(own, os.environ), services.journal_dir(own) / "state"
+    environ, states = environment(own, overrides, os.environ), services.journal_dir(own) / "state"
     workers = [Worker(number, environ, states / f"{number}.json") for number in range(1, own.workers + 1)]
     try:
         _start(workers)
@@ -146,12 +146,11 @@ def _stop(workers: list[Worker]) -> bool:
     return all(ended)
 
 
-def environment(own: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a worker: ours, with every setting as it was decided here."""
-    chosen = {}
-    for row in settings.TABLE:
-        value = getattr(own, row.name)
-        if value is None:
-            value = "off" if row.name == "collector_grpc" else ""
-        chosen[row.env] = str(value)  # "True" and "False" are read as yes and no
-    return {**environ, **chosen}
+def environment(own: Settings, overrides: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a worker: ours, with what the command line said, and the ports that were settled on."""
+    said = {row.env: overrides[row.name] for row in settings.TABLE if row.name in overrides}
+    listening = {
+        "FAASIGHT_COLLECTOR_HTTP": str(own.collector_http),
+        "FAASIGHT_COLLECTOR_GRPC": str(own.collector_grpc or "off"),
+    }
+    return {**environ, **said, **listening}

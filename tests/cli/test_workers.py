@@ -90,7 +90,7 @@ def test_they_end_with_their_supervisor_however_it_ends(
     below = psutil.Process(command.process.pid).children(recursive=True)
     assert len(below) == 2
     command.process.kill()
-    gone, alive = psutil.wait_procs(below, timeout=30)
+    _, alive = psutil.wait_procs(below, timeout=30)
     assert not alive
 
 
@@ -145,5 +145,7 @@ def test_the_embedded_store_has_one_process(
     "given", [{}, {"FAASIGHT_COLLECTOR_GRPC": "off", "FAASIGHT_ALLOW_REMOTE": "true", "FAASIGHT_JOURNAL": "/j"}]
 )
 def test_a_worker_gets_the_settings_as_the_supervisor_decided(given: Mapping[str, str]) -> None:
-    own = settings.load(given, {"workers": "4", "adopt": "/lost"})
-    assert settings.load(workers.environment(own, {"FAASIGHT_WORKERS": "1"})) == own
+    said = {"workers": "4", "adopt": "/lost", "collector_http": "127.0.0.1:4999"}
+    own = settings.load(given, said)
+    environ = {**given, "FAASIGHT_WORKERS": "1"}
+    assert settings.load(workers.environment(own, said, environ)) == own

@@ -3,6 +3,7 @@
 import errno
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ def left_behind(directory: Path, payloads: list[bytes], state: str = ".open") ->
     """Leave a segment as a killed process does, and return its id."""
     folder = directory / "traces"
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"1700000000000-{secrets.token_hex(8)}-000001"
+    name = f"{int(time.time() * 1000)}-{secrets.token_hex(8)}-000001"
     (folder / f"{name}{state}").write_bytes(
         b"".join(encode_header(payload, digest_of("traces", payload)) + payload for payload in payloads)
     )
