@@ -21,6 +21,7 @@ log = structlog.get_logger("faasight")
 PARTS = ("collector", "dashboards", "alerts")
 _MIB = 1024 * 1024
 _GB = 1000**3  # as disks are sold
+_PLACES, _PLACES_TLS = 10_000, 4_000  # connections: 6 and 34 KiB each (docs/design/collector.md)
 _SHIPPING_S = 3.0  # of the five seconds that a stop may take; what is not shipped by then stays in the journal
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on: where those addresses are reached from here
 
@@ -122,7 +123,7 @@ def collector_settings(settings: Settings, worker: int = 0) -> "CollectorSetting
         token_bytes_per_s=settings.token_mb_per_s * _MIB,
         tls=tls_files(settings),
         cors_origins=settings.cors_origins,
-        max_connections=settings.max_connections,
+        max_connections=settings.max_connections or (_PLACES_TLS if settings.tls_certificate else _PLACES),
         max_body_bytes=settings.max_body_mb * _MIB,
         journal_budget_bytes=settings.journal_budget_mb * _MIB // workers,
         disk_reserve_bytes=settings.disk_reserve_mb * _MIB,
@@ -130,6 +131,13 @@ def collector_settings(settings: Settings, worker: int = 0) -> "CollectorSetting
         stop_timeout_s=_SHIPPING_S,
         lifetime=lifetime(settings),
     )
+
+
+def check_access(settings: Settings) -> None:
+    """Read what decides who may send, before anything is started. Raises CollectorError."""
+    from faasight_collector.access.control import Access
+
+    Access.of(collector_settings(settings))
 
 
 def _collector(settings: Settings, store: Store, worker: int) -> "Service":

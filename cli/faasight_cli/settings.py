@@ -40,7 +40,7 @@ class Settings:
     tls_key: Path | None
     tls_client_ca: Path | None
     cors_origins: frozenset[str]
-    max_connections: int
+    max_connections: int  # 0: as many as memory was planned for
     journal: Path | None  # None: beside the data
     journal_budget_mb: int
     disk_reserve_mb: int
@@ -222,9 +222,10 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "max_connections",
-        _whole(1, 1_000_000),
-        "10000",
-        "How many HTTP connections the collector holds; beyond them those unused for longest give way.",
+        _whole(0, 1_000_000),
+        "0",
+        "How many HTTP connections the collector holds; beyond them those unused for longest give way. 0 is 10,000,"
+        " or 4,000 with TLS, which takes six times the memory.",
     ),
     Setting(
         "journal",

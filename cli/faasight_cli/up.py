@@ -84,6 +84,8 @@ def _serve(chosen: Namespace, parts: Sequence[str]) -> int:
     _warn_of_unknown(os.environ)
     own = with_ports(own)
     ports.check(wanted(own, parts))
+    if "collector" in parts:
+        services.check_access(own)
     platform = Platform(own, parts)
     platform.start(Steps(console, len(parts) + 1).next)
     console.say(banner("FaaSight is running. Ctrl+C stops it.", addresses(own, parts)))

@@ -12,6 +12,7 @@ from faasight_store import Store, lifetime, rollup
 from faasight_store.queries import ingest
 
 from faasight_collector.access import usage
+from faasight_collector.access.address import warn_of_plain_text
 from faasight_collector.access.control import Access
 from faasight_collector.access.figures import AccessFigures
 from faasight_collector.admit import JSON
@@ -75,6 +76,7 @@ class Collector:
     def start(self) -> None:
         """Open the journal, both doors, and begin to ship."""
         self._access = Access.of(self.settings, self._clock)
+        warn_of_plain_text(self.settings)
         self.journal.open()
         try:
             letters = DeadLetters(self.settings.journal_dir / LETTERS, self._clock)

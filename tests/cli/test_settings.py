@@ -72,7 +72,7 @@ def test_values_are_read() -> None:
         ("FAASIGHT_RANGE", "yesterday"),
         ("FAASIGHT_CORS_ORIGINS", "*"),
         ("FAASIGHT_CORS_ORIGINS", "https://app.example.com/path"),
-        ("FAASIGHT_MAX_CONNECTIONS", "0"),
+        ("FAASIGHT_MAX_CONNECTIONS", "-1"),
         ("FAASIGHT_TOKEN_REQUESTS_PER_S", "many"),
         ("FAASIGHT_REFRESH_S", "1.5"),
         ("FAASIGHT_LOG_LEVEL", "loud"),
@@ -118,6 +118,16 @@ def test_an_address_that_nobody_can_connect_to_is_a_wrong_setting(url: str) -> N
 def test_the_doors_of_the_collector_have_hosts_of_their_own() -> None:
     own = services.collector_settings(settings.load({"FAASIGHT_COLLECTOR_HTTP": "0.0.0.0:4318"}))
     assert (own.host, own.grpc_host) == ("0.0.0.0", "127.0.0.1")
+
+
+def test_places_for_connections_are_planned_for_what_they_cost() -> None:
+    def places(**environ: str) -> int:
+        return services.collector_settings(settings.load(environ)).max_connections
+
+    files = {"FAASIGHT_TLS_CERTIFICATE": "a.pem", "FAASIGHT_TLS_KEY": "a.key"}
+    assert places() == 10_000
+    assert places(**files) == 4_000
+    assert places(**files, FAASIGHT_MAX_CONNECTIONS="7") == 7
 
 
 @pytest.mark.parametrize("given", [{"CERTIFICATE"}, {"KEY"}, {"CLIENT_CA"}, {"KEY", "CLIENT_CA"}])

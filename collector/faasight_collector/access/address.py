@@ -20,16 +20,18 @@ def check_hosts(settings: Settings) -> None:
     if settings.tokens is None and not (settings.tls and settings.tls.client_ca):
         raise AddressError(
             f"The collector would listen on {beyond!r}, where other machines can send to it without being asked who"
-            " they are. Make a token and start again with the file:\n"
-            "  export FAASIGHT_TOKENS=faasight-tokens.json\n"
-            "  faasight tokens create NAME\n"
-            "Or listen on 127.0.0.1; or set FAASIGHT_ALLOW_REMOTE=yes if a network of your own or a proxy guards it."
+            " they are: make a token (export FAASIGHT_TOKENS=faasight-tokens.json; faasight tokens create NAME), or"
+            " listen on 127.0.0.1, or set FAASIGHT_ALLOW_REMOTE=yes if a network of your own or a proxy guards it."
         )
-    if settings.tls is None:
+
+
+def warn_of_plain_text(settings: Settings) -> None:
+    """Say so where tokens and telemetry could be read on their way."""
+    if settings.tls is None and settings.tokens is not None and not is_loopback(settings.host):
         log.warning(
             "tokens and telemetry travel in the clear: set FAASIGHT_TLS_CERTIFICATE and FAASIGHT_TLS_KEY,"
             " or put a proxy with TLS before the collector",
-            host=beyond,
+            host=settings.host,
         )
 
 
