@@ -212,6 +212,14 @@ def test_a_token_without_a_limit_of_its_own_has_the_usual_one(keyring: Keyring, 
     assert refusal(guard, b"Bearer " + usual).http == 429
 
 
+def test_several_processes_share_a_limit(keyring: Keyring, make_guard: MakeGuard) -> None:
+    secret = keyring.add("a", requests_per_s=8).encode()
+    guard = make_guard(share=1 / 4)
+    for _ in range(4):  # two seconds' worth of two a second
+        guard.verify(secret)
+    assert refusal(guard, b"Bearer " + secret).http == 429
+
+
 def test_a_large_body_is_paid_off_by_those_after_it(keyring: Keyring, make_guard: MakeGuard, clock: Clock) -> None:
     secret = keyring.add("a", bytes_per_s=1000).encode()
     guard = make_guard()

@@ -29,6 +29,7 @@ class Access:
                 settings.tokens,
                 requests_per_s=settings.token_requests_per_s,
                 bytes_per_s=settings.token_bytes_per_s,
+                share=1 / settings.workers,
                 clock=clock,
             )
         return cls(guard, Certificates(settings.tls) if settings.tls else None, Origins(settings.cors_origins))

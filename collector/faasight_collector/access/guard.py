@@ -66,12 +66,17 @@ class Guard:
         *,
         requests_per_s: float = 0,
         bytes_per_s: float = 0,
+        share: float = 1.0,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Read the file. Raises TokenFileError."""
+        """Read the file. `share` is this process's part of each limit, where several take requests in.
+
+        Raises TokenFileError.
+        """
         self._path = path
         self._defaults = (requests_per_s, bytes_per_s)
+        self._share = share
         self._clock = clock
         self._monotonic = monotonic
         self._watch = FileWatch(path)
@@ -150,7 +155,7 @@ class Guard:
     def _limits(self, token: Token) -> tuple[RateLimit | None, RateLimit | None]:
         wanted = (token.requests_per_s, token.bytes_per_s)
         rates = [own if own is not None else usual for own, usual in zip(wanted, self._defaults, strict=True)]
-        requests, size = (RateLimit(rate, self._monotonic) if rate else None for rate in rates)
+        requests, size = (RateLimit(rate * self._share, self._monotonic) if rate else None for rate in rates)
         return requests, size
 
 
