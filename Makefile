@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test torture lint format bench pictures clean chromium assets clients
+.PHONY: help install demo up test torture fuzz lint format bench pictures clean chromium assets clients
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ lint: $(STAMP)  ## ruff, mypy strict, import-linter
 format: $(STAMP)  ## put the code in shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+fuzz: $(STAMP)  ## five minutes of spoilt inputs for every door of the collector
+	$(BIN)/python -m tests.fuzz.run --minutes $(or $(MINUTES),5)
 
 bench: $(STAMP)  ## measure, with the peers beside us
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

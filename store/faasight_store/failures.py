@@ -35,6 +35,8 @@ BUSY = {
     252: "TOO_MANY_PARTS",
     999: "KEEPER_EXCEPTION",
 }
+# A message that gives two members of a `oneof` is valid protobuf (the last one counts), and the engine's BAD_ARGUMENTS.
+_BAD_PROTOBUF = "Invalid protobuf data"
 _CODE = re.compile(r"\bCode: (\d+)\.")
 _TRAILER = re.compile(r"\s*\(version [^)]*\)+\s*$")
 
@@ -72,7 +74,7 @@ def of_insert(error: DriverError, what: str) -> StoreError:
     Whatever is not plainly the data's fault can be tried again: a missing table comes with the next migration, a full
     disk gets room. To retry is safe, to drop is not.
     """
-    if code_of(error) in BAD_DATA:
+    if code_of(error) in BAD_DATA or _BAD_PROTOBUF in str(error):
         return BadDataError(f"The store cannot read the data of {what}. {_text(error)}")
     return StoreUnavailableError(f"The store could not take {what}; it may work later. {_text(error)}")
 

@@ -118,6 +118,8 @@ def test_init_report_tells_the_init_duration_and_no_other() -> None:
         ("platform.extension", "extension"),
         ("platform.telemetrySubscription", "telemetry_subscription"),
         ("platform.somethingNew", "something_new"),
+        ("platform.", "unknown"),
+        ("", "unknown"),
     ],
 )
 def test_other_events_are_kept_by_their_name(kind: str, stored: str) -> None:

@@ -62,7 +62,8 @@ def fault(message: str) -> Line:
 
 def _snake(kind: str) -> str:
     """platform.logsDropped -> logs_dropped."""
-    return re.sub(r"(?<=[a-z])([A-Z])", r"_\1", kind.removeprefix("platform.")).lower().replace(".", "_")[:64]
+    name = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", kind.removeprefix("platform.")).lower().replace(".", "_")[:64]
+    return name or "unknown"
 
 
 def _fields(kind: str, record: Mapping[str, Any]) -> Line:
