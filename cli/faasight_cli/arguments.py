@@ -3,7 +3,7 @@
 import argparse
 import re
 from collections.abc import Container
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     _dead_letters(_command(commands, "dead-letters", "dead_letters:show_list", "look at what the store did not take"))
     _command(commands, "migrate", "store:migrate", "bring the store's schema up to date", with_settings=True)
     _tokens(_command(commands, "tokens", "tokens:show", "say who may send telemetry to the collector"))
+    _store(commands.add_parser("store", help="back up, restore, export, and see what the store holds"))
     _command(commands, "doctor", "doctor:doctor", "find out what is wrong, and what to type", with_settings=True)
     _command(commands, "settings", "tables:settings_table", "list all settings, their types, defaults and meaning")
     _command(commands, "version", "tables:version", "tell the versions of FaaSight and of what it stands on")
@@ -172,6 +173,41 @@ def _local(command: argparse.ArgumentParser) -> None:
     invoke.add_argument(
         "--event", type=Path, metavar="FILE", help="the event, JSON; - is stdin; without it the event is {}"
     )
+
+
+def _store(store: argparse.ArgumentParser) -> None:
+    store.description = "Look after what is stored. An embedded store is open in one process: stop `faasight up` first."
+    ways = store.add_subparsers(dest="way", metavar="WHAT", required=True)
+    place = "a folder, disk:NAME/PATH of the server, or an http(s) address of S3 (keys: AWS_ACCESS_KEY_ID, ...)"
+    status = _command(
+        ways, "status", "lifetime:status", "tell what takes how much room, and what was dropped", with_settings=True
+    )
+    status.add_argument("--dropped", type=int, default=10, metavar="N", help="how many dropped partitions to list (10)")
+    backup = _command(ways, "backup", "lifetime:backup", "copy the whole store to a place", with_settings=True)
+    backup.add_argument("to", metavar="TO", help=place)
+    restore = _command(ways, "restore", "lifetime:restore", "bring a back-up into an empty store", with_settings=True)
+    restore.add_argument("origin", metavar="FROM", help=place)
+    restore.add_argument(
+        "--database", default="", metavar="NAME", help="its name in the back-up, if it was another one"
+    )
+    export = _command(ways, "export", "lifetime:export", "write Parquet files, one a table and day", with_settings=True)
+    export.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="where to; files are FOLDER/TABLE/YYYY-MM-DD.parquet"
+    )
+    export.add_argument("--table", action="append", metavar="NAME", help="may be given several times; else all tables")
+    export.add_argument(
+        "--from", dest="first", type=_day, required=True, metavar="YYYY-MM-DD", help="the first day, UTC"
+    )
+    export.add_argument(
+        "--to", dest="last", type=_day, required=True, metavar="YYYY-MM-DD", help="the last day, included"
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; write YYYY-MM-DD") from None
 
 
 def _port(text: str) -> int:

@@ -98,7 +98,8 @@ def _embedded(dsn: EmbeddedDsn, database: str | None) -> Client:
     path = str(dsn.path.resolve())
     with _host_signals():
         try:
-            options: dict[str, Any] = {"interface": "chdb", "path": path}
+            # BACKUP writes where the process may write; every client of the engine must say the same.
+            options: dict[str, Any] = {"interface": "chdb", "path": path, "chdb_options": {"backups.allowed_path": "/"}}
             if database:
                 options["database"] = database
             return clickhouse_connect.get_client(**options)

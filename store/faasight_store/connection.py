@@ -1,7 +1,9 @@
 """The connection to ClickHouse: embedded (chDB) or a server, by one address."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
+from io import IOBase
 from typing import Any, Self
 
 from clickhouse_connect.driver.client import Client
@@ -72,6 +74,16 @@ class Store:
         except DriverError as error:
             raise failures.of_query(error, timeout_s) from None
 
+    @contextmanager
+    def stream(self, sql: str, fmt: str, *, timeout_s: float) -> Iterator[IOBase]:
+        """Lend the result of a read as bytes in one of ClickHouse's formats. Raises StoreError."""
+        settings = {"max_execution_time": timeout_s, "max_memory_usage": QUERY_MEMORY_BYTES}
+        try:
+            with self._readers.client() as client, client.raw_stream(sql, settings=settings, fmt=fmt) as result:
+                yield result
+        except DriverError as error:
+            raise failures.of_query(error, timeout_s) from None
+
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement that returns nothing."""
         try:
@@ -112,6 +124,10 @@ class Store:
         """Whether the tables are spread over a cluster; asked of the database once."""
         rows = self.query(shape.ASK)
         return Shape.of_engine(self.dsn.database, str(rows[0][0]))
+
+    def forget_shape(self) -> None:
+        """Ask anew next time: the tables were made or restored."""
+        self.__dict__.pop("shape", None)
 
     def migrate(self) -> list[str]:
         """Apply the migrations that are missing, and return their names; safe to call twice and by two processes."""

@@ -12,6 +12,7 @@ COMMANDS = [
     "dashboards",
     "alerts",
     "migrate",
+    "store",
     "doctor",
     "settings",
     "version",

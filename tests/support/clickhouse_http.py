@@ -4,7 +4,7 @@ Tests and benchmarks use it where no server is installed, so that the real clien
 knows what clickhouse-connect needs: GET /ping, queries with settings and bound parameters, inserts in any format,
 compressed bodies.
 
-    python tests/support/clickhouse_http.py --path DIR [--port N]    prints its port when it is ready
+    python tests/support/clickhouse_http.py --path DIR [--port N] [--config FILE]    prints its port when it is ready
 """
 
 import argparse
@@ -60,11 +60,12 @@ _CODE = re.compile(r"Code: (\d+)")
 class Engine:
     """Connections to one directory; each runs one query at a time."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, config: str = "") -> None:
+        # As a server's configuration does: where it may write back-ups; clusters, macros.
+        self._path = f"{path}?backups.allowed_path=/" + (f"&config-file={config}" if config else "")
         self._idle: queue.Queue[Any] = queue.Queue()
         for _ in range(READERS):
-            self._idle.put(chdb.connect(path))
+            self._idle.put(chdb.connect(self._path))
 
     @contextmanager
     def connection(self, database: str) -> Iterator[Any]:
@@ -211,11 +212,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--path", required=True)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--config", default="", help="a configuration file of ClickHouse, for clusters and macros")
     arguments = parser.parse_args()
     path = Path(arguments.path).resolve()
     path.mkdir(parents=True, exist_ok=True)
     os.chdir(path)  # the engine keeps schemas that are given as text in the current folder
-    Handler.engine = Engine(str(path))
+    Handler.engine = Engine(str(path), arguments.config)
     server = ThreadingHTTPServer(("127.0.0.1", arguments.port), Handler)
     print(server.server_address[1], flush=True)  # noqa: T201 - how the caller learns the port
     server.serve_forever()
