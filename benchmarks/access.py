@@ -1,7 +1,7 @@
 """What does it cost to ask for a token? CPU of the receiving process for each request, with tokens and without.
 
 Small requests (5 spans, 64 connections) to a collector whose store is away, so that nothing but receiving is measured:
-parse, ask for the token (one of 100 in the file), check, write, fdatasync, answer. Runs alternate; medians are compared.
+parse, ask for the token (one of 100 in the file), check, write, fdatasync, answer. Runs alternate; medians count.
 With --tls a third kind is told, for which there is no goal: encrypting has its price.
 
     python benchmarks/access.py [--runs 5] [--tls]
