@@ -29,6 +29,8 @@ _WHOLE = {
     "max_insert_block_size": 100_000_000,
     "max_insert_threads": 1,
     "async_insert": 0,
+    # The views group what they write; rows of sums and states are merged later anyway, and queries sum them.
+    "optimize_on_insert": 0,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     # A clamped clock keeps the days few; this is for the day when someone widens the clamp.
     "max_partitions_per_insert_block": 1000,

@@ -1,24 +1,21 @@
 -- Log lines: of OTLP, and of the JSON that functions write to stdout.
 
 CREATE TABLE IF NOT EXISTS otlp_logs (
-    resource_logs Array(Tuple(
-        resource {{resource_type}},
-        schema_url String,
-        scope_logs Array(Tuple(
-            scope {{scope_type}},
-            schema_url String,
-            log_records Array(Tuple(
-                time_unix_nano UInt64,
-                severity_number Int32,
-                severity_text String,
-                body {{any_type}},
-                attributes {{attributes_type}},
-                dropped_attributes_count UInt32,
-                flags UInt32,
-                trace_id String,
-                span_id String,
-                observed_time_unix_nano UInt64,
-                event_name String))))))
+    `resource_logs.resource` Array({{resource_type}}),
+    `resource_logs.schema_url` Array(String),
+    `resource_logs.scope_logs.scope` Array(Array({{scope_type}})),
+    `resource_logs.scope_logs.schema_url` Array(Array(String)),
+    `resource_logs.scope_logs.log_records.time_unix_nano` Array(Array(Array(UInt64))),
+    `resource_logs.scope_logs.log_records.severity_number` Array(Array(Array(Int32))),
+    `resource_logs.scope_logs.log_records.severity_text` Array(Array(Array(String))),
+    `resource_logs.scope_logs.log_records.body` Array(Array(Array({{any_type}}))),
+    `resource_logs.scope_logs.log_records.attributes` Array(Array(Array({{attributes_type}}))),
+    `resource_logs.scope_logs.log_records.dropped_attributes_count` Array(Array(Array(UInt32))),
+    `resource_logs.scope_logs.log_records.flags` Array(Array(Array(UInt32))),
+    `resource_logs.scope_logs.log_records.trace_id` Array(Array(Array(String))),
+    `resource_logs.scope_logs.log_records.span_id` Array(Array(Array(String))),
+    `resource_logs.scope_logs.log_records.observed_time_unix_nano` Array(Array(Array(UInt64))),
+    `resource_logs.scope_logs.log_records.event_name` Array(Array(Array(String)))
 ) ENGINE = Null;
 
 -- One line of a log, or one event of the platform (docs/design/wire.md, "Journal signals and landing tables").
@@ -83,51 +80,114 @@ ORDER BY (toStartOfFiveMinutes(ts), function, ts)
 {{map_settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_logs_to_logs TO logs AS
-WITH {{text_map record.attributes}} AS every
 SELECT
-    if(record.time_unix_nano > 0, record.time_unix_nano, record.observed_time_unix_nano) AS event_ns,
+    event_ns,
     {{clamped event_ns}} AS ts,
     toUnixTimestamp64Nano(now64(9)) + rowNumberInBlock() AS seq,
     if(resource['deployment.environment.name'] = '', 'default', resource['deployment.environment.name']) AS environment,
     if(resource['faas.name'] = '', resource['service.name'], resource['faas.name']) AS function,
     resource['faas.version'] AS version,
     resource['faas.instance'] AS instance,
-    if(record.severity_number BETWEEN 0 AND 24, record.severity_number, 0) AS severity,
-    if(severity = 0 AND upper(record.severity_text) IN ('DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'), upper(record.severity_text),
+    severity,
+    if(severity = 0 AND upper(any_severity_text) IN ('DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'), upper(any_severity_text),
        {{severity_level severity}}) AS level,
-    {{any_text record.body}} AS message,
-    if(every['logger'] = '', scope_name, every['logger']) AS logger,
-    if(every['faas.invocation_id'] = '', every['request_id'], every['faas.invocation_id']) AS request_id,
-    toFixedString(if(length(record.trace_id) = 16, record.trace_id, ''), 16) AS trace_id,
-    toFixedString(if(length(record.span_id) = 8, record.span_id, ''), 8) AS span_id,
+    message,
+    logger,
+    request_id,
+    toFixedString(if(length(any_trace_id) = 16, any_trace_id, ''), 16) AS trace_id,
+    toFixedString(if(length(any_span_id) = 8, any_span_id, ''), 8) AS span_id,
     -- What stands in a column of its own is not kept twice.
-    mapFilter((k, v) -> v = '' OR v != multiIf(k = 'logger', if(logger = scope_name, '', logger),
-                                               k IN ('faas.invocation_id', 'request_id'), request_id, ''), every) AS attributes,
-    {{types_of record.attributes}} AS types,
-    record.body.value AS body_type,
+    if(mapContains(every, 'logger') OR mapContains(every, 'faas.invocation_id') OR mapContains(every, 'request_id'),
+       mapFilter((k, v) -> v = '' OR v != multiIf(k = 'logger', if(logger = scope_name, '', logger),
+                                                  k IN ('faas.invocation_id', 'request_id'), request_id, ''), every),
+       every) AS attributes,
+    types,
+    body_type,
     origin,
-    record.severity_text AS severity_text,
-    record.event_name AS event_name,
-    record.observed_time_unix_nano AS observed_ns,
-    record.flags AS flags,
-    record.dropped_attributes_count AS dropped_attributes
+    any_severity_text AS severity_text,
+    event_name,
+    observed_ns,
+    flags,
+    dropped_attributes
 FROM (
     SELECT
         resource,
-        scope.scope.name AS scope_name,
-        concat(if(empty(resource), '', concat(',"resource":', toJSONString(resource))), resource_origin,
-               if(scope_name = '', '', concat(',"scope_name":', toJSONString(scope_name))),
-               if(scope.scope.version = '', '', concat(',"scope_version":', toJSONString(scope.scope.version))),
-               {{scope_origin scope}}) AS more,
-        {{origin_json more}} AS origin,
-        scope.log_records AS log_records
+        scope_name,
+        origin,
+        if(time_ns > 0, time_ns, observed_ns) AS event_ns,
+        if(severity_number BETWEEN 0 AND 24, severity_number, 0) AS severity,
+        {{any_text body}} AS message,
+        body.value AS body_type,
+        every,
+        {{types_of log_attributes}} AS types,
+        if(every['logger'] = '', scope_name, every['logger']) AS logger,
+        if(every['faas.invocation_id'] = '', every['request_id'], every['faas.invocation_id']) AS request_id,
+        any_severity_text,
+        any_trace_id,
+        any_span_id,
+        event_name,
+        observed_ns,
+        flags,
+        dropped_attributes
     FROM (
-        SELECT {{text_map resource_log.resource.attributes}} AS resource, {{resource_origin resource_log}} AS resource_origin,
-               arrayJoin(resource_log.scope_logs) AS scope
-        FROM (SELECT arrayJoin(resource_logs) AS resource_log FROM otlp_logs)
+        SELECT resource, scope_name, origin, {{text_map log_attributes}} AS every, log_attributes, time_ns, observed_ns, severity_number, any_severity_text, body,
+               event_name, flags, any_trace_id, any_span_id, dropped_attributes
+        FROM (
+            SELECT * EXCEPT (more), {{origin_json more}} AS origin
+            FROM (
+                SELECT
+                    resource,
+                    scope.name AS scope_name,
+                    concat(resource_origin,
+                           if(scope.name = '', '', concat(',"scope_name":', toJSONString(scope.name))),
+                           if(scope.version = '', '', concat(',"scope_version":', toJSONString(scope.version))),
+                           {{scope_origin scope}}) AS more,
+                    {{log_fields}}
+                FROM (
+                    SELECT
+                        resource,
+                        concat(if(empty(resource), '', concat(',"resource":', toJSONString(resource))), {{resource_origin sent}}) AS resource_origin,
+                        `resource_logs.scope_logs.scope`,
+                        `resource_logs.scope_logs.schema_url`,
+                        {{log_fields}}
+                    FROM (
+                        SELECT
+                            `resource_logs.resource` AS sent,
+                            `resource_logs.schema_url` AS sent_schema_url,
+                            {{text_map `resource_logs.resource`.attributes}} AS resource,
+                            {{types_of `resource_logs.resource`.attributes}} AS sent_types,
+                            `resource_logs.scope_logs.scope`,
+                            `resource_logs.scope_logs.schema_url`,
+                            {{log_fields}}
+                        FROM otlp_logs
+                        ARRAY JOIN
+                            `resource_logs.resource`,
+                            `resource_logs.schema_url`,
+                            `resource_logs.scope_logs.scope`,
+                            `resource_logs.scope_logs.schema_url`,
+                            {{log_fields}}
+                    )
+                )
+                ARRAY JOIN
+                    `resource_logs.scope_logs.scope` AS scope,
+                    `resource_logs.scope_logs.schema_url` AS scope_schema_url,
+                    {{log_fields}}
+            )
+        )
+        ARRAY JOIN
+            `resource_logs.scope_logs.log_records.time_unix_nano` AS time_ns,
+            `resource_logs.scope_logs.log_records.severity_number` AS severity_number,
+            `resource_logs.scope_logs.log_records.severity_text` AS any_severity_text,
+            `resource_logs.scope_logs.log_records.body` AS body,
+            `resource_logs.scope_logs.log_records.attributes` AS log_attributes,
+            `resource_logs.scope_logs.log_records.dropped_attributes_count` AS dropped_attributes,
+            `resource_logs.scope_logs.log_records.flags` AS flags,
+            `resource_logs.scope_logs.log_records.trace_id` AS any_trace_id,
+            `resource_logs.scope_logs.log_records.span_id` AS any_span_id,
+            `resource_logs.scope_logs.log_records.observed_time_unix_nano` AS observed_ns,
+            `resource_logs.scope_logs.log_records.event_name` AS event_name
     )
-)
-ARRAY JOIN log_records AS record;
+);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS records_to_logs TO logs AS
 SELECT

@@ -1,0 +1,11 @@
+`resource_logs.scope_logs.log_records.time_unix_nano`,
+            `resource_logs.scope_logs.log_records.severity_number`,
+            `resource_logs.scope_logs.log_records.severity_text`,
+            `resource_logs.scope_logs.log_records.body`,
+            `resource_logs.scope_logs.log_records.attributes`,
+            `resource_logs.scope_logs.log_records.dropped_attributes_count`,
+            `resource_logs.scope_logs.log_records.flags`,
+            `resource_logs.scope_logs.log_records.trace_id`,
+            `resource_logs.scope_logs.log_records.span_id`,
+            `resource_logs.scope_logs.log_records.observed_time_unix_nano`,
+            `resource_logs.scope_logs.log_records.event_name`
