@@ -114,7 +114,6 @@ def test_init_report_tells_the_init_duration_and_no_other() -> None:
     [
         ("platform.initStart", "init_start"),
         ("platform.initRuntimeDone", "init_runtime_done"),
-        ("platform.logsDropped", "logs_dropped"),
         ("platform.extension", "extension"),
         ("platform.telemetrySubscription", "telemetry_subscription"),
         ("platform.somethingNew", "something_new"),
@@ -128,7 +127,9 @@ def test_other_events_are_kept_by_their_name(kind: str, stored: str) -> None:
 
 def test_dropped_logs_say_how_many() -> None:
     record = {"reason": "Consumer seems to have fallen behind", "droppedRecords": 12, "droppedBytes": 1234}
-    found = one("platform.logsDropped", record)
+    found, shown = lines({"time": TIME, "type": "platform.logsDropped", "record": record}, headers={})
+    assert (shown["kind"], shown["level"]) == ("log", "WARN"), "lost telemetry is to be seen"
+    assert "dropped 12 log records (1234 bytes): Consumer seems" in shown["message"]
     assert found["message"] == "Consumer seems to have fallen behind"
     assert found["attributes"] == {"droppedRecords": "12", "droppedBytes": "1234"}
 
@@ -207,7 +208,7 @@ def test_every_event_type_is_told() -> None:
     assert [line["kind"] for line in found] == [
         "init_start", "init_runtime_done", "init", "extension", "telemetry_subscription", "start",
         "log", "log", "log", "done", "report",
-        "restore_start", "restore_runtime_done", "restore_report", "report", "logs_dropped", "fault",
+        "restore_start", "restore_runtime_done", "restore_report", "report", "logs_dropped", "log", "fault",
     ]  # fmt: skip
     assert all(line["ts"] // 10**9 in range(1795248000, 1795248064) for line in found)
     assert {line["function"] for line in found} == {"checkout"}

@@ -9,7 +9,7 @@ from faasight_collector.errors import Refusal
 from faasight_collector.inputs.batch import Batch
 from faasight_collector.inputs.lines import Line, document, text, time_ns
 from faasight_collector.inputs.output import add_line, add_output
-from faasight_collector.inputs.platform_events import platform_line
+from faasight_collector.inputs.platform_events import dropped_line, platform_line
 from faasight_collector.inputs.platform_text import is_platform_text
 from faasight_collector.parts import Part
 
@@ -59,3 +59,5 @@ def _take(batch: Batch, owner: Line, event: Mapping[str, object], now_ns: int) -
         if owner.get("function"):
             line["function"] = ""  # whoever posts it knows better
         add_line(batch, owner, line)
+        if kind == "platform.logsDropped":
+            add_line(batch, owner, dropped_line(record, ts))

@@ -47,6 +47,14 @@ def platform_line(kind: str, record: object, ts: int) -> Line:
     return {"kind": _KINDS.get(kind) or _snake(kind), "ts": ts, **_fields(kind, details)}
 
 
+def dropped_line(record: object, ts: int) -> Line:
+    """Return the log line that tells of lost telemetry."""
+    details = record if isinstance(record, dict) else {}
+    count, size, why = (text(details.get(key)) for key in ("droppedRecords", "droppedBytes", "reason"))
+    message = f"the platform dropped {count or 'some'} log records ({size or '?'} bytes): {why}"
+    return {"kind": "log", "ts": ts, "message": message, **level_fields("WARN")}
+
+
 def fault(message: str) -> Line:
     """Read a text such as `RequestId: ... Error: Runtime exited with error: signal: killed Runtime.ExitError`."""
     request_id = _ID_IN_TEXT.search(message)
