@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import structlog
 
-from faasight_cli import logs, ports, services, settings
+from faasight_cli import logs, own_telemetry, ports, services, settings
 from faasight_cli.console import Console, Steps, banner
-from faasight_cli.platform import Platform
+from faasight_cli.platform import STOP_S, Platform
 from faasight_cli.ports import Wanted
 from faasight_cli.settings import Settings
 from faasight_cli.signals import StopSignal
@@ -86,11 +86,13 @@ def _serve(chosen: Namespace, parts: Sequence[str]) -> int:
     ports.check(wanted(own, parts))
     if "collector" in parts:
         services.check_access(own)
+    end_telemetry = own_telemetry.start("faasight" if len(parts) > 1 else f"faasight-{parts[0]}")
     platform = Platform(own, parts)
     platform.start(Steps(console, len(parts) + 1).next)
     console.say(banner("FaaSight is running. Ctrl+C stops it.", addresses(own, parts)))
     stop.wait()
     console.say("stopping: what has been received is being stored ...")
-    platform.stop()
+    end_telemetry()
+    platform.stop(STOP_S - own_telemetry.STOP_S)
     console.say("stopped")
     return platform.leave(0)

@@ -1,9 +1,10 @@
 """The collector's counters as Prometheus text."""
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector as MetricSource
 
@@ -25,12 +26,20 @@ class Exposition(MetricSource):
     """Reads the sums when Prometheus asks: counting costs a request nothing more."""
 
     def __init__(
-        self, stats: Stats, journal: Journal, clock: Callable[[], float], further: Sequence[MetricSource] = ()
+        self,
+        stats: Stats,
+        journal: Journal,
+        clock: Callable[[], float],
+        further: Sequence[MetricSource] = (),
+        *,
+        budget_bytes: int,
     ) -> None:
         self._stats = stats
         self._journal = journal
         self._clock = clock
+        self._budget_bytes = budget_bytes
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
         for source in (self, *further):
             self._registry.register(source)
 
@@ -49,6 +58,12 @@ class Exposition(MetricSource):
         yield _rejected(counts)
         yield self._lag()
         yield self._room()
+        yield GaugeMetricFamily(
+            _PREFIX + "journal_budget_bytes",
+            "How large the journal may grow while the store is away",
+            value=self._budget_bytes,
+        )
+        yield InfoMetricFamily(_PREFIX + "build", "What runs here", value={"version": version("faasight-platform")})
 
     def _lag(self) -> Metric:
         family = GaugeMetricFamily(

@@ -10,7 +10,9 @@ import orjson
 import structlog
 from faasight_store import Store, lifetime, rollup
 from faasight_store.queries import ingest
+from opentelemetry.trace import Tracer
 
+from faasight_collector import observe
 from faasight_collector.access import usage
 from faasight_collector.access.address import warn_of_plain_text
 from faasight_collector.access.control import Access
@@ -22,7 +24,7 @@ from faasight_collector.dead_letters import DeadLetters
 from faasight_collector.exposition import Exposition
 from faasight_collector.housekeeping import Periodic
 from faasight_collector.inputs import aws_telemetry, cloudwatch_logs, firehose, json_logs
-from faasight_collector.intake import Intake
+from faasight_collector.inserts import Inserts
 from faasight_collector.journal import Journal
 from faasight_collector.parts import Part
 from faasight_collector.receive.answers import TEXT, Answer
@@ -52,10 +54,19 @@ class Collector:
     `stop` takes no more, ships what it can within `settings.stop_timeout_s`, and leaves the rest for the next start.
     """
 
-    def __init__(self, settings: Settings, store: Store, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        *,
+        clock: Callable[[], float] = time.time,
+        tracer: Tracer | None = None,
+    ) -> None:
         self.settings = settings
         self._store = store
         self._clock = clock
+        self._tracer = tracer or observe.tracer()
+        self._inserts = Inserts(store, self._tracer)
         worker = f"#{settings.worker}" if settings.worker else ""
         self._name = f"{socket.gethostname()}:{settings.http_port}{worker}"
         self.stats = Stats()
@@ -80,7 +91,9 @@ class Collector:
         self.journal.open()
         try:
             letters = DeadLetters(self.settings.journal_dir / LETTERS, self._clock)
-            self._shipper = Shipper(self.journal, self._store, letters, self.stats, clock=self._clock)
+            self._shipper = Shipper(
+                self.journal, self._inserts, letters, self.stats, clock=self._clock, tracer=self._tracer
+            )
             self._open_doors(letters, self._access)
         except BaseException:
             self._shipper = None
@@ -131,7 +144,7 @@ class Collector:
     # -- parts --------------------------------------------------------------------------------------------------------
 
     def _open_doors(self, letters: DeadLetters, access: Access) -> None:
-        intake = Intake(self.journal, self.stats, letters)
+        intake = observe.intake(self._tracer, self.journal, self.stats, letters)
         pages: dict[bytes, Page] = {}
         routes = Routes(
             self._doors(),
@@ -174,7 +187,10 @@ class Collector:
 
     def _pages(self, access: Access, http: HttpServer) -> dict[bytes, Page]:
         figures = AccessFigures(access, lambda: http.connections, http.ended)
-        self._exposition = Exposition(self.stats, self.journal, self._clock, [figures])
+        further = [figures, self._inserts]
+        self._exposition = Exposition(
+            self.stats, self.journal, self._clock, further, budget_bytes=self.settings.journal_budget_bytes
+        )
         return {
             b"/healthz": lambda: Answer(200, TEXT, b"ok\n"),
             b"/readyz": self._readiness,

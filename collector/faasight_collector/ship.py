@@ -3,12 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import structlog
 from faasight_store import BadDataError, StoreError
+from opentelemetry.trace import Tracer
 
+from faasight_collector import observe
 from faasight_collector.dead_letters import DeadLetters
+from faasight_collector.inserts import Target
 from faasight_collector.journal import Journal
 from faasight_collector.segments import SIGNALS, Damage, Record, Segment, join, scan
 from faasight_collector.stats import Stats
@@ -17,13 +19,6 @@ log = structlog.get_logger()
 
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 15.0
-
-
-class Target(Protocol):
-    """What is shipped to; `faasight_store.Store` is one."""
-
-    def land(self, signal: str, segment: bytes, token: str) -> None:
-        """Store a segment exactly once for its token. Raises StoreUnavailableError or BadDataError."""
 
 
 class _Lane:
@@ -64,12 +59,14 @@ class Shipper:
         stats: Stats,
         *,
         clock: Callable[[], float] = time.time,
+        tracer: Tracer | None = None,
     ) -> None:
         self._journal = journal
         self._target = target
         self._dead_letters = dead_letters
         self._stats = stats
         self._clock = clock
+        self._tracer = tracer or observe.tracer()
         self._stop = threading.Event()
         self._deadline = 0.0
         self._lanes = [_Lane(signal) for signal in SIGNALS]
@@ -129,9 +126,10 @@ class Shipper:
     def ship(self, segment: Segment) -> None:
         """Bring one segment to the store, or its bad records to the dead letters. Raises StoreUnavailableError."""
         records = self._read(segment)
-        if records:
-            segment = self._land(segment, records)
-        self._journal.mark_shipped(segment)
+        with observe.shipping(self._tracer, segment, records):
+            if records:
+                segment = self._land(segment, records)
+            self._journal.mark_shipped(segment)
         if not segment.replay:
             lag_s = max(0.0, self._clock() - segment.created_ms / 1000)
             self._stats.shipped(segment.signal, len(records), lag_s)
