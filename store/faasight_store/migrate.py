@@ -136,6 +136,11 @@ def kept_tables() -> Mapping[str, Kept]:
     return found
 
 
+def macro(name: str) -> str:
+    """Return a macro's SQL, for a query that computes what a migration computed."""
+    return _fill(f"{{{{{name}}}}}", single_node)
+
+
 def _fill(text: str, engine: Engine) -> str:
     macros = _macros()
 

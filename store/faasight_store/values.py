@@ -103,3 +103,17 @@ def _of_message(value: Any) -> Value:  # noqa: ANN401  # an AnyValue
     if kind == "kvlist_value":
         return {pair.key: _of_message(pair.value) for pair in value.kvlist_value.values}
     return getattr(value, kind)  # type: ignore[no-any-return]
+
+
+def key_values(encoded: Collection[str]) -> dict[str, str]:
+    """Return attributes kept as protobuf KeyValue (here in base64) as texts."""
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+    pairs = [KeyValue.FromString(base64.b64decode(data)) for data in encoded]
+    return {pair.key: _text(_of_message(pair.value)) for pair in pairs}
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_base64)

@@ -53,6 +53,12 @@ def _counts(store: Store) -> dict[str, int]:
         "edges": "sum(calls)",
         "edge_hours": "sum(calls)",
         "trace_index": "sum(spans)",
+        "metric_sources": "uniqExact(source)",
+        "metric_series": "sum(points)",
+        "metric_minutes": "sum(points)",
+        "metric_hours": "sum(points)",
+        "histogram_minutes": "sum(points)",
+        "histogram_hours": "sum(points)",
         "arrivals": "uniqExact(signal)",
         "touched_hours": "uniqExact(hour)",
         "function_hours": "uniqExact(hour, function)",
@@ -252,22 +258,3 @@ def _metrics(now: int) -> ExportMetricsServiceRequest:
     summary = metrics.add(name="q").summary.data_points.add(time_unix_nano=now, count=2, sum=3)
     summary.quantile_values.add(quantile=0.5, value=1.5)
     return request
-
-
-def test_metrics_of_every_kind(store: Store) -> None:
-    store.land("metrics", otlp.segment(_metrics(time.time_ns())), "m")
-    rows = store.query(
-        "SELECT metric, kind, value, count, min, max, bounds, bucket_counts, temporality, monotonic, scale,"
-        " positive_offset, quantile_values FROM metric_points ORDER BY metric"
-    )
-    assert [tuple(row) for row in rows] == [
-        ("e", "exponential_histogram", 3.0, 2, None, None, [], [1, 0, 2], 0, False, -1, -4, []),
-        ("g", "gauge", 0.0, 0, None, None, [], [], 0, False, 0, 0, []),
-        ("h", "histogram", 4.5, 3, 0.0, 4.0, [1.0], [1, 2], 1, False, 0, 0, []),
-        ("i", "gauge", -3.0, 0, None, None, [], [], 0, False, 0, 0, []),
-        ("q", "summary", 3.0, 2, None, None, [0.5], [], 0, False, 0, 0, [1.5]),
-        ("s", "sum", 9.0, 0, None, None, [], [], 2, True, 0, 0, []),
-    ]
-    assert list(store.query("SELECT function, attributes, unit FROM metric_points WHERE metric = 'g'")) == [
-        ("checkout", {"a": "0"}, "1")
-    ]

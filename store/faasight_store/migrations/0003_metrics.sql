@@ -1,116 +1,320 @@
--- Metric points of every OTLP kind in one table; what a kind lacks stays empty.
+-- Metric points of every OTLP kind in one table, their labels in a daily table of series, and rollups by minute and hour.
 
 CREATE TABLE IF NOT EXISTS otlp_metrics (
     resource_metrics Array(Tuple(
-        resource Tuple(attributes {{attributes_type}}),
+        resource {{resource_type}},
+        schema_url String,
         scope_metrics Array(Tuple(
-            scope Tuple(name String, version String),
+            scope {{scope_type}},
+            schema_url String,
             metrics Array(Tuple(
                 name String,
+                description String,
                 unit String,
-                gauge Tuple(data_points Array({{number_point_type}})),
-                sum Tuple(data_points Array({{number_point_type}}), aggregation_temporality Int32, is_monotonic Bool),
-                histogram Tuple(
-                    data_points Array(Tuple(
-                        start_time_unix_nano UInt64, time_unix_nano UInt64, count UInt64, sum Nullable(Float64), bucket_counts Array(UInt64),
-                        explicit_bounds Array(Float64), attributes {{attributes_type}}, min Nullable(Float64), max Nullable(Float64))),
-                    aggregation_temporality Int32),
-                exponential_histogram Tuple(
-                    data_points Array(Tuple(
-                        attributes {{attributes_type}}, start_time_unix_nano UInt64, time_unix_nano UInt64, count UInt64, sum Nullable(Float64),
-                        scale Int32, zero_count UInt64, positive Tuple(offset Int32, bucket_counts Array(UInt64)),
-                        negative Tuple(offset Int32, bucket_counts Array(UInt64)), min Nullable(Float64), max Nullable(Float64))),
-                    aggregation_temporality Int32),
-                summary Tuple(
-                    data_points Array(Tuple(
-                        start_time_unix_nano UInt64, time_unix_nano UInt64, count UInt64, sum Float64,
-                        quantile_values Array(Tuple(quantile Float64, value Float64)), attributes {{attributes_type}})))))))))
+                {{metric_data_columns}}))))))
 ) ENGINE = Null;
 
--- One row a metric, with its resource; the views below take each the kind they know.
+-- One row a metric, with its resource. `source` stands for all that its series share, so that this is told once and not with each point.
 CREATE TABLE IF NOT EXISTS metric_stream (
+    environment LowCardinality(String),
+    function LowCardinality(String),
     resource Map(LowCardinality(String), String),
-    item Tuple(
-        name String,
-        unit String,
-        gauge Tuple(data_points Array({{number_point_type}})),
-        sum Tuple(data_points Array({{number_point_type}}), aggregation_temporality Int32, is_monotonic Bool),
-        histogram Tuple(
-            data_points Array(Tuple(
-                start_time_unix_nano UInt64, time_unix_nano UInt64, count UInt64, sum Nullable(Float64), bucket_counts Array(UInt64),
-                explicit_bounds Array(Float64), attributes {{attributes_type}}, min Nullable(Float64), max Nullable(Float64))),
-            aggregation_temporality Int32),
-        exponential_histogram Tuple(
-            data_points Array(Tuple(
-                attributes {{attributes_type}}, start_time_unix_nano UInt64, time_unix_nano UInt64, count UInt64, sum Nullable(Float64),
-                scale Int32, zero_count UInt64, positive Tuple(offset Int32, bucket_counts Array(UInt64)),
-                negative Tuple(offset Int32, bucket_counts Array(UInt64)), min Nullable(Float64), max Nullable(Float64))),
-            aggregation_temporality Int32),
-        summary Tuple(
-            data_points Array(Tuple(
-                start_time_unix_nano UInt64, time_unix_nano UInt64, count UInt64, sum Float64,
-                quantile_values Array(Tuple(quantile Float64, value Float64)), attributes {{attributes_type}}))))
+    scope_name LowCardinality(String),
+    scope_version LowCardinality(String),
+    origin LowCardinality(String),
+    metric LowCardinality(String),
+    description String,
+    unit LowCardinality(String),
+    kind {{metric_kind}},
+    temporality UInt8,
+    monotonic Bool,
+    source UInt64,
+    numbers Array({{number_point_type}}),
+    {{histogram_point_types}}
 ) ENGINE = Null;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_metrics_to_metric_stream TO metric_stream AS
-SELECT resource, arrayJoin(scope.metrics) AS item
+SELECT
+    if(resource['deployment.environment.name'] = '', 'default', resource['deployment.environment.name']) AS environment,
+    if(resource['faas.name'] = '', resource['service.name'], resource['faas.name']) AS function,
+    resource,
+    scope_name,
+    scope_version,
+    origin,
+    item.name AS metric,
+    item.description AS description,
+    item.unit AS unit,
+    multiIf(notEmpty(item.gauge.data_points), 'gauge', notEmpty(item.sum.data_points), 'sum', notEmpty(item.histogram.data_points), 'histogram',
+            notEmpty(item.exponential_histogram.data_points), 'exponential_histogram', 'summary') AS kind,
+    multiIf(kind = 'sum', item.sum.aggregation_temporality, kind = 'histogram', item.histogram.aggregation_temporality,
+            kind = 'exponential_histogram', item.exponential_histogram.aggregation_temporality, 0) AS temporality,
+    kind = 'sum' AND item.sum.is_monotonic AS monotonic,
+    cityHash64(metric, unit, kind, temporality, monotonic, owner) AS source,
+    arrayConcat(item.gauge.data_points, item.sum.data_points) AS numbers,
+    item.histogram.data_points AS histogram,
+    item.exponential_histogram.data_points AS exponential_histogram,
+    item.summary.data_points AS summary
 FROM (
-    SELECT {{text_map resource_metric.resource.attributes}} AS resource, arrayJoin(resource_metric.scope_metrics) AS scope
-    FROM (SELECT arrayJoin(resource_metrics) AS resource_metric FROM otlp_metrics)
+    SELECT resource, scope.scope.name AS scope_name, scope.scope.version AS scope_version,
+        concat(resource_origin, {{scope_origin scope}}) AS more,
+        {{origin_json more}} AS origin,
+        cityHash64(mapSort(resource), scope_name, scope_version, origin) AS owner,
+        arrayJoin(scope.metrics) AS item
+    FROM (
+        SELECT {{text_map resource_metric.resource.attributes}} AS resource, {{resource_origin resource_metric}} AS resource_origin,
+            arrayJoin(resource_metric.scope_metrics) AS scope
+        FROM (SELECT arrayJoin(resource_metrics) AS resource_metric FROM otlp_metrics)
+    )
 );
 
-CREATE TABLE IF NOT EXISTS metric_points (
-    ts DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
-    start_ns UInt64 CODEC(Delta(8), ZSTD(1)),
+-- What a metric is and who sends it, by day.
+CREATE TABLE IF NOT EXISTS metric_sources (
+    day Date,
     metric LowCardinality(String),
-    kind Enum8('gauge' = 1, 'sum' = 2, 'histogram' = 3, 'exponential_histogram' = 4, 'summary' = 5),
-    unit LowCardinality(String),
+    source UInt64,
+    kind SimpleAggregateFunction(anyLast, {{metric_kind}}),
+    unit SimpleAggregateFunction(anyLast, LowCardinality(String)),
+    description SimpleAggregateFunction(anyLast, String),
+    temporality SimpleAggregateFunction(anyLast, UInt8),
+    monotonic SimpleAggregateFunction(anyLast, Bool),
+    environment SimpleAggregateFunction(anyLast, LowCardinality(String)),
+    function SimpleAggregateFunction(anyLast, LowCardinality(String)),
+    resource SimpleAggregateFunction(anyLast, Map(String, String)),
+    scope_name SimpleAggregateFunction(anyLast, LowCardinality(String)),
+    scope_version SimpleAggregateFunction(anyLast, LowCardinality(String)),
+    origin SimpleAggregateFunction(anyLast, LowCardinality(String))  -- what is rarely set of resource and scope, as JSON
+) ENGINE = {{engine AggregatingMergeTree}}
+PARTITION BY toStartOfMonth(day)
+ORDER BY (day, metric, source)
+{{keep rollups}}
+{{settings}};
+
+-- A source may have points of several days in one message: it is written for each.
+CREATE MATERIALIZED VIEW IF NOT EXISTS metric_stream_to_metric_sources TO metric_sources AS
+SELECT day, metric, source, anyLast(item.kind) AS kind, anyLast(item.unit) AS unit, anyLast(item.description) AS description,
+    anyLast(item.temporality) AS temporality, anyLast(item.monotonic) AS monotonic, anyLast(item.environment) AS environment,
+    anyLast(item.function) AS function, anyLast(item.resource) AS resource, anyLast(item.scope_name) AS scope_name,
+    anyLast(item.scope_version) AS scope_version, anyLast(item.origin) AS origin
+FROM (
+    SELECT * EXCEPT (numbers, histogram, exponential_histogram, summary), arrayJoin(arrayDistinct(arrayMap(ns -> toDate({{clamped ns}}), arrayConcat(
+        numbers.time_unix_nano, histogram.time_unix_nano, exponential_histogram.time_unix_nano, summary.time_unix_nano)))) AS day
+    FROM metric_stream) AS item
+GROUP BY day, metric, source;
+
+-- One row a point of a gauge or sum.
+CREATE TABLE IF NOT EXISTS number_stream (
+    metric LowCardinality(String),
+    kind {{metric_kind}},
     temporality UInt8,
-    monotonic Bool,
-    environment LowCardinality(String),
-    function LowCardinality(String),
-    attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    series UInt64 MATERIALIZED cityHash64(metric, environment, function, arraySort(mapKeys(attributes)), arraySort(mapValues(attributes))) CODEC(ZSTD(1)),
-    value Float64 CODEC(ZSTD(1)),
-    count UInt64 CODEC(T64, ZSTD(1)),
-    min Nullable(Float64) CODEC(ZSTD(1)),
-    max Nullable(Float64) CODEC(ZSTD(1)),
-    bounds Array(Float64) CODEC(ZSTD(1)),  -- of buckets; a summary's quantiles
-    quantile_values Array(Float64) CODEC(ZSTD(1)),
-    bucket_counts Array(UInt64) CODEC(ZSTD(1)),
+    source UInt64,
+    series UInt64,
+    attributes Map(LowCardinality(String), String),
+    ts DateTime64(9, 'UTC'),
+    event_ns UInt64,
+    start_ns UInt64,
+    flags UInt32,
+    value Nullable(Float64),
+    int_value Nullable(Int64),
+    exemplars {{exemplars_type}}
+) ENGINE = Null;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS metric_stream_to_number_stream TO number_stream AS
+SELECT {{point_columns}}, if(isNotNull(point.as_int), toFloat64(point.as_int), point.as_double) AS value, point.as_int AS int_value, {{exemplars}} AS exemplars
+FROM metric_stream ARRAY JOIN numbers AS point;
+
+-- One row a point of a histogram or summary. A summary's quantiles are `bounds` and `quantile_values`.
+CREATE TABLE IF NOT EXISTS histogram_stream (
+    metric LowCardinality(String),
+    kind {{metric_kind}},
+    temporality UInt8,
+    source UInt64,
+    series UInt64,
+    attributes Map(LowCardinality(String), String),
+    ts DateTime64(9, 'UTC'),
+    event_ns UInt64,
+    start_ns UInt64,
+    flags UInt32,
+    value Nullable(Float64),
+    count UInt64,
+    low Nullable(Float64),
+    high Nullable(Float64),
+    bounds Array(Float64),
+    bucket_counts Array(UInt64),
+    quantile_values Array(Float64),
     scale Int32,
-    zero_count UInt64 CODEC(T64, ZSTD(1)),
+    zero_count UInt64,
+    zero_threshold Float64,
     positive_offset Int32,
     negative_offset Int32,
-    negative_counts Array(UInt64) CODEC(ZSTD(1))
+    negative_counts Array(UInt64),
+    exemplars {{exemplars_type}}
+) ENGINE = Null;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS metric_stream_to_histograms TO histogram_stream AS
+SELECT {{point_columns}}, point.sum AS value, point.count AS count, point.min AS low, point.max AS high, point.explicit_bounds AS bounds,
+       point.bucket_counts AS bucket_counts, {{exemplars}} AS exemplars
+FROM metric_stream ARRAY JOIN histogram AS point;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS metric_stream_to_exponential_histograms TO histogram_stream AS
+SELECT {{point_columns}}, point.sum AS value, point.count AS count, point.min AS low, point.max AS high, point.scale AS scale,
+       point.zero_count AS zero_count, point.zero_threshold AS zero_threshold, point.positive.offset AS positive_offset,
+       point.positive.bucket_counts AS bucket_counts, point.negative.offset AS negative_offset, point.negative.bucket_counts AS negative_counts,
+       {{exemplars}} AS exemplars
+FROM metric_stream ARRAY JOIN exponential_histogram AS point;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS metric_stream_to_summaries TO histogram_stream AS
+SELECT {{point_columns}}, point.sum AS value, point.count AS count, point.quantile_values.quantile AS bounds,
+       point.quantile_values.value AS quantile_values
+FROM metric_stream ARRAY JOIN summary AS point;
+
+-- Every point as it was sent; `int_value` beside `value` where it was an integer, for a double holds 53 bits only.
+CREATE TABLE IF NOT EXISTS metric_points (
+    metric LowCardinality(String),
+    series UInt64 CODEC(ZSTD(1)),
+    ts DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    event_ns UInt64 CODEC(Delta(8), ZSTD(1)),
+    start_ns UInt64 CODEC(Delta(8), ZSTD(1)),
+    kind {{metric_kind}},
+    flags UInt32 CODEC(T64, ZSTD(1)),
+    value Nullable(Float64) CODEC(ZSTD(1)),
+    int_value Nullable(Int64) CODEC(ZSTD(1)),
+    count UInt64 CODEC(T64, ZSTD(1)),
+    low Nullable(Float64) CODEC(ZSTD(1)),
+    high Nullable(Float64) CODEC(ZSTD(1)),
+    bounds Array(Float64) CODEC(ZSTD(1)),
+    bucket_counts Array(UInt64) CODEC(ZSTD(1)),
+    quantile_values Array(Float64) CODEC(ZSTD(1)),
+    scale Int32 CODEC(ZSTD(1)),
+    zero_count UInt64 CODEC(T64, ZSTD(1)),
+    zero_threshold Float64 CODEC(ZSTD(1)),
+    positive_offset Int32 CODEC(ZSTD(1)),
+    negative_offset Int32 CODEC(ZSTD(1)),
+    negative_counts Array(UInt64) CODEC(ZSTD(1)),
+    exemplars {{exemplars_type}} CODEC(ZSTD(1))
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(ts)
-ORDER BY (metric, function, series, ts)
+ORDER BY (metric, series, ts)
 {{keep metrics}}
 {{settings}};
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS metric_stream_to_gauges TO metric_points AS
-SELECT {{metric_point_columns 'gauge'}}, ifNull(point.as_double, toFloat64(ifNull(point.as_int, 0))) AS value
-FROM metric_stream ARRAY JOIN item.gauge.data_points AS point;
+CREATE MATERIALIZED VIEW IF NOT EXISTS number_stream_to_metric_points TO metric_points AS
+SELECT metric, series, ts, event_ns, start_ns, kind, flags, value, int_value, exemplars FROM number_stream;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS metric_stream_to_sums TO metric_points AS
-SELECT {{metric_point_columns 'sum'}}, item.sum.aggregation_temporality AS temporality, item.sum.is_monotonic AS monotonic,
-       ifNull(point.as_double, toFloat64(ifNull(point.as_int, 0))) AS value
-FROM metric_stream ARRAY JOIN item.sum.data_points AS point;
+CREATE MATERIALIZED VIEW IF NOT EXISTS histogram_stream_to_metric_points TO metric_points AS
+SELECT * EXCEPT (temporality, source, attributes) FROM histogram_stream;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS metric_stream_to_histograms TO metric_points AS
-SELECT {{metric_point_columns 'histogram'}}, item.histogram.aggregation_temporality AS temporality, ifNull(point.sum, 0) AS value,
-       point.count AS count, point.min AS min, point.max AS max, point.explicit_bounds AS bounds, point.bucket_counts AS bucket_counts
-FROM metric_stream ARRAY JOIN item.histogram.data_points AS point;
+-- What a series is, by day: points carry its hash alone.
+CREATE TABLE IF NOT EXISTS metric_series (
+    day Date,
+    metric LowCardinality(String),
+    series UInt64,
+    source SimpleAggregateFunction(anyLast, UInt64),
+    attributes SimpleAggregateFunction(anyLast, Map(String, String)),
+    first SimpleAggregateFunction(min, DateTime64(9, 'UTC')),
+    last SimpleAggregateFunction(max, DateTime64(9, 'UTC')),
+    points SimpleAggregateFunction(sum, UInt64)
+) ENGINE = {{engine AggregatingMergeTree}}
+PARTITION BY toStartOfMonth(day)
+ORDER BY (metric, day, series)
+{{keep rollups}}
+{{settings}};
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS metric_stream_to_exponential_histograms TO metric_points AS
-SELECT {{metric_point_columns 'exponential_histogram'}}, item.exponential_histogram.aggregation_temporality AS temporality,
-       ifNull(point.sum, 0) AS value, point.count AS count, point.min AS min, point.max AS max, point.scale AS scale,
-       point.zero_count AS zero_count, point.positive.offset AS positive_offset, point.positive.bucket_counts AS bucket_counts,
-       point.negative.offset AS negative_offset, point.negative.bucket_counts AS negative_counts
-FROM metric_stream ARRAY JOIN item.exponential_histogram.data_points AS point;
+CREATE MATERIALIZED VIEW IF NOT EXISTS number_stream_to_metric_series TO metric_series AS
+SELECT toDate(ts) AS day, metric, series, anyLast(point.source) AS source, anyLast(point.attributes) AS attributes, min(ts) AS first, max(ts) AS last,
+    count() AS points
+FROM number_stream AS point
+GROUP BY day, metric, series;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS metric_stream_to_summaries TO metric_points AS
-SELECT {{metric_point_columns 'summary'}}, point.sum AS value, point.count AS count, point.quantile_values.quantile AS bounds,
-       point.quantile_values.value AS quantile_values
-FROM metric_stream ARRAY JOIN item.summary.data_points AS point;
+CREATE MATERIALIZED VIEW IF NOT EXISTS histogram_stream_to_metric_series TO metric_series AS
+SELECT toDate(ts) AS day, metric, series, anyLast(point.source) AS source, anyLast(point.attributes) AS attributes, min(ts) AS first, max(ts) AS last,
+    count() AS points
+FROM histogram_stream AS point
+GROUP BY day, metric, series;
+
+-- Numbers by minute and hour. A cumulative series keeps a row for each `start_ns`, so that within a row it never goes back: its increase is exact
+-- whatever the order of arrival. NaN and infinities are in the points alone: one of them would spoil every figure of its slot.
+CREATE TABLE IF NOT EXISTS metric_minutes (
+    metric LowCardinality(String),
+    series UInt64,
+    slot DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    start_ns UInt64 CODEC(ZSTD(1)),
+    points SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
+    total SimpleAggregateFunction(sum, Float64) CODEC(ZSTD(1)),
+    low SimpleAggregateFunction(min, Float64) CODEC(ZSTD(1)),
+    high SimpleAggregateFunction(max, Float64) CODEC(ZSTD(1)),
+    first SimpleAggregateFunction(min, Tuple(ns UInt64, value Float64)) CODEC(ZSTD(1)),
+    last SimpleAggregateFunction(max, Tuple(ns UInt64, value Float64)) CODEC(ZSTD(1))
+) ENGINE = {{engine AggregatingMergeTree}}
+PARTITION BY toDate(slot)
+ORDER BY (metric, series, slot, start_ns)
+{{keep metrics}}
+{{settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS number_stream_to_metric_minutes TO metric_minutes AS
+SELECT metric, series, toStartOfMinute(ts) AS slot, if(temporality = 2, point.start_ns, 0) AS start_ns, count() AS points, sum(number) AS total,
+    min(number) AS low, max(number) AS high, min((ns, number)) AS first, max((ns, number)) AS last
+FROM (SELECT metric, series, ts, start_ns, temporality, toUInt64(toUnixTimestamp64Nano(ts)) AS ns, assumeNotNull(value) AS number
+      FROM number_stream WHERE isFinite(ifNull(value, nan)) AND NOT bitTest(flags, 0)) AS point
+GROUP BY metric, series, slot, start_ns;
+
+CREATE TABLE IF NOT EXISTS metric_hours AS metric_minutes
+ENGINE = {{engine AggregatingMergeTree}}
+PARTITION BY toStartOfMonth(slot)
+ORDER BY (metric, series, slot, start_ns)
+{{keep rollups}}
+{{settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS metric_minutes_to_metric_hours TO metric_hours AS
+SELECT metric, series, toStartOfHour(minute.slot) AS slot, start_ns, sum(minute.points) AS points, sum(minute.total) AS total, min(minute.low) AS low,
+    max(minute.high) AS high, min(minute.first) AS first, max(minute.last) AS last
+FROM metric_minutes AS minute
+GROUP BY metric, series, slot, start_ns;
+
+-- Histograms and summaries likewise. `cells` are counts by place, in one number each (macro cell_places); those of delta points add up,
+-- of cumulative ones `last` is kept. A summary's are the bits of quantile and value.
+CREATE TABLE IF NOT EXISTS histogram_minutes (
+    metric LowCardinality(String),
+    series UInt64,
+    slot DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    start_ns UInt64 CODEC(ZSTD(1)),
+    points SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
+    count SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
+    total SimpleAggregateFunction(sum, Float64) CODEC(ZSTD(1)),
+    low SimpleAggregateFunction(min, Nullable(Float64)) CODEC(ZSTD(1)),
+    high SimpleAggregateFunction(max, Nullable(Float64)) CODEC(ZSTD(1)),
+    cells SimpleAggregateFunction(sumMap, Map(Int64, UInt64)) CODEC(ZSTD(1)),
+    least SimpleAggregateFunction(min, UInt64) CODEC(T64, ZSTD(1)),  -- of the counts
+    most SimpleAggregateFunction(max, UInt64) CODEC(T64, ZSTD(1)),
+    first SimpleAggregateFunction(min, Tuple(ns UInt64, count UInt64, total Float64)) CODEC(ZSTD(1)),
+    last SimpleAggregateFunction(max, Tuple(ns UInt64, count UInt64, total Float64, places Array(Int64), counts Array(UInt64))) CODEC(ZSTD(1))
+) ENGINE = {{engine AggregatingMergeTree}}
+PARTITION BY toDate(slot)
+ORDER BY (metric, series, slot, start_ns)
+{{keep metrics}}
+{{settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS histogram_stream_to_histogram_minutes TO histogram_minutes AS
+SELECT metric, series, toStartOfMinute(ts) AS slot, if(cumulative, point.start_ns, 0) AS start_ns, count() AS points,
+    sum(if(cumulative, 0, number)) AS count, sum(if(cumulative, 0, number_total)) AS total,
+    min(if(cumulative, NULL, point.low)) AS low, max(if(cumulative, NULL, point.high)) AS high,
+    sumMap(CAST(if(cumulative, ([], []), (places, counts)), 'Map(Int64, UInt64)')) AS cells, min(number) AS least, max(number) AS most,
+    min((ns, number, number_total)) AS first,
+    max(if(cumulative, (ns, number, number_total, places, counts), (0, 0, 0., [], []))) AS last
+FROM (SELECT metric, series, ts, start_ns, temporality = 2 OR kind = 'summary' AS cumulative, toUInt64(toUnixTimestamp64Nano(ts)) AS ns,
+          count AS number, if(isFinite(ifNull(value, nan)), assumeNotNull(value), 0) AS number_total, low, high, {{cell_places}} AS places, {{cell_counts}} AS counts
+      FROM histogram_stream WHERE NOT bitTest(flags, 0)) AS point
+GROUP BY metric, series, slot, start_ns;
+
+CREATE TABLE IF NOT EXISTS histogram_hours AS histogram_minutes
+ENGINE = {{engine AggregatingMergeTree}}
+PARTITION BY toStartOfMonth(slot)
+ORDER BY (metric, series, slot, start_ns)
+{{keep rollups}}
+{{settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS histogram_minutes_to_histogram_hours TO histogram_hours AS
+SELECT metric, series, toStartOfHour(minute.slot) AS slot, start_ns, sum(minute.points) AS points, sum(minute.count) AS count, sum(minute.total) AS total,
+    min(minute.low) AS low, max(minute.high) AS high, sumMap(minute.cells) AS cells, min(minute.least) AS least, max(minute.most) AS most,
+    min(minute.first) AS first, max(minute.last) AS last
+FROM histogram_minutes AS minute
+GROUP BY metric, series, slot, start_ns;
