@@ -1,18 +1,22 @@
 """The official OpenTelemetry exporters send, the real engine stores: what was sent is what is there."""
 
 import json
+import math
 import secrets
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import pytest
 import requests
+import stored_otlp
 from faasight_collector import Collector
 from faasight_store import Store
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
+from opentelemetry._logs import SeverityNumber
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogExporter
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
@@ -25,8 +29,18 @@ from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
 
 StartCollector = Callable[..., Collector]
 Eventually = Callable[[Callable[[], object]], None]
@@ -49,6 +63,7 @@ class Way:
         return {"endpoint": f"http://{collector.http_address}{path}", "compression": compression}
 
 
+START = time.time_ns() - 10_000_000_000
 WAYS = [Way(grpc, gzip) for grpc in (False, True) for gzip in (False, True)]
 by_every_way = pytest.mark.parametrize(
     "way", WAYS, ids=lambda way: f"{'grpc' if way.grpc else 'http'}{'-gzip' * way.gzip}"
@@ -59,29 +74,54 @@ def rows(store: Store, sql: str, **parameters: object) -> Sequence[tuple[Any, ..
     return store.query(sql, parameters)
 
 
+# What Python's SDK takes as an attribute, and as what it sends it.
+VALUES: dict[str, Any] = {
+    "zero": 0, "no": False, "yes": True, "empty": "", "digits": "0", "text": "żółw 🐢 \x00 \n", "largest": 2**63 - 1,
+    "least": -(2**63), "above": 2**53 + 1, "float": 1.0, "tiny": 5e-324, "minus zero": -0.0, "nan": math.nan,
+    "infinite": -math.inf, "list": [1, 2], "texts": ["a", "", "0"], "floats": [0.0, math.nan], "none": [],
+}  # fmt: skip
+NESTED: dict[str, Any] = {"bytes": b"\x00\xff", "map": {"list": [1, [0.5, {"k": False}]], "empty": {}, "nothing": None}}
+
+
+def tags(sent: Mapping[str, Any]) -> dict[str, stored_otlp.Tagged]:
+    return {key: stored_otlp.tagged(value) for key, value in sorted(sent.items())}
+
+
 @by_every_way
 def test_spans(
     shared_store: Store, start_collector: StartCollector, eventually: Eventually, way: Way, unique: str
 ) -> None:
     collector = start_collector(shared_store)
     exporter = (GrpcSpanExporter if way.grpc else HttpSpanExporter)(**way.options(collector, "/v1/traces"))
-    provider = TracerProvider(resource=Resource({"service.name": "shop", "faas.name": unique}))
+    resource = Resource({"service.name": "shop", "faas.name": unique, "cpus": 2}, "https://example.com/resource")
+    provider = TracerProvider(resource=resource, span_limits=SpanLimits(max_links=1, max_events=1))
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    attributes = {"zero": 0, "no": False, "empty": "", "text": "żółw 🐢", "big": (1 << 63) - 1, "list": [1, 2]}
-    with provider.get_tracer("t").start_as_current_span("outer", attributes=attributes) as outer:
-        with provider.get_tracer("t").start_as_current_span("inner"):
-            pass
-        outer.add_event("happened", {"n": 1})
+    tracer = provider.get_tracer("t", "1.2", "https://example.com/scope", {"of": "scope", "n": 1})
+    state = TraceState([("faasight", "f:a"), ("vendor", "x")])
+    parent = SpanContext(secrets.randbits(128), secrets.randbits(64), True, TraceFlags(1), state)
+    links = [Link(SpanContext(secrets.randbits(128), secrets.randbits(64), is_remote=True), {"n": n}) for n in range(2)]
+    context = set_span_in_context(NonRecordingSpan(parent))
+    span = tracer.start_span("outer", context, SpanKind.CONSUMER, VALUES, links, start_time=START)
+    span.add_event("dropped", {"n": 1})
+    span.add_event("happened", {"n": 0, "ok": False}, timestamp=START + 5)
+    span.set_status(StatusCode.ERROR, "it broke")
+    span.end(START + 1_000_000)
     provider.shutdown()
-    columns = "name, hex(trace_id), hex(span_id), attributes"
-    find = f"SELECT {columns} FROM spans WHERE function = {{function:String}} ORDER BY name DESC"
-    eventually(lambda: len(rows(shared_store, find, function=unique)) == 2)
-    stored, _ = rows(shared_store, find, function=unique)
-    context = outer.get_span_context()
-    assert stored[:3] == ("outer", f"{context.trace_id:032X}", f"{context.span_id:016X}")
-    assert stored[3] == {
-        "zero": "0", "no": "false", "empty": "", "text": "żółw 🐢", "big": "9223372036854775807", "list": "[1,2]",
-    }  # fmt: skip
+    eventually(lambda: stored_otlp.stored_spans(shared_store, unique))
+    (stored,) = stored_otlp.stored_spans(shared_store, unique)
+    assert stored["attributes"] == tags(VALUES)
+    assert stored["trace_id"] == f"{parent.trace_id:032x}"
+    assert stored["parent"] == f"{parent.span_id:016x}"
+    assert stored["trace_state"] == "faasight=f:a,vendor=x"
+    assert (stored["kind"], stored["status"]) == (5, (2, "it broke"))
+    assert (stored["start"], stored["duration"]) == (START, 1_000_000)
+    assert stored["events"] == [(START + 5, "happened", tags({"n": 0, "ok": False}), 0)]
+    assert stored["links"][0][0] == f"{links[1].context.trace_id:032x}"
+    assert stored["links"][0][3] == tags({"n": 1})
+    assert stored["dropped"] == (0, 1, 1)
+    assert (stored["resource"]["cpus"], stored["resource_url"]) == (("int", 2), "https://example.com/resource")
+    assert (stored["scope"], stored["scope_url"]) == (("t", "1.2"), "https://example.com/scope")
+    assert stored["scope_attributes"] == tags({"of": "scope", "n": 1})
 
 
 @by_every_way
@@ -92,11 +132,27 @@ def test_logs(
     exporter = (GrpcLogExporter if way.grpc else HttpLogExporter)(**way.options(collector, "/v1/logs"))
     provider = LoggerProvider(resource=Resource({"service.name": unique}))
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
-    provider.get_logger("payments").emit(body="it is late ⏰", severity_text="WARN", attributes={"order": 7})
+    logger = provider.get_logger("payments", "1.2", "https://example.com/scope", {"of": "scope"})
+    bodies = ["it is late ⏰", "", 0, False, 1.0, [1, "a"], NESTED, b"\x00\xff"]
+    for n, body in enumerate(bodies):
+        logger.emit(
+            body=body,
+            timestamp=START + n,
+            observed_timestamp=START + 100,
+            severity_number=SeverityNumber.WARN2,
+            severity_text="WARNING",
+            attributes={**VALUES, **NESTED},
+            event_name="checked",
+        )
     provider.shutdown()
-    find = "SELECT message, attributes['order'] FROM logs WHERE function = {function:String}"
-    eventually(lambda: rows(shared_store, find, function=unique))
-    assert rows(shared_store, find, function=unique) == [("it is late ⏰", "7")]
+    eventually(lambda: len(stored_otlp.stored_logs(shared_store, unique)) == len(bodies))
+    stored = sorted(stored_otlp.stored_logs(shared_store, unique), key=lambda line: line["time"])
+    assert [line["body"] for line in stored] == [stored_otlp.tagged(body) for body in bodies]
+    for n, line in enumerate(stored):
+        assert line["attributes"] == tags({**VALUES, **NESTED})
+        assert (line["time"], line["observed"]) == (START + n, START + 100)
+        assert (line["severity"], line["event"]) == ((14, "WARNING"), "checked")
+        assert (line["scope"], line["scope_url"]) == (("payments", "1.2"), "https://example.com/scope")
 
 
 @by_every_way
