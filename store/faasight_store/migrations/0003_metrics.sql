@@ -55,15 +55,15 @@ SELECT
     item.exponential_histogram.data_points AS exponential_histogram,
     item.summary.data_points AS summary
 FROM (
-    SELECT resource, scope.scope.name AS scope_name, scope.scope.version AS scope_version,
+    SELECT resource, scoped.scope AS scope, scope.name AS scope_name, scope.version AS scope_version, scoped.schema_url AS scope_schema_url,
         concat(resource_origin, {{scope_origin scope}}) AS more,
         {{origin_json more}} AS origin,
         cityHash64(mapSort(resource), scope_name, scope_version, origin) AS owner,
-        arrayJoin(scope.metrics) AS item
+        arrayJoin(scoped.metrics) AS item
     FROM (
-        SELECT {{text_map resource_metric.resource.attributes}} AS resource, {{resource_origin resource_metric}} AS resource_origin,
-            arrayJoin(resource_metric.scope_metrics) AS scope
-        FROM (SELECT arrayJoin(resource_metrics) AS resource_metric FROM otlp_metrics)
+        SELECT told.resource AS sent, {{types_of sent.attributes}} AS sent_types, told.schema_url AS sent_schema_url,
+            {{text_map sent.attributes}} AS resource, {{resource_origin sent}} AS resource_origin, arrayJoin(told.scope_metrics) AS scoped
+        FROM (SELECT arrayJoin(resource_metrics) AS told FROM otlp_metrics)
     )
 );
 
