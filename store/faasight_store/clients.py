@@ -18,6 +18,7 @@ from faasight_store.dsn import Dsn, EmbeddedDsn, ServerDsn
 from faasight_store.errors import StoreError, StoreUnavailableError
 
 CONNECT_TIMEOUT_S = 5
+ANSWER_TIMEOUT_S = 60  # of a server; an insert that it does after that is known by its token when it is sent again
 CLOSE_WAIT_S = 3
 
 
@@ -117,7 +118,7 @@ def _server(dsn: ServerDsn, database: str | None) -> Client:
             secure=dsn.secure,
             database=database or "default",
             connect_timeout=CONNECT_TIMEOUT_S,
-            send_receive_timeout=60,
+            send_receive_timeout=ANSWER_TIMEOUT_S,
             autogenerate_session_id=False,  # clients share nothing; a session would serialise them
             compress=True,
         )

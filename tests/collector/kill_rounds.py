@@ -87,7 +87,11 @@ def run(mode: str, rounds: int, seed: int, *, longest_s: float = 1.5) -> dict[st
                 world.kill()
             for sender in senders:
                 sender.stop()
-            wait_until(lambda: not unshipped(Path(folder) / "journal"), "all is shipped", 180)
+            try:
+                wait_until(lambda: not unshipped(Path(folder) / "journal"), "all is shipped", 180)
+            except AssertionError:
+                sys.stderr.write("\n".join([*unshipped(Path(folder) / "journal"), world.collector.last_lines()]) + "\n")
+                raise
             world.collector.stop(SIGTERM if mode == "workers" else 0)
             acknowledged = [span_id for sender in senders for span_id in sender.acknowledged]
             result = compare(acknowledged, stored(world.dsn, name))

@@ -1,9 +1,12 @@
 """A collector in a process of its own, for tests that kill it.
 
 runner.py run DSN JOURNAL [PORT]    prints its HTTP address; stops in order when its standard input ends
-runner.py dump DSN NAME      prints the span ids that the store has for a span name, one a line
+                                    (RUNNER_SETTINGS in the environment: other settings, as JSON)
+runner.py dump DSN NAME             prints the span ids that the store has for a span name, one a line
 """
 
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -26,6 +29,7 @@ def main() -> None:
             grpc_port=None,
             segment_bytes=50_000,
             segment_age_s=0.2,
+            **json.loads(os.environ.get("RUNNER_SETTINGS", "{}")),
         )
         collector = Collector(settings, store)
         collector.start()

@@ -173,13 +173,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            return self._read(int(self.headers.get("Content-Length", 0)))
         chunks = []
         while size := int(self.rfile.readline().split(b";")[0], 16):
-            chunks.append(self.rfile.read(size))
+            chunks.append(self._read(size))
             self.rfile.readline()
         self.rfile.readline()
         return b"".join(chunks)
+
+    def _read(self, size: int) -> bytes:
+        """Read a body, or a part of it, whole: what a client has cut off is no insert."""
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionResetError(f"{size - len(data)} bytes are missing")
+        return data
 
     def _send(self, status: int, body: bytes, code: str = "") -> None:
         self.send_response(status)

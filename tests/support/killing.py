@@ -60,7 +60,7 @@ class Process:
             found = self._ready.search(line.decode())
             if found:
                 self.said = found.group(1) if found.groups() else ""
-                threading.Thread(target=_drain, args=(out,), daemon=True).start()  # a full pipe would stop it
+                threading.Thread(target=_drain, args=(out, self._log), daemon=True).start()  # a full pipe would stop it
                 return
         raise AssertionError(f"{self._command} did not start: {self._log.read_text()[-3000:]}")
 
@@ -97,6 +97,10 @@ class Process:
         self._end()
         return status
 
+    def last_lines(self) -> str:
+        """Return the end of what it wrote."""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-60:])
+
     def _end(self) -> None:
         process, self._process = self._process, None
         assert process is not None
@@ -107,10 +111,10 @@ class Process:
                     pipe.close()
 
 
-def _drain(out: IO[bytes]) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        while out.read(65536):
-            pass
+def _drain(out: IO[bytes], log: Path) -> None:
+    with contextlib.suppress(OSError, ValueError), log.open("ab", buffering=0) as into:
+        for line in out:
+            into.write(line)
 
 
 def collector(dsn: str, folder: Path, port: int) -> Process:
