@@ -67,7 +67,7 @@ def _again(process: Process) -> None:
     process.start()
 
 
-def run(mode: str, rounds: int, seed: int, *, longest_s: float = 1.5) -> dict[str, object]:
+def run(mode: str, rounds: int, seed: int, *, longest_s: float = 1.5, patience_s: float = 120) -> dict[str, object]:
     """Kill `rounds` times and return what became of the spans."""
     chance, name = random.Random(seed), secrets.token_hex(8)
     with tempfile.TemporaryDirectory(prefix="kill-rounds-") as folder:
@@ -88,7 +88,7 @@ def run(mode: str, rounds: int, seed: int, *, longest_s: float = 1.5) -> dict[st
             for sender in senders:
                 sender.stop()
             try:
-                wait_until(lambda: not unshipped(Path(folder) / "journal"), "all is shipped", 180)
+                wait_until(lambda: not unshipped(Path(folder) / "journal"), "all is shipped", patience_s)
             except AssertionError:
                 sys.stderr.write("\n".join([*unshipped(Path(folder) / "journal"), world.collector.last_lines()]) + "\n")
                 raise
@@ -113,7 +113,7 @@ def main() -> int:
     modes = ["embedded", "server", "store", "workers"] if arguments.mode == "all" else [arguments.mode]
     broken = False
     for mode in modes:
-        result = run(mode, arguments.rounds, arguments.seed)
+        result = run(mode, arguments.rounds, arguments.seed, patience_s=1800)
         sys.stdout.write(json.dumps(result) + "\n")
         sys.stdout.flush()
         broken |= bool(result["lost"] or result["doubled"] or result["unacknowledged"])

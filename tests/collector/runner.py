@@ -23,14 +23,8 @@ def main() -> None:
             sql = "SELECT lower(hex(span_id)) FROM spans WHERE name = {name:String}"
             sys.stdout.writelines(f"{row[0]}\n" for row in store.query(sql, {"name": what}, timeout_s=60))
             return
-        settings = Settings(
-            journal_dir=Path(what),
-            http_port=int(port[0]) if port else 0,
-            grpc_port=None,
-            segment_bytes=50_000,
-            segment_age_s=0.2,
-            **json.loads(os.environ.get("RUNNER_SETTINGS", "{}")),
-        )
+        chosen = {"segment_bytes": 50_000, "segment_age_s": 0.2} | json.loads(os.environ.get("RUNNER_SETTINGS", "{}"))
+        settings = Settings(journal_dir=Path(what), http_port=int(port[0]) if port else 0, grpc_port=None, **chosen)
         collector = Collector(settings, store)
         collector.start()
         sys.stdout.write(f"ready {collector.http_address}\n")

@@ -202,6 +202,16 @@ def unshipped(folder: Path) -> list[str]:
     return [path.name for path in folder.glob("**/*-*.*") if path.suffix in {".open", ".sealed", ".split"}]
 
 
+def pending_bytes(address: str) -> float:
+    """Return what a collector's journal still holds for the store, as it says itself."""
+    connection = http.client.HTTPConnection(address, timeout=30)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    name = 'faasight_collector_journal_bytes{state="pending"'
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+
 def stored(dsn: str, name: str) -> list[str]:
     """Return the span ids that the store has under a span name; asks in a process of its own."""
     command = [sys.executable, str(RUNNER), "dump", dsn, name]
