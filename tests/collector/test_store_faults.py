@@ -98,7 +98,7 @@ def test_faults_of_every_kind_and_a_restart_in_between(
     """What was done without an answer, and left behind by a stop, is told again by the next process."""
     name, ids = secrets.token_hex(8), [secrets.token_bytes(8) for _ in range(30)]
     proxy.always("lost_answer")
-    first = start_collector(broken_store, **QUIET, stop_timeout_s=0.5)
+    first = start_collector(broken_store, **QUIET, stop_timeout_s=10)
     send_all(first, [make_traces(name=name, ids=[span_id]) for span_id in ids])
     first.journal.seal_all()
     eventually(lambda: proxy.met["lost_answer"] > 1)
