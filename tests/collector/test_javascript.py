@@ -16,6 +16,7 @@ from faasight_collector import Collector, Settings
 from faasight_collector.segments import Record, scan
 from faasight_store import Store, values
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from polling import wait_until
 
@@ -117,10 +118,14 @@ def test_logs(sent: Sent) -> None:
 
 def test_metrics(sent: Sent) -> None:
     told = sent.told["metrics"]
-    sql = "SELECT metric, toString(kind), value, count FROM metric_points WHERE function = {f:String}"
 
     def points() -> dict[str, list[Any]]:
-        return {name: [kind, value, count] for name, kind, value, count in sent.store.query(sql, {"f": sent.function})}
+        stored = stored_otlp.stored_points(sent.store, sent.function)
+        return {point["metric"][0]: [point["kind"][0], point["value"][1], point.get("count", 0)] for point in stored}
 
     wait_until(lambda: points().keys() >= told.keys(), "all points are stored", 60)
-    assert points() == told
+    assert {name: [kind, float(value), count] for name, (kind, value, count) in points().items()} == told
+    requests = list(map(ExportMetricsServiceRequest.FromString, sent.accepted["metrics"]))
+    everything = stored_otlp.sent_points(*requests)
+    wait_until(lambda: len(stored_otlp.stored_points(sent.store, sent.function)) >= len(everything), "all are there")
+    assert stored_otlp.stored_points(sent.store, sent.function) == everything, "the store has all that was accepted"

@@ -12,8 +12,9 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from otlp_strategies import log_requests, trace_requests
+from otlp_strategies import log_requests, metric_requests, trace_requests
 
 StartCollector = Callable[..., Collector]
 Eventually = Callable[[Callable[[], object]], None]
@@ -74,5 +75,22 @@ def test_any_log(shared_store: Store, start_collector: StartCollector, eventuall
         post(collector, "/v1/logs", message)
         eventually(lambda: len(stored_otlp.stored_logs(shared_store, function)) == len(sent))
         assert stored_otlp.stored_logs(shared_store, function) == sent
+
+    stored_as_sent()
+
+
+@in_one_store
+def test_any_metric(shared_store: Store, start_collector: StartCollector, eventually: Eventually) -> None:
+    collector = start_collector(shared_store)
+
+    @few
+    @given(st.lists(metric_requests(FUNCTION), min_size=3, max_size=6))
+    def stored_as_sent(parts: list[ExportMetricsServiceRequest]) -> None:
+        message = ExportMetricsServiceRequest(resource_metrics=[top for part in parts for top in part.resource_metrics])
+        function = named(message)
+        sent = stored_otlp.sent_points(message)
+        post(collector, "/v1/metrics", message)
+        eventually(lambda: len(stored_otlp.stored_points(shared_store, function)) == len(sent))
+        assert stored_otlp.stored_points(shared_store, function) == sent
 
     stored_as_sent()

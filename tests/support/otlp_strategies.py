@@ -6,9 +6,25 @@ from typing import Any
 
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    Exemplar,
+    ExponentialHistogram,
+    ExponentialHistogramDataPoint,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+    Summary,
+    SummaryDataPoint,
+)
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
@@ -114,6 +130,96 @@ _records = st.builds(
 )
 
 
+uint64 = st.sampled_from([0, 1, 2**53 + 1, 2**64 - 1]) | st.integers(0, 2**64 - 1)
+sint32 = st.integers(-(2**31), 2**31 - 1)
+_exemplars = st.lists(
+    st.builds(Exemplar, as_double=doubles) | st.builds(Exemplar, as_int=int64),
+    max_size=2,
+).flatmap(
+    lambda found: st.tuples(*(_dressed(exemplar) for exemplar in found)).map(list)  # with what all of them have
+)
+
+
+def _dressed(exemplar: Exemplar) -> st.SearchStrategy[Exemplar]:
+    more = st.builds(
+        Exemplar,
+        time_unix_nano=uint64,
+        trace_id=st.just(b"") | _trace_ids,
+        span_id=st.just(b"") | _span_ids,
+        filtered_attributes=attributes,
+    )
+    return more.map(lambda other: _merged(exemplar, other))
+
+
+def _merged(exemplar: Exemplar, other: Exemplar) -> Exemplar:
+    both = Exemplar()
+    both.CopyFrom(exemplar)
+    both.MergeFrom(other)
+    return both
+
+
+_common = {"attributes": attributes, "time_unix_nano": _within(1), "start_time_unix_nano": uint64, "flags": uint32}
+_numbers = st.lists(
+    st.builds(NumberDataPoint, **_common, exemplars=_exemplars, as_double=doubles)
+    | st.builds(NumberDataPoint, **_common, exemplars=_exemplars, as_int=int64)
+    | st.builds(NumberDataPoint, **_common),
+    min_size=1,
+    max_size=3,
+)
+_optional = {name: st.none() | doubles for name in ("sum", "min", "max")}
+_histograms = st.lists(
+    st.builds(
+        HistogramDataPoint,
+        **_common,
+        **_optional,
+        exemplars=_exemplars,
+        count=uint64,
+        bucket_counts=st.lists(uint64, max_size=4),
+        explicit_bounds=st.lists(doubles, max_size=3),
+    ),
+    min_size=1,
+    max_size=2,
+)
+_buckets = st.builds(ExponentialHistogramDataPoint.Buckets, offset=sint32, bucket_counts=st.lists(uint64, max_size=4))
+_exponentials = st.lists(
+    st.builds(
+        ExponentialHistogramDataPoint,
+        **_common,
+        **_optional,
+        exemplars=_exemplars,
+        count=uint64,
+        scale=sint32,
+        zero_count=uint64,
+        zero_threshold=doubles,
+        positive=_buckets,
+        negative=_buckets,
+    ),
+    min_size=1,
+    max_size=2,
+)
+_quantiles = st.builds(SummaryDataPoint.ValueAtQuantile, quantile=doubles, value=doubles)
+_summaries = st.lists(
+    st.builds(SummaryDataPoint, **_common, count=uint64, sum=doubles, quantile_values=st.lists(_quantiles, max_size=3)),
+    min_size=1,
+    max_size=2,
+)
+_temporality = st.integers(0, 2)
+_data: dict[str, st.SearchStrategy[Any]] = {
+    "gauge": st.builds(Gauge, data_points=_numbers),
+    "sum": st.builds(Sum, data_points=_numbers, aggregation_temporality=_temporality, is_monotonic=st.booleans()),
+    "histogram": st.builds(Histogram, data_points=_histograms, aggregation_temporality=_temporality),
+    "exponential_histogram": st.builds(
+        ExponentialHistogram, data_points=_exponentials, aggregation_temporality=_temporality
+    ),
+    "summary": st.builds(Summary, data_points=_summaries),
+}
+# One description a metric: the store keeps the newest of a source, not one for each point.
+_metrics = st.one_of(
+    st.builds(Metric, name=texts, unit=texts, description=st.just("what it is"), **{kind: data})
+    for kind, data in _data.items()
+)
+
+
 def _requests(
     function: str,
     request: Callable[..., Any],
@@ -140,3 +246,9 @@ def log_requests(function: str) -> st.SearchStrategy[ExportLogsServiceRequest]:
     """Return requests with log records of one function."""
     names = ("resource_logs", "scope_logs", "log_records")
     return _requests(function, ExportLogsServiceRequest, ResourceLogs, ScopeLogs, _records, names)
+
+
+def metric_requests(function: str) -> st.SearchStrategy[ExportMetricsServiceRequest]:
+    """Return requests with metric points of one function."""
+    names = ("resource_metrics", "scope_metrics", "metrics")
+    return _requests(function, ExportMetricsServiceRequest, ResourceMetrics, ScopeMetrics, _metrics, names)

@@ -9,9 +9,11 @@ from typing import Any
 
 from faasight_store import Store, values
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, Metric
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -228,8 +230,129 @@ def _stored_record(row: Sequence[Any]) -> Document:
     }
 
 
-def resources(request: ExportTraceServiceRequest | ExportLogsServiceRequest) -> Iterator[Resource]:
+# -- metric points ----------------------------------------------------------------------------------------------------
+
+
+def sent_points(*requests: ExportMetricsServiceRequest) -> list[Document]:
+    """Return all points of some requests, each with what its metric, scope and resource say, in their order."""
+    found = [
+        _place(top.resource, top.schema_url, scoped.scope, scoped.schema_url) | point
+        for request in requests
+        for top in request.resource_metrics
+        for scoped in top.scope_metrics
+        for metric in scoped.metrics
+        for point in _points(metric)
+    ]
+    return sorted(found, key=repr)
+
+
+def _points(metric: Metric) -> Iterator[Document]:
+    kind = metric.WhichOneof("data") or ""
+    data = getattr(metric, kind)
+    for point in data.data_points:
+        yield {
+            "metric": (metric.name, metric.unit, metric.description),
+            "kind": (kind, getattr(data, "aggregation_temporality", 0), getattr(data, "is_monotonic", False)),
+            "attributes": of_pairs(point.attributes),
+            "times": (point.time_unix_nano, point.start_time_unix_nano),
+            "flags": point.flags,
+            **_figures(kind, point),
+            "exemplars": [_exemplar(exemplar) for exemplar in getattr(point, "exemplars", [])],
+        }
+
+
+def _figures(kind: str, point: Any) -> Document:
+    if kind in ("gauge", "sum"):
+        member = point.WhichOneof("value")
+        return {"value": tagged(None if member is None else getattr(point, member))}
+    if kind == "summary":
+        pairs = [(repr(pair.quantile), repr(pair.value)) for pair in point.quantile_values]
+        return {"value": tagged(point.sum), "count": point.count, "quantiles": pairs}
+    known = {name: tagged(getattr(point, name) if point.HasField(name) else None) for name in ("sum", "min", "max")}
+    common = {"value": known["sum"], "count": point.count, "range": (known["min"], known["max"])}
+    if kind == "histogram":
+        return common | {"bounds": list(map(repr, point.explicit_bounds)), "counts": list(point.bucket_counts)}
+    return common | {
+        "scale": point.scale,
+        "zero": (point.zero_count, repr(point.zero_threshold)),
+        "positive": (point.positive.offset, list(point.positive.bucket_counts)),
+        "negative": (point.negative.offset, list(point.negative.bucket_counts)),
+    }
+
+
+def _exemplar(exemplar: Exemplar) -> Document:
+    member = exemplar.WhichOneof("value")
+    return {
+        "time": exemplar.time_unix_nano,
+        "value": tagged(getattr(exemplar, member or "as_double")),
+        "ids": (exemplar.trace_id.hex(), exemplar.span_id.hex()),
+        "attributes": of_pairs(exemplar.filtered_attributes),
+    }
+
+
+_POINTS = """SELECT p.metric, s.unit, s.description, toString(p.kind), s.temporality, s.monotonic, l.attributes,
+    l.types, p.event_ns, p.start_ns, p.flags, p.value, p.int_value, p.count, p.low, p.high, p.bounds, p.bucket_counts,
+    p.quantile_values, p.scale, p.zero_count, p.zero_threshold, p.positive_offset, p.negative_offset, p.negative_counts,
+    arrayMap(e -> (e.ns, e.value, e.int_value, lower(hex(e.trace_id)), lower(hex(e.span_id)),
+                   arrayMap(pair -> hex(pair), e.attributes)), p.exemplars),
+    s.origin, s.resource, s.scope_name, s.scope_version
+FROM metric_points AS p
+JOIN (SELECT DISTINCT series, source, attributes, types FROM metric_series) AS l ON l.series = p.series
+JOIN (SELECT DISTINCT source, unit, description, temporality, monotonic, origin, resource, scope_name, scope_version
+      FROM metric_sources WHERE function = {function:String}) AS s ON s.source = l.source"""
+
+
+def stored_points(store: Store, function: str) -> list[Document]:
+    """Return all metric points that are stored of a function, in the order of `sent_points`."""
+    return sorted(map(_stored_point, store.query(_POINTS, {"function": function})), key=repr)
+
+
+def _stored_point(row: Sequence[Any]) -> Document:
+    (metric, unit, description, kind, temporality, monotonic, texts, types, time, start, flags, *figures, exemplars,
+     origin, resource, scope_name, scope_version) = row  # fmt: skip
+    return _stored_place(origin, resource, scope_name, scope_version) | {
+        "metric": (metric, unit, description),
+        "kind": (kind, temporality, monotonic),
+        "attributes": _stored(texts, types),
+        "times": (time, start),
+        "flags": flags,
+        **_stored_figures(kind, figures),
+        "exemplars": [_stored_exemplar(*exemplar) for exemplar in exemplars],
+    }
+
+
+def _stored_figures(kind: str, figures: Sequence[Any]) -> Document:
+    (value, whole, count, low, high, bounds, counts, quantiles, scale, zeros, threshold, positive, negative,
+     negatives) = figures  # fmt: skip
+    if kind in ("gauge", "sum"):
+        return {"value": tagged(value if whole is None else whole)}
+    if kind == "summary":
+        pairs = [(repr(at), repr(what)) for at, what in zip(bounds, quantiles, strict=True)]
+        return {"value": tagged(value), "count": count, "quantiles": pairs}
+    common = {"value": tagged(value), "count": count, "range": (tagged(low), tagged(high))}
+    if kind == "histogram":
+        return common | {"bounds": list(map(repr, bounds)), "counts": list(counts)}
+    return common | {
+        "scale": scale,
+        "zero": (zeros, repr(threshold)),
+        "positive": (positive, list(counts)),
+        "negative": (negative, list(negatives)),
+    }
+
+
+def _stored_exemplar(time: int, value: float, whole: int | None, trace_id: str, span_id: str, pairs: Any) -> Document:
+    return {
+        "time": time,
+        "value": tagged(value if whole is None else whole),
+        "ids": (trace_id, span_id),
+        "attributes": of_pairs([KeyValue.FromString(bytes.fromhex(pair)) for pair in pairs]),
+    }
+
+
+def resources(
+    request: ExportTraceServiceRequest | ExportLogsServiceRequest | ExportMetricsServiceRequest,
+) -> Iterator[Resource]:
     """Yield every resource of a request."""
-    tops: Any = request.resource_spans if isinstance(request, ExportTraceServiceRequest) else request.resource_logs
-    for top in tops:
+    names = ("resource_spans", "resource_logs", "resource_metrics")
+    for top in next(getattr(request, name) for name in names if hasattr(request, name)):
         yield top.resource

@@ -109,6 +109,7 @@ CREATE TABLE IF NOT EXISTS number_stream (
     source UInt64,
     series UInt64,
     attributes Map(LowCardinality(String), String),
+    types LowCardinality(String),
     ts DateTime64(9, 'UTC'),
     event_ns UInt64,
     start_ns UInt64,
@@ -130,6 +131,7 @@ CREATE TABLE IF NOT EXISTS histogram_stream (
     source UInt64,
     series UInt64,
     attributes Map(LowCardinality(String), String),
+    types LowCardinality(String),
     ts DateTime64(9, 'UTC'),
     event_ns UInt64,
     start_ns UInt64,
@@ -201,7 +203,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS number_stream_to_metric_points TO metric_
 SELECT metric, series, ts, event_ns, start_ns, kind, flags, value, int_value, exemplars FROM number_stream;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS histogram_stream_to_metric_points TO metric_points AS
-SELECT * EXCEPT (temporality, source, attributes) FROM histogram_stream;
+SELECT * EXCEPT (temporality, source, attributes, types) FROM histogram_stream;
 
 -- What a series is, by day: points carry its hash alone.
 CREATE TABLE IF NOT EXISTS metric_series (
@@ -210,6 +212,7 @@ CREATE TABLE IF NOT EXISTS metric_series (
     series UInt64,
     source SimpleAggregateFunction(anyLast, UInt64),
     attributes SimpleAggregateFunction(anyLast, Map(String, String)),
+    types SimpleAggregateFunction(anyLast, LowCardinality(String)),  -- of the attributes that are no strings
     first SimpleAggregateFunction(min, DateTime64(9, 'UTC')),
     last SimpleAggregateFunction(max, DateTime64(9, 'UTC')),
     points SimpleAggregateFunction(sum, UInt64)
@@ -220,13 +223,13 @@ ORDER BY (metric, day, series)
 {{settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS number_stream_to_metric_series TO metric_series AS
-SELECT toDate(ts) AS day, metric, series, anyLast(point.source) AS source, anyLast(point.attributes) AS attributes, min(ts) AS first, max(ts) AS last,
+SELECT toDate(ts) AS day, metric, series, anyLast(point.source) AS source, anyLast(point.attributes) AS attributes, anyLast(point.types) AS types, min(ts) AS first, max(ts) AS last,
     count() AS points
 FROM number_stream AS point
 GROUP BY day, metric, series;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS histogram_stream_to_metric_series TO metric_series AS
-SELECT toDate(ts) AS day, metric, series, anyLast(point.source) AS source, anyLast(point.attributes) AS attributes, min(ts) AS first, max(ts) AS last,
+SELECT toDate(ts) AS day, metric, series, anyLast(point.source) AS source, anyLast(point.attributes) AS attributes, anyLast(point.types) AS types, min(ts) AS first, max(ts) AS last,
     count() AS points
 FROM histogram_stream AS point
 GROUP BY day, metric, series;
