@@ -136,9 +136,9 @@ def kept_tables() -> Mapping[str, Kept]:
     return found
 
 
-def macro(name: str) -> str:
+def macro(name: str, argument: str = "") -> str:
     """Return a macro's SQL, for a query that computes what a migration computed."""
-    return _fill(f"{{{{{name}}}}}", single_node)
+    return _fill(f"{{{{{name} {argument}}}}}" if argument else f"{{{{{name}}}}}", single_node)
 
 
 def _fill(text: str, engine: Engine) -> str:

@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS logs (
     types LowCardinality(String),  -- of the attributes that are no strings: "int order.items", one a line
     body_type {{value_kind}},  -- of `message`, in OTLP's terms
     origin LowCardinality(String),  -- resource and scope as JSON (macros/resource_origin.sql); '' for JSON logs
+    pattern UInt64 MATERIALIZED cityHash64({{log_pattern message}}) CODEC(ZSTD(1)),
     severity_text LowCardinality(String),
     event_name LowCardinality(String),
     observed_ns UInt64 CODEC(Delta(8), ZSTD(1)),
