@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from faasight_store.connection import Store
+from faasight_store.queries import usage
 from faasight_store.queries.cells import FACTS_BEGIN, measures, of_invocations
 from faasight_store.queries.invocations import failures
 from faasight_store.queries.merged import LOST_NS, SLACK_NS, merged
@@ -73,6 +74,11 @@ def _settle_hour(store: Store, hour: int, version: int) -> None:
         parameters,
     )
     store.command(
+        f"INSERT INTO usage_hours (version, hour, {usage.COLUMNS})"
+        f" SELECT {{version:UInt64}}, hour, {usage.COLUMNS} FROM ({usage.of_invocations(source)})",
+        parameters,
+    )
+    store.command(
         "INSERT INTO settled_hours (hour, version, covers) SELECT toDateTime({hour:Int64}, 'UTC'), {version:UInt64},"
         " fromUnixTimestamp64Nano({covers:Int64}, 'UTC')",
         parameters,
@@ -81,7 +87,7 @@ def _settle_hour(store: Store, hour: int, version: int) -> None:
 
 def _forget(store: Store, hour_s: int, version: int) -> None:
     """Delete a settling that a newer one replaced; queries have left it already."""
-    for table in ("invocation_minutes", "invocation_hours", "error_hours"):
+    for table in ("invocation_minutes", "invocation_hours", "error_hours", "usage_hours"):
         store.command(
             f"DELETE FROM {table} WHERE hour = toDateTime({{hour:Int64}}, 'UTC') AND version <= {{version:UInt64}}",
             {"hour": hour_s, "version": version},
