@@ -103,8 +103,11 @@ def journaled() -> Callable[[Collector, str], list[bytes]]:
 
     def read(collector: Collector, signal: str) -> list[bytes]:
         found: list[bytes] = []
-        for path in sorted((collector.settings.journal_dir / signal).iterdir()):
-            found += [bytes(item.payload) for item in scan(path.read_bytes()) if isinstance(item, Record)]
+        try:
+            for path in sorted((collector.settings.journal_dir / signal).iterdir()):
+                found += [bytes(item.payload) for item in scan(path.read_bytes()) if isinstance(item, Record)]
+        except FileNotFoundError:  # a segment was sealed meanwhile, and has another name now
+            return read(collector, signal)
         return found
 
     return read

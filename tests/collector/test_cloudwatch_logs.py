@@ -124,3 +124,14 @@ def test_a_large_message_is_given_on_in_pieces() -> None:
     assert len(parts) > 2
     assert max(len(part.payload) for part in parts) < 2_000_000
     assert sum(part.payload.count(b"\n") for part in parts) == 300
+
+
+def test_equal_pieces_of_one_message_are_told_apart_and_known_again() -> None:
+    """A thousand times the same line in the same millisecond is a thousand lines."""
+    events = [{"id": "1", "timestamp": 1795248000000, "message": "x" * 1000}] * 5000
+    body = message("", logEvents=events)
+    parts, again = list(to_parts(body, {}, 1)), list(to_parts(body, {}, 2))
+    assert len({part.payload for part in parts}) < len(parts), "some are equal"
+    names = [part.key or part.payload for part in parts]
+    assert len(set(names)) == len(parts)
+    assert names == [part.key or part.payload for part in again]

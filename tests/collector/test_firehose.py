@@ -160,6 +160,13 @@ def test_each_part_has_a_name_of_its_own_that_a_repetition_has_too() -> None:
     assert None not in {part.key for part in once}
 
 
+def test_without_a_request_id_the_body_names_it() -> None:
+    body = Delivery((JSON_MESSAGE, JSON_MESSAGE), request_id="").body
+    once, again = (list(to_parts(body, {}, now)) for now in (NOW, NOW + 5))
+    assert len({part.key for part in once}) == 2
+    assert [part.key for part in once] == [part.key for part in again]
+
+
 # -- the door ---------------------------------------------------------------------------------------------------------
 
 

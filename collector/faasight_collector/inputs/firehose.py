@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 
 import msgspec
 import orjson
@@ -58,10 +59,10 @@ def to_parts(body: bytes, headers: Mapping[bytes, bytes], now_ns: int) -> Iterat
     named = headers.get(REQUEST_ID, b"").decode("latin-1")
     if named and envelope.requestId and named != envelope.requestId:
         raise Refusal("request_id", "X-Amz-Firehose-Request-Id and requestId of the body differ")
-    request_id = (named or envelope.requestId).encode()
+    request_id = (named or envelope.requestId).encode() or sha256(body).hexdigest().encode()
     sender = _sender(headers)
     for number, record in enumerate(envelope.records):
-        key = b"firehose %s/%d" % (request_id, number) if request_id else None
+        key = b"firehose %s/%d" % (request_id, number)
         yield from _record(record.data, key, sender, now_ns)
 
 
@@ -79,7 +80,7 @@ def _sender(headers: Mapping[bytes, bytes]) -> Line:
     return sender
 
 
-def _record(data: msgspec.Raw, key: bytes | None, sender: Line, now_ns: int) -> Iterator[Part]:
+def _record(data: msgspec.Raw, key: bytes, sender: Line, now_ns: int) -> Iterator[Part]:
     """Yield the parts of one record; one that cannot be read is a part with its reason."""
     batch = Batch(key)
     raw = bytes(data)
