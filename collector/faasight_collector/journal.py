@@ -224,15 +224,17 @@ class Journal:
 
     # -- shipping -----------------------------------------------------------------------------------------------------
 
-    def next_segment(self, signal: str, *, replays: bool = True) -> Segment | None:
+    def next_segment(self, signal: str, *, replays: bool = True, but: Collection[str] = frozenset()) -> Segment | None:
         """Return the oldest segment of a signal that is not shipped yet, else one to ship again, or None.
 
-        What the store most likely has already waits, so that pages show fresh data soon after a restart.
+        What the store most likely has already waits, so that pages show fresh data soon after a restart. Segments whose
+        ids are in `but` are passed over.
         """
         with self._lock:
             for line in (self._state.sealed[signal], self._state.replays[signal] if replays else ()):
-                if line:
-                    return line[0]
+                for segment in line:
+                    if segment.id not in but:
+                        return segment
             return None
 
     def mark_split(self, segment: Segment) -> Segment:
@@ -241,7 +243,8 @@ class Journal:
         segment.path.rename(path)
         marked = replace(segment, path=path, split=True)
         with self._lock:  # before anything else can fail: the file has its new name already
-            self._line_of(segment)[0] = marked
+            line = self._line_of(segment)
+            line[line.index(segment)] = marked
         sync_directory(path.parent)
         return marked
 
@@ -255,7 +258,7 @@ class Journal:
         os.utime(segment.path, ns=(shipped_ns, shipped_ns))  # before the rename, after which nothing may fail
         segment.path.rename(path)
         with self._lock:
-            self._line_of(segment).popleft()
+            self._line_of(segment).remove(segment)
             self._count(segment, -1)
             self._state.usage.kept += segment.bytes
             self._state.kept.append((now, replace(segment, path=path)))

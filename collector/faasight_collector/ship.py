@@ -5,47 +5,18 @@ import time
 from collections.abc import Callable, Sequence
 
 import structlog
-from faasight_store import BadDataError, StoreError
+from faasight_store import BadDataError
 from opentelemetry.trace import Tracer
 
 from faasight_collector import observe
 from faasight_collector.dead_letters import DeadLetters
 from faasight_collector.inserts import Target
 from faasight_collector.journal import Journal
+from faasight_collector.lane import Lane
 from faasight_collector.segments import SIGNALS, Damage, Record, Segment, join, scan
 from faasight_collector.stats import Stats
 
 log = structlog.get_logger()
-
-_FIRST_WAIT_S = 0.25
-_LONGEST_WAIT_S = 15.0
-
-
-class _Lane:
-    """How shipping goes for one signal."""
-
-    def __init__(self, signal: str) -> None:
-        self.signal = signal
-        self.error = ""
-        self.not_before = 0.0  # of the monotonic clock
-        self._wait_s = _FIRST_WAIT_S
-
-    def failed(self, error: Exception) -> None:
-        """Wait twice as long as the last time."""
-        if not self.error:
-            known = isinstance(error, StoreError)
-            log.warning(
-                "the store takes no segments; trying again", signal=self.signal, error=str(error), exc_info=not known
-            )
-        self.error = str(error) or type(error).__name__
-        self.not_before = time.monotonic() + self._wait_s
-        self._wait_s = min(self._wait_s * 2, _LONGEST_WAIT_S)
-
-    def succeeded(self) -> None:
-        """Forget what went wrong."""
-        if self.error:
-            log.info("the store takes segments again", signal=self.signal)
-        self.error, self._wait_s = "", _FIRST_WAIT_S
 
 
 class Shipper:
@@ -69,7 +40,7 @@ class Shipper:
         self._tracer = tracer or observe.tracer()
         self._stop = threading.Event()
         self._deadline = 0.0
-        self._lanes = [_Lane(signal) for signal in SIGNALS]
+        self._lanes = [Lane(signal) for signal in SIGNALS]
         self._thread = threading.Thread(target=self._run, name="faasight-ship", daemon=True)
 
     def start(self) -> None:
@@ -91,7 +62,7 @@ class Shipper:
     @property
     def error(self) -> str:
         """Why the store does not take segments just now; "" if it does."""
-        return next((lane.error for lane in self._lanes if lane.error), "")
+        return next((lane.trouble() for lane in self._lanes if lane.trouble()), "")
 
     # -- the thread ---------------------------------------------------------------------------------------------------
 
@@ -107,20 +78,20 @@ class Shipper:
                 continue
             if stopping:
                 return
-            waits = [lane.not_before - now for lane in self._lanes if lane.error]
+            waits = [due - now for lane in self._lanes if (due := lane.due()) is not None]
             self._journal.sealed_some.wait(max(0.0, min(waits)) if waits else None)
 
-    def _try(self, lane: "_Lane") -> bool:
+    def _try(self, lane: Lane) -> bool:
         """Ship the oldest segment of one signal, if there is one; a failure makes this signal wait, and no other."""
-        segment = self._journal.next_segment(lane.signal, replays=not self._stop.is_set())
+        resting = lane.resting(time.monotonic())
+        segment = self._journal.next_segment(lane.signal, replays=not self._stop.is_set(), but=resting)
         if segment is None:
             return False
         try:
             self.ship(segment)
         except Exception as error:  # noqa: BLE001  # whatever it is, the segment stays, and is tried again
-            lane.failed(error)
-            return False
-        lane.succeeded()
+            return lane.failed(segment, error)
+        lane.succeeded(segment)
         return True
 
     def ship(self, segment: Segment) -> None:

@@ -10,7 +10,13 @@ StoreError
 
 
 class StoreError(Exception):
-    """Base of all; its text says what happened, where, and what to do."""
+    """Base of all; its text says what happened, where, and what to do.
+
+    `answered` tells whether an insert failed on what was inserted, as far as one can tell: the engine was there, and
+    did not say that it has troubles of its own. The same insert may fail for ever, or until the schema is mended.
+    """
+
+    answered = False
 
 
 class DsnError(StoreError):

@@ -37,6 +37,8 @@ BUSY = {
 }
 # A message that gives two members of a `oneof` is valid protobuf (the last one counts), and the engine's BAD_ARGUMENTS.
 _BAD_PROTOBUF = "Invalid protobuf data"
+_IN_A_VIEW = "while pushing to view"
+_MEMORY = 241  # a segment that needs too much will need it again
 _CODE = re.compile(r"\bCode: (\d+)\.")
 _TRAILER = re.compile(r"\s*\(version [^)]*\)+\s*$")
 
@@ -72,11 +74,15 @@ def of_insert(error: DriverError, what: str) -> StoreError:
     """Return what a failed insert means.
 
     Whatever is not plainly the data's fault can be tried again: a missing table comes with the next migration, a full
-    disk gets room. To retry is safe, to drop is not.
+    disk gets room. To retry is safe, to drop is not. To split is safe only if nothing was stored: what cannot be
+    decoded reaches no table, but when a view fails, the tables of other views may have the whole segment already.
     """
-    if code_of(error) in BAD_DATA or _BAD_PROTOBUF in str(error):
+    code, text = code_of(error), str(error)
+    if (code in BAD_DATA or _BAD_PROTOBUF in text) and _IN_A_VIEW not in text:
         return BadDataError(f"The store cannot read the data of {what}. {_text(error)}")
-    return StoreUnavailableError(f"The store could not take {what}; it may work later. {_text(error)}")
+    refused = StoreUnavailableError(f"The store could not take {what}; it may work later. {_text(error)}")
+    refused.answered = code is not None and (code not in BUSY or code == _MEMORY)
+    return refused
 
 
 def _text(error: BaseException) -> str:

@@ -237,3 +237,107 @@ def test_one_signal_in_trouble_does_not_hold_up_the_others(
     assert requests.post(f"{url}/v1/traces", make_traces(name=name, ids=ids), headers=PROTOBUF, timeout=10).ok
     eventually(lambda: stored(shared_store, name) == hexes(ids))
     assert collector.journal.pending_bytes("records") > 0
+
+
+# -- a segment that the engine answers with an error, time and again --------------------------------------------------
+
+
+class Stuck(Faulty):
+    """A real store that has a fault with some data, as when a view throws: the engine's error, not the network's."""
+
+    def __init__(self, store: Store, data: bytes) -> None:
+        super().__init__(store)
+        self.data = data
+        self.answered = True
+
+    def land(self, signal: str, segment: bytes, token: str) -> None:
+        """Land, or fail."""
+        if self.data and self.data in segment:
+            error = StoreUnavailableError("Code: 395: boom: while pushing to view")
+            error.answered = self.answered
+            self.tried.release()
+            raise error
+        super().land(signal, segment, token)
+
+
+def test_a_segment_that_never_succeeds_lets_the_others_pass_and_is_stored_when_it_can_be(
+    shared_store: Store,
+    start_collector: StartCollector,
+    make_traces: MakeTraces,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.setattr("faasight_collector.lane._FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("faasight_collector.lane._ASIDE_S", 0.1)
+    stuck = Stuck(shared_store, b"poison")
+    collector = start_collector(stuck)
+    url = f"http://{collector.http_address}"
+    ids = [secrets.token_bytes(8) for _ in range(3)]
+    bad = make_traces(name=f"poison-{name}", ids=[secrets.token_bytes(8)])
+    assert requests.post(f"{url}/v1/traces", bad, headers=PROTOBUF, timeout=10).ok
+    assert stuck.tried.acquire(timeout=20)
+    for span_id in ids:
+        body = make_traces(name=name, ids=[span_id])
+        assert requests.post(f"{url}/v1/traces", body, headers=PROTOBUF, timeout=10).ok
+    eventually(lambda: stored(shared_store, name) == hexes(ids))
+    told = requests.get(f"{url}/readyz", timeout=10).json()
+    assert "wait aside" in told["store"]
+    assert told["ready"]
+    assert kept(collector.settings) == [], "it may be stored later: it is no dead letter"
+    stuck.data = b""  # an update has mended the view
+    eventually(lambda: len(stored(shared_store, f"poison-{name}")) == 1)
+    eventually(lambda: requests.get(f"{url}/readyz", timeout=10).json()["store"] == "ok")
+
+
+def test_while_the_store_cannot_be_reached_the_order_stays(
+    shared_store: Store,
+    start_collector: StartCollector,
+    make_traces: MakeTraces,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """It says nothing of the segment, however often: nothing is set aside."""
+    monkeypatch.setattr("faasight_collector.lane._FIRST_WAIT_S", 0.001)
+    stuck = Stuck(shared_store, name.encode())
+    stuck.answered = False
+    collector = start_collector(stuck)
+    collector.journal.append("traces", make_traces(name=name), lambda _: None)
+    for _ in range(9):
+        assert stuck.tried.acquire(timeout=30)
+    assert "boom" in requests.get(f"http://{collector.http_address}/readyz", timeout=10).json()["store"]
+    assert "aside" not in requests.get(f"http://{collector.http_address}/readyz", timeout=10).json()["store"]
+
+
+def test_a_segment_whose_file_is_gone_lets_the_others_pass(
+    shared_store: Store,
+    start_collector: StartCollector,
+    make_traces: MakeTraces,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.setattr("faasight_collector.lane._FIRST_WAIT_S", 0.01)
+    faulty = Faulty(shared_store)
+    faulty.before = 1
+    collector = start_collector(faulty)
+    traces = collector.settings.journal_dir / "traces"
+    collector.journal.append("traces", make_traces(), lambda _: None)
+    eventually(lambda: faulty.before == 0 or list(traces.glob("*.sealed")))
+    for path in traces.glob("*.sealed"):
+        path.unlink()
+    span_id = secrets.token_bytes(8)
+    collector.journal.append("traces", make_traces(name=name, ids=[span_id]), lambda _: None)
+    eventually(lambda: stored(shared_store, name) == hexes([span_id]))
+
+
+def test_a_view_that_fails_is_not_bad_data(bare_store: Store) -> None:
+    """Another view of the same insert has stored the whole of it by then: to split it would store it twice."""
+    bare_store.command("CREATE TABLE records (ts String) ENGINE = Null")
+    for table, expression in (("first", "ts"), ("second", "toString(toUInt64(ts))")):
+        bare_store.command(f"CREATE TABLE {table} (ts String) ENGINE = MergeTree ORDER BY ts")
+        bare_store.command(f"CREATE MATERIALIZED VIEW to_{table} TO {table} AS SELECT {expression} AS ts FROM records")
+    with pytest.raises(StoreUnavailableError, match="while pushing to view") as refused:
+        bare_store.land("records", b'{"ts": "no number"}', "token")
+    assert refused.value.answered
+    assert bare_store.query("SELECT count() FROM first") == [(1,)]
