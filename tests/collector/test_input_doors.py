@@ -65,8 +65,10 @@ def test_throttles_and_embedded_metrics_can_be_asked_for(
     def query(sql: str) -> list[Any]:
         return list(shared_store.query(sql, {"function": unique}))
 
-    points = """SELECT metric, kind, value, count, attributes['FunctionName'] != '' FROM metric_points
-        WHERE function = {function:String} AND metric NOT LIKE '%latency' ORDER BY metric, value, count"""
+    points = """SELECT metric, kind, value, count, labels['FunctionName'] != '' FROM metric_points AS point
+        JOIN (SELECT DISTINCT series, source, attributes AS labels FROM metric_series) AS line USING (series)
+        WHERE source IN (SELECT source FROM metric_sources WHERE function = {function:String})
+          AND metric NOT LIKE '%latency' ORDER BY metric, value, count"""
     eventually(lambda: len(query(points)) == 6)
     assert query(points) == [
         ("Shop/orders", "summary", 3.0, 1, 0),
