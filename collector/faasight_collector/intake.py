@@ -41,7 +41,7 @@ class Intake:
         try:
             self._journal.append(signal, payload, committed, key)
         except Refusal as refusal:
-            committed(refusal)
+            committed(refusal.with_traceback(None))  # its frames hold the payload, in a circle with who waits
 
     def bury(self, part: Part) -> None:
         """Keep what cannot be read, with its reason; the same key again changes nothing. Blocks for the disk.

@@ -3,12 +3,16 @@
 import signal
 import socket
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faasight_cli import doctor
 from faasight_cli.doctor import NOTE, PROBLEM, Finding
+from faasight_collector.access import tokens
+
+from tests.support.certificates import Authority
 
 EVERYTHING_FREE = {"collector_http": "127.0.0.1:0", "collector_grpc": "127.0.0.1:0", "dashboards": "127.0.0.1:0"}
 
@@ -112,3 +116,29 @@ def test_a_schema_that_is_behind_is_noted_and_left_alone(free: dict[str, str], e
         (found,) = [finding for finding in findings if "schema lacks" in finding.what]
         assert "0001_" in found.what
         assert "faasight migrate" in found.advice
+
+
+def test_the_token_file_and_the_certificate_are_looked_at(free: dict[str, str], tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    good, soon, over = (authority.issue(f"of-{days}", days=days) for days in (90, 7, -1))
+    file = tmp_path / "tokens.json"
+    access = {**free, "tokens": str(file), "tls_certificate": str(good.certificate), "tls_key": str(good.key)}
+    (missing,) = problems(list(doctor.examine({}, access)))
+    assert "There is no token file" in missing.what
+    tokens.write(file, ())
+    (nobody,) = problems(list(doctor.examine({}, access)))
+    assert "0 valid tokens" in nobody.what
+    tokens.write(file, (tokens.Token(name="a", digest=tokens.digest(b"x"), created=datetime.now(UTC)),))
+    findings = list(doctor.examine({}, access))
+    assert problems(findings) == []
+    assert any("valid for 89 more days" in finding.what for finding in findings)
+    for pair, state in ((soon, NOTE), (over, PROBLEM)):
+        found = doctor.examine({}, {**access, "tls_certificate": str(pair.certificate), "tls_key": str(pair.key)})
+        assert [finding.state for finding in found if "more days" in finding.what] == [state]
+    (mixed,) = problems(list(doctor.examine({}, {**access, "tls_key": str(soon.key)})))
+    assert "belong together" in mixed.what
+
+
+def test_listening_beyond_this_machine_without_a_token_is_a_problem(free: dict[str, str]) -> None:
+    (found,) = problems(list(doctor.examine({}, {**free, "collector_http": "0.0.0.0:0"})))
+    assert "faasight tokens create" in found.what + found.advice

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import secrets
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -169,19 +170,26 @@ def edited(path: Path) -> Iterator[list[Token]]:
 
     Raises TokenFileError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        _lock(folder)
+    with _locked(path.parent):
         tokens = list(read(path)) if path.exists() else []
         yield tokens
         write(path, tuple(tokens))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other editors out of a folder, which is made if need be; Windows has no such locks."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = -1 if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise TokenFileError(f"The folder {folder} cannot be opened or made: {error.strerror}.") from error
+    try:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
-        os.close(folder)
-
-
-def _lock(folder: int) -> None:
-    with suppress(ImportError):  # Windows has no such locks
-        import fcntl
-
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        if descriptor >= 0:
+            os.close(descriptor)

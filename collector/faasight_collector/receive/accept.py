@@ -34,7 +34,11 @@ async def listening(host: str, port: int, *, share: bool = False) -> list[socket
     try:
         for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
             bound = sockets[0].getsockname()[1] if sockets else port
-            sockets.append(_bound(family, (address[0], bound, *address[2:]), share=share))
+            try:
+                sockets.append(_bound(family, (address[0], bound, *address[2:]), share=share))
+            except OSError as error:  # `localhost` names ::1 on machines without IPv6 too
+                if not sockets or error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                    raise
     except BaseException:
         for opened in sockets:
             opened.close()

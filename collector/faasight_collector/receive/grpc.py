@@ -1,8 +1,6 @@
 """The gRPC server: OTLP's three Export methods, with raw bytes in and out (no message is built but to check it)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from typing import Any, NoReturn
 
 import grpc
@@ -10,10 +8,11 @@ import grpc.aio
 
 from faasight_collector import admit
 from faasight_collector.access.control import Access
-from faasight_collector.access.guard import Grant, Guard
+from faasight_collector.access.guard import Guard
 from faasight_collector.errors import Refusal
 from faasight_collector.intake import Intake
 from faasight_collector.receive.answers import status
+from faasight_collector.receive.readers import Readers
 from faasight_collector.settings import Settings
 
 METHODS = {
@@ -21,13 +20,13 @@ METHODS = {
     "opentelemetry.proto.collector.logs.v1.LogsService": "logs",
     "opentelemetry.proto.collector.metrics.v1.MetricsService": "metrics",
 }
-_MAX_STREAMS = 128  # calls at once on one connection; each may hold a message
+_MAX_STREAMS = 128  # calls at once on one connection
+_READERS = 8  # messages that are read at once, each up to `max_grpc_bytes`
+_LOOKAHEAD = 64 * 1024  # bytes of a call that are taken before it is read
 _MAX_METADATA = 16 * 1024  # bytes of a call's headers
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
-Export = Callable[[bytes, Context], Awaitable[bytes]]
-_GRANT: ContextVar[Grant | None] = ContextVar("grant", default=None)  # whose token the call carries
 
 
 class GrpcServer:
@@ -42,13 +41,16 @@ class GrpcServer:
     async def start(self) -> tuple[str, int]:
         """Begin to listen and return the address. Raises OSError."""
         settings = self._settings
+        readers = Readers(_READERS, settings.request_timeout_s)
         self._server = grpc.aio.server(
-            interceptors=[_Entrance(self._access.guard, self._intake)] if self._access.guard else [],
             options=[
                 ("grpc.max_receive_message_length", settings.max_grpc_bytes),
                 # Off, or a second collector would get half of the calls, silently.
                 ("grpc.so_reuseport", int(settings.share_ports)),
                 ("grpc.max_concurrent_streams", _MAX_STREAMS),
+                # What is not read yet stays with its sender; else windows grow until each call's message is in memory.
+                ("grpc.http2.bdp_probe", 0),
+                ("grpc.http2.lookahead_bytes", _LOOKAHEAD),
                 ("grpc.max_metadata_size", _MAX_METADATA),
                 ("grpc.absolute_max_metadata_size", 2 * _MAX_METADATA),
                 ("grpc.max_allowed_incoming_connections", settings.max_grpc_connections),
@@ -62,7 +64,7 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers(
             tuple(
                 grpc.method_handlers_generic_handler(
-                    service, {"Export": grpc.unary_unary_rpc_method_handler(_exporter(signal, self._intake))}
+                    service, {"Export": grpc.stream_unary_rpc_method_handler(self._exporter(signal, readers).export)}
                 )
                 for service, signal in METHODS.items()
             )
@@ -79,71 +81,59 @@ class GrpcServer:
         await self._server.start()
         return settings.grpc_host, port
 
+    def _exporter(self, signal: str, readers: Readers) -> "_Exporter":
+        return _Exporter(signal, self._intake, self._access.guard, readers)
+
     async def stop(self, timeout_s: float) -> None:
         """Stop accepting and let running calls finish."""
         if self._server is not None:
             await self._server.stop(timeout_s)
 
 
-class _Entrance(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Asks for a token before a call's message is read."""
+class _Exporter:
+    """One Export method: asks for a token, reads, checks, and answers when the message is safe."""
 
-    def __init__(self, guard: Guard, intake: Intake) -> None:
-        self._guard = guard
+    def __init__(self, signal: str, intake: Intake, guard: Guard | None, readers: Readers) -> None:
+        self._signal = signal
         self._intake = intake
+        self._guard = guard
+        self._readers = readers
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:  # noqa: ANN401  # grpc's handlers have no type
-        """Let the call go on, or end it with a status."""
-        headers = {
-            name.encode(): value if isinstance(value, bytes) else value.encode("latin-1", "replace")
-            for name, value in handler_call_details.invocation_metadata
-        }
+    async def export(self, _: object, context: Context) -> bytes:
+        """Return the empty Export*ServiceResponse, or end the call with a status.
+
+        To grpcio it is a stream of one message: what is not a stream, it reads before it asks us.
+        """
         try:
-            _GRANT.set(self._guard.admit(headers))
+            grant = None if self._guard is None else self._guard.admit(_headers(context))
+            message = await self._readers.read(context.read)
+            if not isinstance(message, bytes):  # grpc.aio.EOF
+                raise Refusal("malformed_grpc", "the call has no message")
+            payload = admit.protobuf(self._signal, message)
         except Refusal as refusal:
-            service = handler_call_details.method.strip("/").partition("/")[0]
-            self._intake.refused(METHODS.get(service, "unknown"), refusal)
-            return _refusing(refusal)
-        return await continuation(handler_call_details)
-
-
-def _refusing(refusal: Refusal) -> "grpc.RpcMethodHandler[bytes, bytes]":
-    async def refuse(_: bytes, context: Context) -> bytes:
-        await _abort(context, refusal)
-
-    return grpc.unary_unary_rpc_method_handler(refuse)
-
-
-def _exporter(signal: str, intake: Intake) -> Export:
-    """Return the handler of one Export method."""
-
-    async def export(request: bytes, context: Context) -> bytes:
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Refusal | None] = loop.create_future()
+            self._intake.refused(self._signal, refusal)
+            await _abort(context, refusal)
+        if grant is not None:
+            grant.spend(len(payload))
+        answered: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
 
         def done(refusal: Refusal | None) -> None:
             if not answered.done():  # the caller may have gone
                 answered.set_result(refusal)
 
-        try:
-            payload = admit.protobuf(signal, request)
-        except Refusal as refusal:
-            intake.refused(signal, refusal)
-            await _abort(context, refusal)
-        grant = _GRANT.get()
-        if grant is not None:
-            grant.spend(len(payload))
-        intake.accept(signal, payload, done)
+        self._intake.accept(self._signal, payload, done)
+        del message, payload  # the journal has it; there may be many that wait
         outcome = await answered
         if outcome is not None:
             await _abort(context, outcome)
-        return b""  # the empty Export*ServiceResponse
+        return b""
 
-    return export
+
+def _headers(context: Context) -> dict[bytes, bytes]:
+    return {
+        name.encode(): value if isinstance(value, bytes) else value.encode("latin-1", "replace")
+        for name, value in context.invocation_metadata() or ()
+    }
 
 
 async def _abort(context: Context, refusal: Refusal) -> NoReturn:

@@ -1,0 +1,129 @@
+"""Reading places of the gRPC door: bounded, given up by who is slow, and nothing held of what was refused."""
+
+import asyncio
+import gc
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import grpc
+import pytest
+from faasight_collector import Collector
+from faasight_collector.dead_letters import DeadLetters
+from faasight_collector.errors import Refusal
+from faasight_collector.intake import Intake
+from faasight_collector.journal import Journal
+from faasight_collector.receive import readers
+from faasight_collector.receive.readers import Readers
+from faasight_collector.settings import Settings
+from faasight_collector.stats import Stats
+
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+MakeTraces = Callable[..., bytes]
+
+
+def test_so_many_at_once_and_all_come_to_their_turn() -> None:
+    async def run() -> int:
+        places, now, most = Readers(3, longest_s=30), 0, 0
+
+        async def message() -> None:
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            await asyncio.sleep(0)
+            now -= 1
+
+        await asyncio.gather(*(places.read(message) for _ in range(50)))
+        return most
+
+    assert asyncio.run(run()) == 3
+
+
+def test_who_reads_for_long_gives_way_to_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "_SETTLED_S", 0.05)
+
+    async def run() -> tuple[object, ...]:
+        places, never = Readers(2, longest_s=30), asyncio.get_running_loop().create_future
+
+        async def at_once() -> str:
+            return "served"
+
+        slow = [asyncio.ensure_future(places.read(never)) for _ in range(2)]
+        await asyncio.sleep(0)
+        served = await places.read(at_once)
+        ended, _ = await asyncio.wait(slow, return_when=asyncio.FIRST_COMPLETED)
+        (one,) = ended
+        for task in slow:
+            task.cancel()
+        return served, one.exception()
+
+    served, refusal = asyncio.run(run())
+    assert served == "served"
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.retry_after_s) == (14, 1)
+
+
+def test_who_goes_while_it_waits_takes_no_place_along() -> None:
+    async def run() -> str:
+        places, hold = Readers(1, longest_s=30), asyncio.get_running_loop().create_future()
+        first = asyncio.ensure_future(places.read(lambda: hold))
+        await asyncio.sleep(0)
+        waiting = [asyncio.ensure_future(places.read(lambda: asyncio.sleep(0))) for _ in range(3)]
+        await asyncio.sleep(0)
+        for task in waiting:
+            task.cancel()
+        hold.set_result(None)
+        await asyncio.gather(first, *waiting, return_exceptions=True)
+
+        async def at_once() -> str:
+            return "served"
+
+        return await asyncio.wait_for(places.read(at_once), 20)
+
+    assert asyncio.run(run()) == "served"
+
+
+def test_a_message_that_does_not_come_is_given_up() -> None:
+    async def run() -> None:
+        await Readers(1, longest_s=0.01).read(asyncio.get_running_loop().create_future)
+
+    with pytest.raises(Refusal, match="did not come in time"):
+        asyncio.run(run())
+
+
+def test_calls_without_a_message_hold_up_nobody(collector: Collector, make_traces: MakeTraces) -> None:
+    """Three times as many as there are places, each open and silent; whole calls are answered meanwhile."""
+    release = threading.Event()
+
+    def silent() -> Iterator[bytes]:
+        release.wait(60)
+        yield from ()
+
+    with grpc.insecure_channel(collector.grpc_address) as idle, grpc.insecure_channel(collector.grpc_address) as busy:
+        waiting = [idle.stream_unary(EXPORT).future(silent(), timeout=60) for _ in range(24)]
+        try:
+            for _ in range(5):
+                assert busy.unary_unary(EXPORT)(make_traces(), timeout=30) == b""
+        finally:
+            release.set()
+        codes = {call.code() for call in waiting}
+        assert codes <= {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNAVAILABLE}
+
+
+def test_nothing_is_held_of_what_was_refused(settings: Settings) -> None:
+    """A refusal that remembers where it was raised would keep its payload in a circle, until a collection comes."""
+    full = replace(settings, journal_budget_bytes=10)
+    intake = Intake(Journal(full), Stats(), DeadLetters(full.journal_dir / "dead-letters", time.time))
+    payload, refusals = bytes(1000), list[Refusal | None]()
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(payload)
+        for _ in range(3):
+            intake.accept("traces", payload, refusals.append)
+        assert [refusal.reason for refusal in refusals if refusal] == ["journal_full"] * 3
+        assert sys.getrefcount(payload) == before
+    finally:
+        gc.enable()
