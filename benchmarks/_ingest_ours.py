@@ -1,25 +1,61 @@
 """What the ingest benchmark measures of ours: store and collector in one process.
 
-_ingest_ours.py DIRECTORY    prints its address; each line of its standard input asks for the number of stored spans
+_ingest_ours.py DIRECTORY TABLE    prints its addresses; each line of its standard input asks for the rows of TABLE, and
+"floor" at the end for the CPU-seconds that the engine alone needs to insert what was stored
 """
 
 import sys
+import time
 from pathlib import Path
 
 from faasight_collector import Collector, Settings
 from faasight_store import Store
 
+_BLOCK_ROWS = 100_000  # as many as a segment of the largest size has
+_OWN = ("schema_migrations", "ingest_stats")  # not made of what was sent
+
+
+def floor_s(store: Store, folder: Path) -> float:
+    """Return the CPU-seconds to insert the stored rows once more: Native format, the same tables, no views."""
+    tables = store.query(
+        "SELECT table, groupArray(name) FROM (SELECT table, name FROM system.columns WHERE database = currentDatabase()"
+        " AND default_kind = '' ORDER BY table, position) WHERE table IN (SELECT name FROM system.tables"
+        " WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND total_rows > 0) GROUP BY table"
+    )
+    store.command("CREATE DATABASE IF NOT EXISTS floor")
+    used = 0.0
+    for name, columns in tables:
+        if name in _OWN:
+            continue
+        names = ", ".join(f"`{column}`" for column in columns)
+        file = folder / f"{name}.native"
+        store.command(f"SELECT {names} FROM {name} INTO OUTFILE '{file}' FORMAT Native")
+        store.command(f"CREATE TABLE floor.{name} AS {name}")
+        began = time.process_time()
+        store.command(
+            f"INSERT INTO floor.{name} ({names}) FROM INFILE '{file}'"
+            f" SETTINGS min_insert_block_size_rows = {_BLOCK_ROWS}, min_insert_block_size_bytes = 0,"
+            " optimize_on_insert = 0, max_insert_threads = 1, insert_deduplicate = 0 FORMAT Native"
+        )
+        used += time.process_time() - began
+        file.unlink()
+    return used
+
 
 def main() -> None:
     """Run until the standard input ends."""
-    directory = Path(sys.argv[1])
+    directory, table = Path(sys.argv[1]), sys.argv[2]
     with Store.open(f"chdb://{directory / 'data'}") as store:
         store.migrate()
-        collector = Collector(Settings(journal_dir=directory / "journal", http_port=0, grpc_port=None), store)
+        collector = Collector(Settings(journal_dir=directory / "journal", http_port=0, grpc_port=0), store)
         collector.start()
-        print(f"ready {collector.http_address}", flush=True)
-        for _ in sys.stdin:
-            print(f"spans {store.query('SELECT count() FROM spans')[0][0]}", flush=True)
+        print(f"ready {collector.http_address} {collector.grpc_address}", flush=True)
+        for line in sys.stdin:
+            if line.startswith("floor"):
+                collector.stop()
+                print(f"floor {floor_s(store, directory)}", flush=True)
+                break
+            print(f"rows {store.query(f'SELECT count() FROM {table}')[0][0]}", flush=True)
         collector.stop()
 
 

@@ -1,72 +1,26 @@
 """The load of the ingest benchmark: a process of its own that posts prepared OTLP requests over many connections.
 
-_load.py ADDRESS SPANS_A_REQUEST REQUESTS CONNECTIONS    prints how many requests were answered 200
+_load.py ADDRESS SPANS REQUESTS CONNECTIONS [SIGNAL ENCODING]
+    prints how many requests were accepted, and the seconds. ENCODING: protobuf, json, gzip or grpc.
 """
 
 import asyncio
-import secrets
 import sys
 import time
 from collections.abc import Iterator
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+import _requests  # beside this file
 
-FUNCTIONS = 20
-_TRACE, _SPAN = b"T" * 16, b"S" * 8  # stand for the ids in the prepared bytes
+SERVICES = {"traces": "trace.v1.TraceService", "logs": "logs.v1.LogsService", "metrics": "metrics.v1.MetricsService"}
 
 
-def _text(key: str, value: str) -> KeyValue:
-    return KeyValue(key=key, value=AnyValue(string_value=value))
-
-
-def _template(function: int, spans: int) -> bytes:
-    """Return a request of one function; its spans look like calls that a function makes."""
-    request = ExportTraceServiceRequest()
-    resource = request.resource_spans.add()
-    resource.resource.attributes.extend(
-        [
-            _text("service.name", f"fn-{function}"),
-            _text("faas.name", f"fn-{function}"),
-            _text("cloud.provider", "aws"),
-            _text("cloud.region", "eu-west-1"),
-            _text("deployment.environment.name", "default"),
-        ]
-    )
-    scope = resource.scope_spans.add()
-    scope.scope.name = "faasight"
-    now = time.time_ns()
-    for n in range(spans):
-        span = scope.spans.add(
-            trace_id=_TRACE, span_id=_SPAN, parent_span_id=b"P" * 8, name=f"operation {n % 17}", kind=3
-        )
-        span.start_time_unix_nano = now + n * 1000
-        span.end_time_unix_nano = now + n * 1000 + 5_000_000
-        span.attributes.extend([_text(f"key.{key}", secrets.token_hex(6)) for key in range(8)])
-        span.attributes.append(KeyValue(key="zero", value=AnyValue(int_value=0)))
-        span.attributes.append(KeyValue(key="no", value=AnyValue(bool_value=False)))
-    return request.SerializeToString()
-
-
-def requests(spans: int, number: int) -> list[bytes]:
+def requests(items: int, number: int, signal: str = "traces", encoding: str = "protobuf") -> list[bytes]:
     """Return whole HTTP requests, each with ids of its own."""
-    templates = [_template(function, spans) for function in range(FUNCTIONS)]
-    found = []
-    for n in range(number):
-        pieces = templates[n % FUNCTIONS].split(_TRACE)
-        body = b"".join(_filled(pieces))
-        head = (
-            b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: %d\r\n\r\n"
-        )
-        found.append(head % len(body) + body)
-    return found
-
-
-def _filled(pieces: list[bytes]) -> Iterator[bytes]:
-    yield pieces[0]
-    for piece in pieces[1:]:
-        yield secrets.token_bytes(16)
-        yield piece.replace(_SPAN, secrets.token_bytes(8), 1)
+    kind = b"application/json" if encoding == "json" else b"application/x-protobuf"
+    kind += b"\r\ncontent-encoding: gzip" if encoding == "gzip" else b""
+    head = b"POST /v1/%s HTTP/1.1\r\nhost: x\r\ncontent-type: %s\r\ncontent-length: %d\r\n\r\n"
+    name = signal.encode()
+    return [head % (name, kind, len(body)) + body for body in _requests.bodies(signal, items, number, encoding)]
 
 
 class Client(asyncio.Protocol):
@@ -122,12 +76,38 @@ async def run(address: str, work: list[bytes], connections: int) -> int:
     return sum(await asyncio.gather(*ends))
 
 
+async def run_grpc(address: str, work: list[bytes], connections: int, signal: str) -> int:
+    """Send everything over gRPC, one call at a time on each connection."""
+    import grpc.aio
+
+    method = f"/opentelemetry.proto.collector.{SERVICES[signal]}/Export"
+    shared = iter(work)
+
+    async def client() -> int:
+        accepted = 0
+        own = [("grpc.use_local_subchannel_pool", 1)]  # else all of them would share one connection
+        async with grpc.aio.insecure_channel(address, options=own) as channel:
+            call = channel.unary_unary(method)
+            for body in shared:
+                await call(body)
+                accepted += 1
+        return accepted
+
+    return sum(await asyncio.gather(*(client() for _ in range(connections))))
+
+
 def main() -> None:
     """Prepare, send, and print the number of accepted requests and the seconds it took."""
-    address, spans, number, connections = sys.argv[1], *map(int, sys.argv[2:5])
-    work = requests(spans, number)
-    start = time.perf_counter()
-    accepted = asyncio.run(run(address, work, connections))
+    address, items, number, connections = sys.argv[1], *map(int, sys.argv[2:5])
+    signal, encoding = sys.argv[5:7] or ("traces", "protobuf")
+    if encoding == "grpc":
+        bodies = list(_requests.bodies(signal, items, number))
+        start = time.perf_counter()
+        accepted = asyncio.run(run_grpc(address, bodies, connections, signal))
+    else:
+        work = requests(items, number, signal, encoding)
+        start = time.perf_counter()
+        accepted = asyncio.run(run(address, work, connections))
     print(accepted, f"{time.perf_counter() - start:.3f}")
 
 
