@@ -1,10 +1,11 @@
 """Fixtures for all rooms: an empty, migrated store on the real engine, embedded and behind HTTP."""
 
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,8 @@ hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
 
 _numbers = itertools.count()
+# STORE_MODES=cluster runs the same tests through Distributed tables, on a cluster of one node.
+MODES = os.environ.get("STORE_MODES", "embedded,server").split(",")
 
 StoreNamed = Callable[[str, str], Store]
 
@@ -30,8 +33,22 @@ def embedded_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def clickhouse_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Run the HTTP interface before an engine of its own, for the whole session."""
+    with _clickhouse(tmp_path_factory.mktemp("clickhouse")) as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def cluster_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Run another one, on a node of the clusters in `support/cluster.xml`, for the whole session."""
+    config = Path(__file__).parent / "support" / "cluster.xml"
+    with _clickhouse(tmp_path_factory.mktemp("cluster"), "--config", str(config)) as port:
+        yield port
+
+
+@contextmanager
+def _clickhouse(path: Path, *options: str) -> Iterator[int]:
     script = Path(__file__).parent / "support" / "clickhouse_http.py"
-    command = [sys.executable, str(script), "--path", str(tmp_path_factory.mktemp("clickhouse"))]
+    command = [sys.executable, str(script), "--path", str(path), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         port = process.stdout.readline().strip()
@@ -49,7 +66,7 @@ def embedded_engine(embedded_directory: Path) -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def store_named(request: pytest.FixtureRequest, embedded_directory: Path) -> Iterator[StoreNamed]:
-    """Return the migrated store of a name in a mode (embedded, server): the same one for the whole session.
+    """Return the migrated store of a name in a mode (embedded, server, cluster): the same one for the whole session.
 
     (pytest ends a session's fixture whenever the mode changes, which it does in every file.)
     """
@@ -61,15 +78,16 @@ def store_named(request: pytest.FixtureRequest, embedded_directory: Path) -> Ite
                 request.getfixturevalue("embedded_engine")
                 dsn = f"chdb://{embedded_directory}?database={name}"
             else:
-                dsn = f"clickhouse://127.0.0.1:{request.getfixturevalue('clickhouse_port')}/{name}"
+                port = request.getfixturevalue("cluster_port" if mode == "cluster" else "clickhouse_port")
+                dsn = f"clickhouse://127.0.0.1:{port}/{name}"
             store = stack.enter_context(Store.open(dsn))
-            store.migrate()
+            store.migrate("one" if mode == "cluster" else "")
             return store
 
         yield named
 
 
-@pytest.fixture(scope="session", params=["embedded", "server"])
+@pytest.fixture(scope="session", params=MODES)
 def shared_store(request: pytest.FixtureRequest, store_named: StoreNamed) -> Store:
     """Return a migrated store that many tests write to, each under names of its own, once in each mode."""
     return store_named(request.param, "shared")
@@ -95,7 +113,7 @@ def bare_store(request: pytest.FixtureRequest) -> Iterator[Store]:
         opened.command(f"DROP DATABASE `{opened.dsn.database}` SYNC")
 
 
-@pytest.fixture(params=["embedded", "server"])
+@pytest.fixture(params=MODES)
 def store(request: pytest.FixtureRequest, store_named: StoreNamed) -> Store:
     """Return a migrated store without any row, once embedded and once behind HTTP.
 
@@ -108,8 +126,9 @@ def store(request: pytest.FixtureRequest, store_named: StoreNamed) -> Store:
 
 def _empty(store: Store) -> None:
     tables = store.query(
-        "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
-        " AND name != 'schema_migrations' AND total_rows > 0"
+        "SELECT name FROM system.tables WHERE database = {database:String} AND engine LIKE '%MergeTree'"
+        " AND name != 'schema_migrations' AND total_rows > 0",
+        {"database": store.shape.data},
     )
     for (name,) in tables:
-        store.command(f"TRUNCATE TABLE `{name}` SYNC")
+        store.command(f"TRUNCATE TABLE {store.shape.table(name)} SYNC")

@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     for part in ("collector", "dashboards", "alerts"):
         _command(commands, part, "up:part", f"run the {part} alone, against a ClickHouse server", with_settings=True)
     _dead_letters(_command(commands, "dead-letters", "dead_letters:show_list", "look at what the store did not take"))
-    _command(commands, "migrate", "store:migrate", "bring the store's schema up to date", with_settings=True)
+    _migrate(_command(commands, "migrate", "store:migrate", "bring the store's schema up to date", with_settings=True))
     _tokens(_command(commands, "tokens", "tokens:show", "say who may send telemetry to the collector"))
     _store(commands.add_parser("store", help="back up, restore, export, and see what the store holds"))
     _command(commands, "doctor", "doctor:doctor", "find out what is wrong, and what to type", with_settings=True)
@@ -172,6 +172,15 @@ def _local(command: argparse.ArgumentParser) -> None:
     invoke.add_argument("function", help="name or logical id")
     invoke.add_argument(
         "--event", type=Path, metavar="FILE", help="the event, JSON; - is stdin; without it the event is {}"
+    )
+
+
+def _migrate(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--cluster",
+        default="",
+        metavar="NAME",
+        help="spread a new store over this cluster of the server's remote_servers; once is enough (docs/cluster.md)",
     )
 
 

@@ -13,7 +13,7 @@ def migrate(chosen: Namespace) -> int:
     logs.configure(own.log_level, own.log_format)
     store = services.open_store(own)
     try:
-        applied = store.migrate()
+        applied = store.migrate(chosen.cluster)
     finally:
         store.close()
     console = Console()

@@ -20,6 +20,14 @@ from faasight_store.errors import StoreError, StoreUnavailableError
 CONNECT_TIMEOUT_S = 5
 ANSWER_TIMEOUT_S = 60  # of a server; an insert that it does after that is known by its token when it is sent again
 CLOSE_WAIT_S = 3
+# What one server ignores. An insert is stored when it is answered; IN and JOIN see all shards; everybody reads and
+# writes the first replica that is alive, so that what was written is seen.
+_ON_A_CLUSTER = {
+    "distributed_foreground_insert": 1,
+    "distributed_product_mode": "global",
+    "load_balancing": "in_order",
+    "prefer_localhost_replica": 0,
+}
 
 
 class Pool:
@@ -121,6 +129,7 @@ def _server(dsn: ServerDsn, database: str | None) -> Client:
             send_receive_timeout=ANSWER_TIMEOUT_S,
             autogenerate_session_id=False,  # clients share nothing; a session would serialise them
             compress=True,
+            settings=_ON_A_CLUSTER,
         )
     except DriverError as error:
         raise StoreUnavailableError(

@@ -11,8 +11,10 @@ from clickhouse_connect.driver.exceptions import Error as DriverError
 
 from faasight_store import failures, landing, migrate, shape
 from faasight_store.clients import Pool, connector, first_client, quietly_close
+from faasight_store.cluster import shard_of
 from faasight_store.dsn import Dsn, EmbeddedDsn, parse
 from faasight_store.embedded import Engine
+from faasight_store.errors import StoreError, StoreUnavailableError
 from faasight_store.shape import Shape
 
 READERS = 4
@@ -33,6 +35,7 @@ class Store:
         self._readers = Pool(connect, READERS)
         self._writer = Pool(connect, 1)
         self._schemas = landing.keep_schemas(dsn.path.resolve() / "schemas") if isinstance(dsn, EmbeddedDsn) else None
+        self._shape: Shape | None = None
         self._closed = False
 
     @classmethod
@@ -112,26 +115,57 @@ class Store:
         target = landing.LANDINGS[signal]
         if not segment:
             return
+        settings = landing.settings(target, token, self._schemas) | self._shard_settings(token)
         try:
             with self._writer.client() as client:
-                settings = landing.settings(target, token, self._schemas)
                 client.raw_insert(target.table, insert_block=segment, fmt=target.format, settings=settings)
         except DriverError as error:
             raise failures.of_insert(error, f"segment {token} of {signal}") from None
 
-    @cached_property
+    @property
     def shape(self) -> Shape:
-        """Whether the tables are spread over a cluster; asked of the database once."""
-        rows = self.query(shape.ASK)
-        return Shape.of_engine(self.dsn.database, str(rows[0][0]))
+        """Whether the tables are spread over a cluster; asked of the database until it has been migrated."""
+        if isinstance(self.dsn, EmbeddedDsn):
+            return Shape(self.dsn.database)
+        if self._shape is None:
+            engine = str(self.query(shape.ASK)[0][0])
+            if not engine:
+                return Shape(self.dsn.database)
+            self._shape = Shape.of_engine(self.dsn.database, engine)
+        return self._shape
 
     def forget_shape(self) -> None:
         """Ask anew next time: the tables were made or restored."""
-        self.__dict__.pop("shape", None)
+        self._shape = None
+        self.__dict__.pop("_shards", None)
 
-    def migrate(self) -> list[str]:
-        """Apply the migrations that are missing, and return their names; safe to call twice and by two processes."""
-        return migrate.apply(self)
+    @cached_property
+    def _shards(self) -> int:
+        """How many shards the cluster has. A new one is seen by processes that start after it."""
+        asked = "SELECT max(shard_num) FROM system.clusters WHERE cluster = {cluster:String}"
+        return int(self.query(asked, {"cluster": self.shape.cluster})[0][0])
+
+    def _shard_settings(self, token: str) -> dict[str, str | int]:
+        try:
+            return {"insert_shard_id": shard_of(token, self._shards)} if self.shape.cluster else {}
+        except StoreError as error:
+            raise StoreUnavailableError(str(error)) from error
+
+    def migrate(self, cluster: str = "") -> list[str]:
+        """Apply the migrations that are missing, and return their names; safe to call twice and by two processes.
+
+        `cluster` spreads a new database over the cluster of that name in the server's configuration; one that is
+        spread stays so. Raises StoreError.
+        """
+        if cluster and cluster != self.shape.cluster and migrate.is_migrated(self):
+            where = f"on the cluster {self.shape.cluster}" if self.shape.cluster else "on one server"
+            raise StoreError(
+                f"The database {self.dsn.database} is {where} already and cannot be moved to the cluster {cluster}: "
+                "choose a new one, and bring over what it should have (docs/cluster.md)."
+            )
+        applied = migrate.apply(self, Shape(self.dsn.database, cluster or self.shape.cluster))
+        self.forget_shape()
+        return applied
 
     def pending_migrations(self) -> list[str]:
         """Return the names of the migrations that `migrate` would apply, and change nothing."""

@@ -44,6 +44,7 @@ class Partition:
     ends: datetime
     rows: int
     bytes: int
+    block: int  # number of the newest insert, which no merge changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,17 @@ def partitions(store: Store) -> list[Partition]:
     """Return everything that is stored, oldest first."""
     kept = migrate.kept_tables()
     rows = store.query(
-        f"""SELECT parts.table, parts.partition_id, sum(parts.rows), sum(parts.bytes_on_disk)
+        f"""SELECT parts.table, parts.partition_id, sum(parts.rows), sum(parts.bytes_on_disk),
+               max(parts.max_block_number)
         FROM {store.shape.everywhere("system.parts")} AS parts
         WHERE parts.active AND parts.database = {{database:String}} AND parts.table IN {{tables:Array(String)}}
         GROUP BY parts.table, parts.partition_id""",
         {"database": store.shape.data, "tables": list(kept)},
     )
-    found = [Partition(table, kept[table].keep, day, kept[table].end(day), n, size) for table, day, n, size in rows]
+    found = [
+        Partition(table, kept[table].keep, day, kept[table].end(day), n, size, block)
+        for table, day, n, size, block in rows
+    ]
     return sorted(found, key=lambda partition: (partition.ends, partition.table))
 
 
@@ -116,8 +121,8 @@ def _make_room(store: Store, budget: int, now: datetime) -> Iterator[Dropped]:
 
 
 def _drop(store: Store, partition: Partition, reason: str, now: datetime) -> Dropped:
-    # The token: two that drop the same partition at once leave one row.
-    token = f"{partition.table}/{partition.id}/{partition.rows}/{partition.bytes}"
+    # The token: two that drop the same partition at once leave one row, even if it was merged meanwhile.
+    token = f"{partition.table}/{partition.id}/{partition.rows}/{partition.block}"
     store.command(
         f"""INSERT INTO dropped_partitions (at, table, partition, ends, rows, bytes, reason)
         SETTINGS insert_deduplication_token = '{token}', insert_deduplicate = 1

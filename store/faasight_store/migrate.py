@@ -16,7 +16,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Protocol
 
+from faasight_store import cluster
 from faasight_store.errors import StoreError
+from faasight_store.shape import Shape
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)(?: ([^{}]+))?\}\}")
 _KEEP = re.compile(r"\{\{keep (\w+)\}\}")
@@ -24,7 +26,7 @@ _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _COMMENT = re.compile(r"--[^\n]*")
 _RECORDS = """CREATE TABLE IF NOT EXISTS schema_migrations (
     name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
-) ENGINE = {engine} ORDER BY name"""
+) ENGINE = {{engine MergeTree}} ORDER BY name"""
 
 Engine = Callable[[str], str]
 
@@ -42,62 +44,98 @@ class Target(Protocol):
         """Insert rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """A file of statements, its placeholders filled in."""
-
-    name: str
-    sql: str
-
-    @property
-    def checksum(self) -> str:
-        """Of the statements alone: a better comment is no new schema."""
-        return hashlib.sha256("\n".join(" ".join(s.split()) for s in self.statements()).encode()).hexdigest()[:16]
-
-    def statements(self) -> Iterator[str]:
-        """Yield the statements one by one."""
-        for part in _COMMENT.sub("", self.sql).split(";\n"):
-            statement = part.strip().removesuffix(";")
-            if statement:
-                yield statement
-
-
 def single_node(engine: str) -> str:
     """Return the engine of one server, embedded or not."""
     return engine
 
 
-def load(engine: Engine = single_node) -> list[Migration]:
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A file of statements, and what its placeholders for engines stand for."""
+
+    name: str
+    template: str
+    engine: Engine = single_node
+
+    @property
+    def checksum(self) -> str:
+        """Of the statements on one server, in every shape; and of them alone: a better comment is no new schema."""
+        plain = Migration(self.name, self.template)
+        return hashlib.sha256("\n".join(" ".join(s.split()) for s in plain.statements()).encode()).hexdigest()[:16]
+
+    def statements(self) -> Iterator[str]:
+        """Yield the statements one by one."""
+        for part in _COMMENT.sub("", _fill(self.template, self.engine)).split(";\n"):
+            statement = part.strip().removesuffix(";")
+            if statement:
+                yield statement
+
+
+def load() -> list[Migration]:
     """Return all migrations in order."""
-    return [Migration(f.name.removesuffix(".sql"), _fill(f.read_text("utf-8"), engine)) for f in _files()]
+    return [Migration(f.name.removesuffix(".sql"), f.read_text("utf-8")) for f in _files()]
 
 
-def apply(target: Target, engine: Engine = single_node) -> list[str]:
+def apply(target: Target, shape: Shape) -> list[str]:
     """Apply what is missing and return its names.
 
-    Raises StoreError if a migration that was applied has been changed since.
+    Raises StoreError if a migration that was applied has been changed since, or is unknown here.
     """
-    target.command(_RECORDS.format(engine=engine("MergeTree")))
-    new = _missing(target, engine)
+    migrations = load()
+    if shape.cluster:
+        for statement in cluster.databases(shape):
+            target.command(statement)
+    for statement in rendered(_RECORDS, shape, migrations):
+        target.command(statement)
+    new = _missing(target, migrations)
     for migration in new:
-        for statement in migration.statements():
+        for statement in rendered(migration.template, shape, migrations):
             target.command(statement)
         target.insert("schema_migrations", ["name", "checksum"], [[migration.name, migration.checksum]])
     return [migration.name for migration in new]
 
 
-def pending(target: Target, engine: Engine = single_node) -> list[str]:
+def script(shape: Shape) -> list[str]:
+    """Return every statement that `apply` runs on a new database of a shape, but for the records."""
+    migrations = load()
+    made = list(cluster.databases(shape)) if shape.cluster else []
+    for template in (_RECORDS, *(migration.template for migration in migrations)):
+        made += rendered(template, shape, migrations)
+    return made
+
+
+def pending(target: Target) -> list[str]:
     """Return the names of what `apply` would apply, and change nothing; raises what `apply` raises."""
+    if not is_migrated(target):
+        return [migration.name for migration in load()]
+    return [migration.name for migration in _missing(target, load())]
+
+
+def is_migrated(target: Target) -> bool:
+    """Tell whether anything was ever applied to the database."""
     recorded = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
-    if not target.query(recorded)[0][0]:
-        return [migration.name for migration in load(engine)]
-    return [migration.name for migration in _missing(target, engine)]
+    return bool(target.query(recorded)[0][0])
 
 
-def _missing(target: Target, engine: Engine) -> list[Migration]:
+def rendered(template: str, shape: Shape, migrations: Sequence[Migration]) -> Iterator[str]:
+    """Yield the statements of a template as they run in a shape."""
+    if not shape.cluster:
+        yield from Migration("", template).statements()
+        return
+    known = cluster.names([statement for migration in migrations for statement in migration.statements()])
+    for statement in Migration("", template, cluster.replicated).statements():
+        yield from cluster.spread(statement, known | {"schema_migrations"}, shape)
+
+
+def _missing(target: Target, migrations: Sequence[Migration]) -> list[Migration]:
     done = dict(target.query("SELECT name, any(checksum) FROM schema_migrations GROUP BY name"))
+    if unknown := sorted(set(done) - {migration.name for migration in migrations}):
+        raise StoreError(
+            f"This database was made by another version of FaaSight: it has the migration {unknown[0]}, which this one "
+            "does not know. Use that version, or a newer one, or a new database."
+        )
     new = []
-    for migration in load(engine):
+    for migration in migrations:
         known = done.get(migration.name)
         if known is None:
             new.append(migration)

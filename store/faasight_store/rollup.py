@@ -89,6 +89,7 @@ def _forget(store: Store, hour_s: int, version: int) -> None:
     """Delete a settling that a newer one replaced; queries have left it already."""
     for table in ("invocation_minutes", "invocation_hours", "error_hours", "usage_hours"):
         store.command(
-            f"DELETE FROM {table} WHERE hour = toDateTime({{hour:Int64}}, 'UTC') AND version <= {{version:UInt64}}",
+            f"DELETE FROM {store.shape.table(table)}"
+            " WHERE hour = toDateTime({hour:Int64}, 'UTC') AND version <= {version:UInt64}",
             {"hour": hour_s, "version": version},
         )

@@ -10,11 +10,8 @@ from dataclasses import dataclass
 SUFFIX = "_data"
 _OF_DISTRIBUTED = re.compile(r"Distributed\('([^']+)'")
 
-# What says in which shape the database was made: the table that is in every schema.
-ASK = (
-    "SELECT any(engine_full) FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
-    " AND engine = 'Distributed'"
-)
+# What says in which shape the database was made: the engine of the table that is in every schema; "" before the first.
+ASK = "SELECT any(engine_full) FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The shop's history in a store that tests share."""
 
+import os
 from collections.abc import Callable
 from functools import cache
 
@@ -14,7 +15,7 @@ def shop_in(store_named: Callable[[str, str], Store]) -> Callable[[str], shop_hi
     return cache(lambda mode: shop_history.stored(store_named(mode, "shop")))
 
 
-@pytest.fixture(params=["embedded", "server"])
+@pytest.fixture(params=os.environ.get("STORE_MODES", "embedded,server").split(","))
 def shop(request: pytest.FixtureRequest, shop_in: Callable[[str], shop_history.Shop]) -> shop_history.Shop:
     """Return the shop, for tests that only read."""
     return shop_in(request.param)

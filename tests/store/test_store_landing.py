@@ -47,7 +47,8 @@ TEXTS = {
 def _counts(store: Store) -> dict[str, int]:
     """Return what each table holds: rows, and the sums of those that add up."""
     rows = store.query(
-        "SELECT name, engine FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+        "SELECT name, engine FROM system.tables WHERE database = {database:String} AND engine LIKE '%MergeTree'",
+        {"database": store.shape.data},
     )
     sums = {
         "edges": "sum(calls)",

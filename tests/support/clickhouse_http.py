@@ -49,12 +49,18 @@ OWN = frozenset(
         "send_progress_in_http_headers",
         "http_headers_progress_interval_ms",
         "cancel_http_readonly_queries_on_client_close",
+        "prefer_localhost_replica",  # 0 would have it call itself by the native port
     }
 )
 _INSERT = re.compile(rb"\s*insert\s+into\b", re.IGNORECASE)
 _FORMAT = re.compile(r"(?is)\s+format\s+(\w+)\s*;?\s*$")
 _SELECT = re.compile(r"(?is)\s*(select|with|show|describe|desc|exists|explain)\b")
 _CODE = re.compile(r"Code: (\d+)")
+# A cluster of the one node that this is. Its queue of DDL is itself, and it has no native port and no replicas: without
+# the port of interserver traffic, which chDB does not open, a replicated table stays read-only.
+_ON_CLUSTER = re.compile(r" ON CLUSTER `\w+`")
+_REPLICATED = re.compile(r"ENGINE = Replicated(\w+)\('[^']*', '[^']*'(?:, )?")
+_INSERT_SELECT = re.compile(r"(?is)\s*insert\s+into\b.*\bselect\b")
 
 
 class Engine:
@@ -120,8 +126,8 @@ def _query(connection: Any, text: str, bound: dict[str, str], settings: str, fmt
     found = _FORMAT.search(text)
     if found:
         fmt, text = found.group(1), text[: found.start()]
-    text = text.rstrip().rstrip(";")
-    if settings and _SELECT.match(text):
+    text = _REPLICATED.sub(r"ENGINE = \1(", _ON_CLUSTER.sub("", text.rstrip().rstrip(";")))
+    if settings and (_SELECT.match(text) or _INSERT_SELECT.match(text)):
         text += f" SETTINGS {settings}"
     result = connection.query(text, fmt, params=bound) if bound else connection.query(text, fmt)
     return (result.bytes() if result is not None else b"") or b""
