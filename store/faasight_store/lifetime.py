@@ -81,7 +81,8 @@ def partitions(store: Store) -> list[Partition]:
                max(parts.max_block_number)
         FROM {store.shape.everywhere("system.parts")} AS parts
         WHERE parts.active AND parts.database = {{database:String}} AND parts.table IN {{tables:Array(String)}}
-        GROUP BY parts.table, parts.partition_id""",
+        GROUP BY parts.table, parts.partition_id
+        HAVING sum(parts.rows) > 0""",  # a drop leaves empty parts for a moment
         {"database": store.shape.data, "tables": list(kept)},
     )
     found = [
@@ -122,7 +123,7 @@ def _make_room(store: Store, budget: int, now: datetime) -> Iterator[Dropped]:
 
 def _drop(store: Store, partition: Partition, reason: str, now: datetime) -> Dropped:
     # The token: two that drop the same partition at once leave one row, even if it was merged meanwhile.
-    token = f"{partition.table}/{partition.id}/{partition.rows}/{partition.block}"
+    token = f"{partition.table}/{partition.id}/{partition.block}"
     store.command(
         f"""INSERT INTO dropped_partitions (at, table, partition, ends, rows, bytes, reason)
         SETTINGS insert_deduplication_token = '{token}', insert_deduplicate = 1

@@ -70,7 +70,7 @@ def test_over_the_budget_the_oldest_days_of_all_signals_go(store: Store) -> None
     _fill(store, 10)
     before = lifetime.used_bytes(store)
     dropped = lifetime.enforce(store, Lifetime(FOREVER, budget_bytes=before * 7 // 10), NOW)
-    assert _tables(dropped) == {"spans", "logs"}
+    assert {"spans", "logs"} <= _tables(dropped)
     assert {one.reason for one in dropped} == {"budget"}
     kept = _days(store, "spans")
     assert kept == list(range(len(kept)))
@@ -94,11 +94,12 @@ def test_what_was_dropped_is_written_down_exactly(store: Store) -> None:
     _fill(store, 4)
     held = {(p.table, p.id): (p.rows, p.bytes) for p in lifetime.partitions(store)}
     dropped = lifetime.enforce(store, Lifetime({**FOREVER, "logs": 1}), NOW)
+    days = {key: value for key, value in held.items() if key[1] < f"{NOW - timedelta(days=1):%Y%m%d}"}
     assert {(d.table, d.partition): (d.rows, d.bytes) for d in dropped} == {
-        key: value for key, value in held.items() if key[0] == "logs" and key[1] < f"{NOW - timedelta(days=1):%Y%m%d}"
+        key: value for key, value in days.items() if migrate.kept_tables()[key[0]].keep == "logs"
     }
-    assert sorted(lifetime.history(store), key=lambda d: d.partition) == sorted(dropped, key=lambda d: d.partition)
-    assert sum(d.rows for d in dropped) == 4 * 50 - store.query("SELECT count() FROM logs")[0][0]
+    assert set(lifetime.history(store)) == set(dropped)
+    assert sum(d.rows for d in dropped if d.table == "logs") == 4 * 50 - store.query("SELECT count() FROM logs")[0][0]
 
 
 _ENFORCE = """
@@ -130,7 +131,8 @@ def test_several_processes_at_once_drop_no_more_than_one(server_dsn: str) -> Non
         kept = _days(store, "spans")
         assert kept == _days(store, "logs") == list(range(len(kept)))
         gone = lifetime.history(store, 1000)
-        assert len(gone) == len({(d.table, d.partition) for d in gone}) == 2 * (30 - len(kept))
+        assert len(gone) == len({(d.table, d.partition) for d in gone})
+        assert [d.table for d in gone].count("spans") == 30 - len(kept)
         # The last day that went was one too many: with it the store was over its budget.
         newest = max(d.partition for d in gone)
         assert lifetime.used_bytes(store) + sum(d.bytes for d in gone if d.partition == newest) > budget - 10_000
