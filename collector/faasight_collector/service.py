@@ -10,6 +10,7 @@ import orjson
 import structlog
 from faasight_store import Store, lifetime, rollup
 from faasight_store.queries import ingest
+from faasight_store.types import IngestStats
 from opentelemetry.trace import Tracer
 
 from faasight_collector import observe
@@ -70,6 +71,7 @@ class Collector:
         worker = f"#{settings.worker}" if settings.worker else ""
         self._name = f"{socket.gethostname()}:{settings.http_port}{worker}"
         self.stats = Stats()
+        self._untold: list[IngestStats] = []  # a report that the store has not taken
         self.journal = Journal(settings, clock=clock)
         self._access: Access | None = None
         self._exposition: Exposition | None = None
@@ -224,9 +226,13 @@ class Collector:
         )
 
     def _report(self) -> None:
-        rows = self.stats.rows(self._name, self._clock(), self.journal)
-        if rows:
-            ingest.report(self._store, rows)
+        """Tell the store what was counted; a report that failed is told again as it was, and stored once."""
+        if self._untold:
+            ingest.report(self._store, self._untold)
+        self._untold = self.stats.rows(self._name, self._clock(), self.journal)
+        if self._untold:
+            ingest.report(self._store, self._untold)
+        self._untold = []
 
     def _keep_last_use(self) -> None:
         """Write down when tokens were last used, for `faasight tokens list`."""

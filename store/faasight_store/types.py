@@ -309,6 +309,7 @@ class TelemetryHealth:
     lag_max_s: float | None
     journal_bytes: int  # now
     last_received: datetime | None
+    reasons: Mapping[str, int] = field(default_factory=dict)  # of rejection, in the scope
 
 
 @dataclass(frozen=True, slots=True)

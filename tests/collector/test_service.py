@@ -1,15 +1,15 @@
 """The collector as a whole: how it starts, stops, and what it says of itself."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import requests
 from faasight_collector import AddressError, Collector, CollectorError, JournalLockedError, Settings
-from faasight_store import Store
+from faasight_store import Store, StoreUnavailableError
 from faasight_store.queries import ingest
 from faasight_store.types import Scope
 
@@ -119,3 +119,42 @@ def test_its_own_counters_arrive_in_the_store(
     health = ingest.health(shared_store, Scope(now - timedelta(minutes=5), now + timedelta(minutes=1)))
     assert health.lag_max_s is not None
     assert 0 < health.lag_max_s < 60
+
+
+class Forgetful:
+    """A store that takes segments, and whose first answers to reports are lost."""
+
+    def __init__(self) -> None:
+        self.reports: list[list[list[Any]]] = []
+
+    def land(self, *_: object) -> None:
+        """Take a segment."""
+
+    def insert(self, table: str, columns: Sequence[str], rows: list[list[Any]]) -> None:
+        """Take a report, and fail twice after that."""
+        if table == "ingest_stats":
+            self.reports.append([list(row[: columns.index("accepted") + 1]) for row in rows])
+            if len(self.reports) <= 2:
+                raise StoreUnavailableError("the answer is lost")
+
+    def query(self, *_: object) -> list[Any]:
+        """Know nothing."""
+        return []
+
+    command = query
+
+
+def test_a_report_that_failed_is_told_again_as_it_was(
+    start_collector: StartCollector, make_traces: MakeTraces, eventually: Eventually
+) -> None:
+    """Else what was accepted while the store was away would be missing from its statistics for good."""
+    store = Forgetful()
+    collector = start_collector(store, report_every_s=0.05)
+    headers = {"content-type": "application/x-protobuf"}
+    assert requests.post(f"http://{collector.http_address}/v1/traces", make_traces(), headers=headers, timeout=10).ok
+    eventually(lambda: len(store.reports) >= 3)
+    first, second, third = store.reports[:3]
+    assert first == second == third, "the same rows, so that the store knows them again"
+    collector.stop()
+    told = [row[-1] for report in store.reports[2:] for row in report]
+    assert sum(told) == 1

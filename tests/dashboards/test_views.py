@@ -167,6 +167,12 @@ def test_telemetry_says_whether_data_is_lost(rejected: int, dead: int, state: st
     assert "300 ms" in text
 
 
+def test_telemetry_names_why_requests_are_refused() -> None:
+    reasons = {"too_large": 3, "corrupt_json": 5, "method": 1, "not_found": 1}
+    figures = TelemetryHealth(100, 10, 0, 2_000_000, 0.3, 1.5, 0, None, reasons)
+    assert "corrupt json 5, too large 3, method 1, ..." in words(overview.telemetry(figures, SCOPE, NOW, UTC))
+
+
 def test_grid_rows_are_worst_first_with_exact_shares() -> None:
     rows = grid.rows([row("fine"), row("failing", totals(errors=80))], SCOPE)
     assert [one["function"] for one in rows] == ["failing", "fine"]

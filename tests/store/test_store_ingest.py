@@ -47,7 +47,16 @@ def test_health(store: Store) -> None:
         27,
     )
     assert (health.lag_p50_s, health.lag_max_s) == (1.0, 3.0)
+    assert health.reasons == {"too large": 2}
     assert health.last_received is None
+
+
+def test_the_same_report_again_is_stored_once(store: Store) -> None:
+    now = datetime.now(UTC)
+    rows = [IngestStats("a", now, signal, accepted=5, reasons={"too large": 1}) for signal in ("traces", "logs")]
+    for _ in range(3):
+        ingest.report(store, rows)
+    assert ingest.health(store, Scope(now - timedelta(hours=1), now + timedelta(hours=1))).accepted == 10
 
 
 def test_health_of_nothing(store: Store) -> None:

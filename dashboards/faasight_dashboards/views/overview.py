@@ -1,7 +1,7 @@
 """The parts of the overview."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from dash import html
@@ -16,6 +16,7 @@ from faasight_dashboards.views.health import RANK, error_share, health, share
 from faasight_dashboards.views.kpis import Notes
 from faasight_dashboards.views.kpis import kpis as figures
 
+MOST_REASONS = 3
 MOST_ROWS = 6
 MOST_TILES = 25
 
@@ -123,7 +124,7 @@ def telemetry(figures: TelemetryHealth, scope: Scope, now: datetime, zone: tzinf
             [f"{fmt.number(figures.accepted)} requests", html.Small(fmt.rate(figures.accepted, scope.seconds))],
         ),
         ("Size", fmt.size(figures.bytes)),
-        ("Rejected", f"{figures.rejected:,}"),
+        ("Rejected", [f"{figures.rejected:,}", html.Small(_reasons(figures.reasons))]),
         ("Dead letters", f"{figures.dead_letters:,}"),
         ("Lag to table", [_seconds(figures.lag_p50_s), html.Small(f"longest {_seconds(figures.lag_max_s)}")]),
         ("Journal", fmt.size(figures.journal_bytes)),
@@ -133,6 +134,13 @@ def telemetry(figures: TelemetryHealth, scope: Scope, now: datetime, zone: tzinf
     return html.Div(
         [html.Div([html.Span(name, className="muted"), html.B(value)]) for name, value in facts], className="facts"
     )
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    """Return why requests were refused, the commonest first: "too large 3, corrupt json 1"."""
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    told = [f"{reason.replace('_', ' ')} {number:,}" for reason, number in ranked[:MOST_REASONS]]
+    return ", ".join([*told, "..."] if len(ranked) > MOST_REASONS else told)
 
 
 def _attention_row(row: FunctionRow, scope: Scope) -> Component:

@@ -14,16 +14,16 @@ _COLUMNS = (
 
 
 def report(store: Store, rows: Sequence[IngestStats]) -> None:
-    """Store what a collector counted."""
+    """Store what a collector counted; the very same rows again, after an answer that was lost, are stored once."""
     store.insert("ingest_stats", _COLUMNS, [[getattr(row, name) for name in _COLUMNS] for row in rows])
 
 
 def health(store: Store, scope: Scope) -> TelemetryHealth:
     """Return how well telemetry arrives."""
     parameters = {"start": to_ns(scope.start), "end": to_ns(scope.end)}
-    accepted, rejected, dead, size, reports, p50, longest = store.query(
+    accepted, rejected, dead, size, reports, p50, longest, reasons = store.query(
         f"""SELECT sum(accepted), sum(rejected), sum(dead_letters), sum(bytes), countIf(shipped > 0),
-            quantileExactIf(0.5)(ship_lag_s, shipped > 0), maxIf(ship_lag_s, shipped > 0)
+            quantileExactIf(0.5)(ship_lag_s, shipped > 0), maxIf(ship_lag_s, shipped > 0), sumMap(reasons)
         FROM ingest_stats WHERE {within("ts", "start", "end")}""",
         parameters,
     )[0]
@@ -36,6 +36,7 @@ def health(store: Store, scope: Scope) -> TelemetryHealth:
         lag_max_s=longest if reports else None,
         journal_bytes=_journal_bytes(store, parameters["end"]),
         last_received=invocations.last_event(store),
+        reasons=reasons,
     )
 
 
