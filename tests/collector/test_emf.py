@@ -33,7 +33,7 @@ def points(request: ExportMetricsServiceRequest) -> dict[tuple[str, tuple[tuple[
         for group in request.resource_metrics
         for scope in group.scope_metrics
         for metric in scope.metrics
-        for point in metric.summary.data_points
+        for point in metric.histogram.data_points
     }
 
 
@@ -46,7 +46,7 @@ def test_each_metric_has_a_point_for_each_set_of_dimensions(record: Any) -> None
     orders, latency = found["Shop/orders", ()], found["Shop/latency", ()]
     assert (orders.count, orders.sum, orders.time_unix_nano) == (1, 3.0, 1795248000000000000)
     assert (latency.count, latency.sum) == (3, 42.5)
-    assert [(item.quantile, item.value) for item in latency.quantile_values] == [(0.0, 2.0), (1.0, 30.0)]
+    assert (latency.min, latency.max, list(latency.bucket_counts)) == (2.0, 30.0, [3])
     units = {metric.name: metric.unit for metric in request.resource_metrics[0].scope_metrics[0].metrics}
     assert units == {"Shop/orders": "{Count}", "Shop/latency": "ms"}
 
@@ -98,7 +98,7 @@ def test_one_line_cannot_make_a_million_points() -> None:
     names = [f"m{n}" for n in range(500)]
     document = directive(Dimensions=[["d"]] * 500, Metrics=[{"Name": name} for name in names])
     request, _ = taken(document | dict.fromkeys(names, 1))
-    assert sum(len(m.summary.data_points) for m in request.resource_metrics[0].scope_metrics[0].metrics) == 1000
+    assert sum(len(m.histogram.data_points) for m in request.resource_metrics[0].scope_metrics[0].metrics) == 1000
 
 
 SCALARS = st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats()

@@ -11,6 +11,7 @@ from faasight_collector.inputs.metric_streams import add_json, add_otlp, message
 from faasight_collector.segments import varint
 from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
 
 SAMPLES = Path(__file__).parent / "samples"
 LINES = [json.loads(line) for line in (SAMPLES / "metric_stream.jsonl").read_text().splitlines()]
@@ -22,6 +23,13 @@ def otlp_sample() -> bytes:
     return json_format.ParseDict(document, ExportMetricsServiceRequest()).SerializeToString()
 
 
+def figures(point: Any) -> tuple[float, ...]:
+    """Return count, sum, minimum and maximum of a set, or the one value of a percentile."""
+    if isinstance(point, NumberDataPoint):
+        return (point.as_double,)
+    return (point.count, point.sum, point.min, point.max)
+
+
 def points(batch: Batch) -> list[dict[str, Any]]:
     (part,) = batch.rest()
     assert part.signal == "metrics"
@@ -29,7 +37,7 @@ def points(batch: Batch) -> list[dict[str, Any]]:
     for group in ExportMetricsServiceRequest.FromString(part.payload).resource_metrics:
         resource = {pair.key: pair.value.string_value for pair in group.resource.attributes}
         for metric in group.scope_metrics[0].metrics:
-            for point in metric.summary.data_points:
+            for point in (*metric.histogram.data_points, *metric.gauge.data_points):
                 found.append(  # noqa: PERF401  # it is too long for a comprehension
                     {
                         "name": metric.name,
@@ -38,9 +46,7 @@ def points(batch: Batch) -> list[dict[str, Any]]:
                         "attributes": {pair.key: pair.value.string_value for pair in point.attributes},
                         "from": point.start_time_unix_nano,
                         "to": point.time_unix_nano,
-                        "count": point.count,
-                        "sum": point.sum,
-                        "quantiles": [(item.quantile, item.value) for item in point.quantile_values],
+                        "figures": figures(point),
                     }
                 )
     return found
@@ -60,11 +66,17 @@ def from_otlp(record: bytes) -> list[dict[str, Any]]:
     return points(batch)
 
 
+def _by_name(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    names = ["Throttles", "ConcurrentExecutions", "Duration", "Duration.p99", "Duration.p99.9", "Invocations"]
+    assert len(found) == len(names)
+    return [next(point for point in found if point["name"].endswith(f"/{name}")) for name in names]
+
+
 HERE = {"cloud.account.id": "123456789012", "cloud.region": "eu-west-1"}
 
 
 def test_the_json_format() -> None:
-    throttles, concurrent, duration, invocations = from_json(*LINES)
+    throttles, concurrent, duration, p99, p999, invocations = _by_name(from_json(*LINES))
     assert throttles == {
         "name": "amazonaws.com/AWS/Lambda/Throttles",
         "unit": "{Count}",
@@ -72,27 +84,30 @@ def test_the_json_format() -> None:
         "attributes": {**HERE, "FunctionName": "checkout"},
         "from": MINUTE,
         "to": MINUTE + 60 * 10**9,
-        "count": 20,
-        "sum": 7.0,
-        "quantiles": [(0.0, 0.0), (1.0, 1.0)],
+        "figures": (20, 7.0, 0.0, 1.0),
     }
-    assert concurrent["quantiles"] == [(0.0, 1.0), (1.0, 10.0)]
-    assert duration["quantiles"] == [(0.0, 2.0), (0.99, 290.25), (pytest.approx(0.999), 299.0), (1.0, 300.5)]
+    assert concurrent["figures"] == (20, 120.0, 1.0, 10.0)
+    assert duration["figures"] == (20, 900.0, 2.0, 300.5)
+    assert [(item["name"], item["unit"], item["figures"]) for item in (p99, p999)] == [
+        ("amazonaws.com/AWS/Lambda/Duration.p99", "ms", (290.25,)),
+        ("amazonaws.com/AWS/Lambda/Duration.p99.9", "ms", (299.0,)),
+    ]
     assert (duration["unit"], duration["attributes"]["Resource"]) == ("ms", "checkout:live")
     assert (invocations["function"], invocations["attributes"]) == (None, HERE), "the account's total"
 
 
 def test_the_opentelemetry_format_says_the_same() -> None:
     record = otlp_sample()
-    throttles, errors = from_otlp(varint(len(record)) + record)
-    (same,) = from_json({**LINES[0], "value": {**LINES[0]["value"], "p99": 1.0}})
-    assert throttles == same
-    assert (errors["name"], errors["function"], errors["sum"]) == ("amazonaws.com/AWS/Lambda/Errors", None, 2.0)
+    throttles, p99, errors = from_otlp(varint(len(record)) + record)
+    same, same_p99 = from_json({**LINES[0], "value": {**LINES[0]["value"], "p99": 1.0}})
+    assert (throttles, p99) == (same, same_p99)
+    assert (errors["name"], errors["function"]) == ("amazonaws.com/AWS/Lambda/Errors", None)
+    assert errors["figures"] == (41, 2.0, 0.0, 1.0)
 
 
 def test_many_messages_in_one_record() -> None:
     one = varint(len(otlp_sample())) + otlp_sample()
-    assert len(from_otlp(one * 3)) == 6
+    assert len(from_otlp(one * 3)) == 9
 
 
 def old_format() -> bytes:
@@ -141,4 +156,4 @@ def test_a_malformed_point_is_refused(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("changes", [{"dimensions": 5}, {"timestamp": "x"}, {"unit": None}, {"region": 5}])
 def test_what_can_be_done_without_is_done_without(changes: dict[str, Any]) -> None:
     (point,) = from_json({**LINES[0], **changes})
-    assert point["sum"] == 7.0
+    assert point["figures"][1] == 7.0

@@ -6,12 +6,15 @@ from hashlib import sha256
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.metrics.v1.metrics_pb2 import ScopeMetrics, Summary, SummaryDataPoint
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_DELTA, Metric, ScopeMetrics
 
 from faasight_collector.inputs.lines import Line, encode
 from faasight_collector.parts import Part
 
 PIECE = 1024 * 1024  # bytes of a part, about: what is given on is let go of
+
+
+Resource = tuple[tuple[str, str], ...]  # its attributes, sorted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,42 +37,49 @@ class StatisticSet:
 
 
 class Metrics:
-    """Statistic sets as one OTLP request: summaries, grouped by resource and metric."""
+    """Statistic sets as one OTLP request, grouped by resource and metric.
+
+    A set is what happened in one period: a delta histogram of one bucket, with sum, minimum and maximum. (CloudWatch's
+    own OpenTelemetry format says "summary", which everybody else means as a sum since the start.) Its percentiles
+    cannot be put together with others': each is a gauge of its own.
+    """
 
     def __init__(self) -> None:
         self.points = 0
         self._request = ExportMetricsServiceRequest()
-        self._scopes: dict[tuple[tuple[str, str], ...], ScopeMetrics] = {}
-        self._summaries: dict[tuple[tuple[tuple[str, str], ...], str, str], Summary] = {}
+        self._scopes: dict[Resource, ScopeMetrics] = {}
+        self._metrics: dict[tuple[Resource, str, str], Metric] = {}
 
     def add(self, resource: Mapping[str, str], point: StatisticSet) -> None:
         """Add one point of a resource."""
-        summary = self._summary(tuple(sorted(resource.items())), point)
-        summary.data_points.append(
-            SummaryDataPoint(
-                start_time_unix_nano=point.start_ns,
-                time_unix_nano=point.ns,
-                count=point.count,
-                sum=point.sum,
-                quantile_values=[
-                    SummaryDataPoint.ValueAtQuantile(quantile=quantile, value=value)
-                    for quantile, value in ((0.0, point.min), *point.quantiles, (1.0, point.max))
-                ],
-                attributes=key_values(point.attributes),
-            )
+        owner = tuple(sorted(resource.items()))
+        attributes = key_values(point.attributes)
+        histogram = self._metric(owner, point.metric, point.unit).histogram
+        histogram.aggregation_temporality = AGGREGATION_TEMPORALITY_DELTA
+        histogram.data_points.add(
+            start_time_unix_nano=point.start_ns,
+            time_unix_nano=point.ns,
+            count=point.count,
+            sum=point.sum,
+            min=point.min,
+            max=point.max,
+            bucket_counts=[point.count],
+            attributes=attributes,
         )
-        self.points += 1
+        for quantile, value in point.quantiles:
+            gauge = self._metric(owner, f"{point.metric}.p{quantile * 100:g}", point.unit).gauge
+            gauge.data_points.add(time_unix_nano=point.ns, as_double=value, attributes=attributes)
+        self.points += 1 + len(point.quantiles)
 
-    def _summary(self, resource: tuple[tuple[str, str], ...], point: StatisticSet) -> Summary:
-        key = (resource, point.metric, point.unit)
-        if key not in self._summaries:
+    def _metric(self, resource: Resource, name: str, unit: str) -> Metric:
+        key = (resource, name, unit)
+        if key not in self._metrics:
             if resource not in self._scopes:
                 group = self._request.resource_metrics.add()
                 group.resource.attributes.extend(key_values(dict(resource)))
                 self._scopes[resource] = group.scope_metrics.add()
-            metric = self._scopes[resource].metrics.add(name=point.metric, unit=point.unit)
-            self._summaries[key] = metric.summary
-        return self._summaries[key]
+            self._metrics[key] = self._scopes[resource].metrics.add(name=name, unit=unit)
+        return self._metrics[key]
 
     def encode(self) -> bytes:
         """Return the OTLP request."""

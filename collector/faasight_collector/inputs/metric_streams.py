@@ -1,8 +1,8 @@
 """CloudWatch Metric Streams, in JSON and in OpenTelemetry 1.0, turned into OTLP metrics.
 
 Formats: docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-metric-streams-formats.html. Both become
-what the OpenTelemetry one is: summaries named `amazonaws.com/AWS/Lambda/Throttles`, with minimum and maximum at the
-quantiles 0 and 1. Dimensions are attributes under their own names: a function's series is found by `FunctionName`.
+the same statistic sets, named as in the OpenTelemetry one: `amazonaws.com/AWS/Lambda/Throttles`. Dimensions are
+attributes under their own names: a function's series is found by `FunctionName`.
 """
 
 import math
