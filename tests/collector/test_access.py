@@ -21,7 +21,7 @@ from tests.collector.wire import Response, Wire, post
 
 TRACES = "/v1/traces"
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-DOORS = ["/v1/traces", "/v1/logs", "/v1/metrics", "/v1/json-logs", "/v1/aws/telemetry"]
+DOORS = ["/v1/traces", "/v1/logs", "/v1/metrics", "/v1/json-logs", "/v1/aws/telemetry", "/v1/aws/logs"]
 PAGE = "https://app.example.com"
 Journaled = Callable[[Collector, str], list[bytes]]
 MakeTraces = Callable[..., bytes]
@@ -78,6 +78,30 @@ def test_every_door_asks_for_a_token(guarded: Collector, path: str, journaled: J
         assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Bearer realm="faasight"')
         assert json.loads(answer.body)["code"] == 16
     assert journaled(guarded, "records") == []
+
+
+def test_firehose_shows_it_as_its_access_key_and_is_answered_as_it_wants(
+    guarded: Collector, keyring: Keyring, eventually: Eventually
+) -> None:
+    secret = keyring.add("firehose")
+    request_id = "ed4acda5-034f-9f42-bba1-f29aea6d7d8f"
+    body = json.dumps({"requestId": request_id, "timestamp": 1578090901599, "records": []}).encode()
+    headers = {
+        "content_type": "application/json",
+        "x_amz_firehose_protocol_version": "1.0",
+        "x_amz_firehose_request_id": request_id,
+    }
+
+    def deliver(key: str) -> Response:
+        return say(guarded, post("/v1/aws/firehose", body, x_amz_firehose_access_key=key, **headers))
+
+    eventually(lambda: deliver(secret).status == 200)
+    refused = deliver(secret[:-1])
+    assert refused.status == 401
+    said = json.loads(refused.body)
+    assert said["requestId"] == request_id
+    assert "not known" in said["errorMessage"]
+    assert secret[:-1] not in said["errorMessage"]
 
 
 def test_a_refusal_is_a_status_in_protobuf_too(guarded: Collector) -> None:

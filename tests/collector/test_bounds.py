@@ -295,6 +295,13 @@ def test_gzip_bombs_at_once(collector: Collector, make_traces: MakeTraces) -> No
             assert one.recv(100).startswith(b"HTTP/1.1 413")
 
 
+def test_a_gzip_bomb_over_grpc(collector: Collector) -> None:
+    with grpc.insecure_channel(collector.grpc_address) as channel, pytest.raises(grpc.RpcError) as refused:
+        channel.unary_unary(EXPORT)(bytes(100 << 20), timeout=20, compression=grpc.Compression.Gzip)
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "larger than max" in refused.value.details()
+
+
 @pytest.mark.parametrize(
     ("path", "media", "body"),
     [
