@@ -157,6 +157,7 @@ def _dashboards(settings: Settings, store: Store) -> "Service":
         default_range=settings.range,
         default_refresh_s=settings.refresh_s,
         collector_url=collector_url(settings),
+        collector_asks_for_token=settings.tokens is not None,
     )
     return Dashboards(own, store)
 

@@ -14,3 +14,4 @@ class Settings:
     default_refresh_s: int = 0  # of a viewer who has not chosen; 0 is off
     threads: int = 8
     collector_url: str = "http://127.0.0.1:4318"  # shown in the first-run snippet
+    collector_asks_for_token: bool = False  # likewise

@@ -107,7 +107,9 @@ def register(app: Dash) -> None:
 def _welcome(tick: int | None, hidden: bool) -> tuple[Component | None, bool, bool, int | NoUpdate]:
     """Decide between the first run and the overview; how often to look again is Interval's `max_intervals`."""
     if ask(invocations.last_event) is None:
-        return first_run(context().settings.collector_url), False, True, _FOR_EVER
+        own = context().settings
+        steps = first_run(own.collector_url, with_token=own.collector_asks_for_token)
+        return steps, False, True, _FOR_EVER
     if not tick:
         return None, True, False, 0
     set_props("tick", {"n_intervals": -tick})  # what comes first changes by the second: keep the panels fresh

@@ -13,15 +13,19 @@ def handler(event, context):
     return {"statusCode": 200}"""
 
 
-def first_run(collector_url: str) -> Component:
-    """Return the steps; `collector_url` is where functions send their telemetry."""
+def first_run(collector_url: str, *, with_token: bool = False) -> Component:
+    """Return the steps; `collector_url` is where functions send their telemetry, perhaps with a token."""
     lambda_note = "On AWS Lambda with the layer it needs no code: set AWS_LAMBDA_EXEC_WRAPPER=/opt/faasight-exec."
     line = '{"level":"INFO","message":"hello","function":"my-function"}'
+    where, header = f"export FAASIGHT_ENDPOINT={collector_url}", "-H 'Content-Type: application/json'"
+    if with_token:
+        where = f"faasight tokens create my-function\n{where}\nexport FAASIGHT_TOKEN=..."
+        header = f'{header} -H "Authorization: Bearer $FAASIGHT_TOKEN"'
     steps = [
         _step(1, "Install the wrapper in your function", _INSTALL),
         _step(2, "Wrap the handler", _WRAP, lambda_note),
-        _step(3, "Tell it where this collector is, and call the function", f"export FAASIGHT_ENDPOINT={collector_url}"),
-        _step(4, "Or say hello from a shell", f"curl {collector_url}/v1/json-logs -d '{line}'"),
+        _step(3, "Tell it where this collector is, and call the function", where),
+        _step(4, "Or say hello from a shell", f"curl {collector_url}/v1/json-logs {header} -d '{line}'"),
     ]
     waiting = html.Div(
         [html.Span(className="pulse"), "Waiting for the first event…"], className="waiting", role="status"
