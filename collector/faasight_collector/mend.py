@@ -1,9 +1,13 @@
-"""Strings that are not Unicode, mended: a client that cut an emoji in half must not lose the batch it came in.
+"""Strings that are not Unicode and integers that are none, mended: one odd value must not cost the batch it came in.
 
 JavaScript's and Java's strings are UTF-16: cut at a fixed length, they may end in half a character (a lone surrogate).
 Their JSON carries it as an escape that no UTF-8 stands for, some protobuf writers as three bytes that are no UTF-8;
-parsers refuse both, and with them everything else in the request. Here each becomes U+FFFD, as Unicode advises. It is
-done only after a parser has refused, so that good requests pay nothing.
+parsers refuse both, and with them everything else in the request. Here each becomes U+FFFD, as Unicode advises.
+
+JavaScript has one type of numbers, and its SDK says "integer" of all that have no fraction: 1e20 too, which is beyond
+64 bits. Here it becomes the double that it is.
+
+All this is done only after a parser has refused, so that good requests pay nothing.
 """
 
 import re
@@ -20,11 +24,28 @@ from google.protobuf.message_factory import GetMessageClass
 _ESCAPES = re.compile(
     rb"""\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"""
 )
+# A name with quotes that are not escaped, before a colon, stands in no string.
+_INTEGERS = re.compile(
+    rb""""(intValue|int_value|asInt|as_int)"(\s*:\s*)("?)(-?[0-9][0-9.]{0,400}(?:[eE]\+?[0-9]{1,3})?)\3"""
+)
+_DOUBLES = {b"intValue": b"doubleValue", b"int_value": b"double_value", b"asInt": b"asDouble", b"as_int": b"as_double"}
+_LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 def json_text(body: bytes) -> bytes:
-    """Return a JSON document without lone surrogates."""
-    return _ESCAPES.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+    """Return a JSON document without lone surrogates, and without integers of more than 64 bits."""
+    return _INTEGERS.sub(_in_range, _ESCAPES.sub(lambda found: rb"\ufffd" if found[1] else found[0], body))
+
+
+def _in_range(found: re.Match[bytes]) -> bytes:
+    name, colon, quote, number = found.groups()
+    try:
+        value = int(number) if number.lstrip(b"-").isdigit() else float(number)
+    except ValueError:  # it has two points
+        return found[0]
+    if _LEAST <= value <= _MOST:
+        return found[0]
+    return b'"%s"%s%s%s%s' % (_DOUBLES[name], colon, quote, number, quote)
 
 
 def protobuf_text(kind: type[Message], body: bytes) -> bytes | None:

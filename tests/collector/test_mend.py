@@ -1,4 +1,4 @@
-"""Half a character: the string is mended, and everything else in the request is kept."""
+"""Half a character, or a number too large: it is mended, and everything else in the request is kept."""
 
 import json
 
@@ -8,6 +8,7 @@ from faasight_collector.errors import Refusal
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
@@ -74,6 +75,41 @@ def only_name(text: str) -> str:
 )
 def test_a_lone_surrogate_in_json_is_mended(escaped: str, text: str) -> None:
     assert only_name(escaped) == text
+
+
+def only_value(text: str) -> AnyValue:
+    """Return the value that JSON, as it is, makes of an attribute."""
+    body = f'{{"resourceSpans":[{{"resource":{{"attributes":[{{"key":"k","value":{text}}}]}}}}]}}'
+    request = ExportTraceServiceRequest.FromString(admit.json("traces", body.encode()))
+    value: AnyValue = request.resource_spans[0].resource.attributes[0].value
+    return value
+
+
+@pytest.mark.parametrize(
+    "number", ["1e21", "100000000000000000000", "-1e+20", "9223372036854775808", '"1e20"', "1.5e300"]
+)
+def test_an_integer_beyond_64_bits_is_the_double_that_it_is(number: str) -> None:
+    assert only_value(f'{{"intValue": {number}}}') == AnyValue(double_value=float(number.strip('"')))
+
+
+@pytest.mark.parametrize("number", ["9223372036854775807", '"-9223372036854775808"', "0"])
+def test_integers_of_64_bits_stay_what_they_are(number: str) -> None:
+    """Also where something else in the document is mended."""
+    body = f'{{"arrayValue":{{"values":[{{"intValue":{number}}},{{"intValue":1e21}}]}}}}'
+    first, second = only_value(body).array_value.values
+    assert (first.int_value, second.double_value) == (int(number.strip('"')), 1e21)
+
+
+def test_what_a_string_says_is_no_integer() -> None:
+    text = json.dumps({"stringValue": '"intValue":1e21 \\"intValue\\": 1e21'})
+    body = f'{{"arrayValue":{{"values":[{text},{{"intValue":1e21}}]}}}}'
+    assert only_value(body).array_value.values[0].string_value == '"intValue":1e21 \\"intValue\\": 1e21'
+
+
+def test_a_point_beyond_64_bits_is_a_double_too() -> None:
+    body = b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"gauge":{"dataPoints":[{"asInt":1e30}]}}]}]}]}'
+    request = ExportMetricsServiceRequest.FromString(admit.json("metrics", body))
+    assert request.resource_metrics[0].scope_metrics[0].metrics[0].gauge.data_points[0].as_double == 1e30
 
 
 def test_other_faults_of_json_are_still_refused() -> None:

@@ -35,7 +35,7 @@ const values = {
 };
 // Plain numbers of JSON cannot be these: its exporter writes null, which is no value.
 const odd = protocol === "json"
-  ? { nan: [NaN, "none", ""], infinite: [Infinity, "none", ""] }
+  ? { nan: [NaN, "none", ""], infinite: [Infinity, "none", ""], huge: [1e21, "double", "1e21"] }
   : { nan: [NaN, "double", "nan"], infinite: [Infinity, "double", "inf"] };
 const cut = { cut: ["half an emoji \ud83d", "string", "half an emoji \ufffd"] };
 const lists = { list: [["a", "", "b"], "array", '["a","","b"]'], numbers: [[0, 1], "array", "[0,1]"], none: [[], "array", "[]"] };
