@@ -199,6 +199,7 @@ def _store(store: argparse.ArgumentParser) -> None:
     restore.add_argument(
         "--database", default="", metavar="NAME", help="its name in the back-up, if it was another one"
     )
+    restore.add_argument("--cluster", default="", metavar="NAME", help="the cluster that it was spread over")
     export = _command(ways, "export", "lifetime:export", "write Parquet files, one a table and day", with_settings=True)
     export.add_argument(
         "folder", type=Path, metavar="FOLDER", help="where to; files are FOLDER/TABLE/YYYY-MM-DD.parquet"

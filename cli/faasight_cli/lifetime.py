@@ -54,7 +54,8 @@ def backup(chosen: Namespace) -> int:
 def restore(chosen: Namespace) -> int:
     """Restore a back-up."""
     with _store(chosen) as store:
-        _tell("restored", backups.restore(store, _place(chosen.origin), source=chosen.database))
+        copied = backups.restore(store, _place(chosen.origin), source=chosen.database, cluster=chosen.cluster)
+        _tell("restored", copied)
         if pending := store.pending_migrations():
             Console().say(f"the back-up is older than this FaaSight: run `faasight migrate` ({', '.join(pending)})")
     return 0

@@ -4,9 +4,11 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 from faasight_store import Store, StoreError, backup
 from faasight_store.backup import Place
+from moto.server import ThreadedMotoServer
 from otlp import Run, records
 
 
@@ -127,6 +129,28 @@ def test_s3_that_does_not_answer_is_told_soon_and_without_the_secret(bare_store:
     with pytest.raises(StoreError, match="Connection refused") as caught:
         backup.backup(bare_store, Place("http://127.0.0.1:1/bucket/monday", "key-id", "the-secret"))
     assert "the-secret" not in str(caught.value)
+
+
+def test_s3_holds_a_back_up(embedded_dsn: str) -> None:
+    """Moto's server stands in for S3, over real HTTP."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        url = f"http://{host}:{port}"
+        keys = {"aws_access_key_id": "key-id", "aws_secret_access_key": "the-secret", "region_name": "us-east-1"}
+        boto3.client("s3", endpoint_url=url, **keys).create_bucket(Bucket="backups")  # type: ignore[call-overload] # keys
+        place = Place(f"{url}/backups/monday", "key-id", "the-secret")
+        with Store.open(embedded_dsn) as store:
+            store.migrate()
+            _land(store)
+            before = _digests(store)
+            backup.backup(store, place)
+        with Store.open(f"{embedded_dsn}_restored") as other:
+            backup.restore(other, place, source=embedded_dsn.rpartition("=")[2])
+            assert _digests(other) == before
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,17 @@ def test_every_table_and_view_target_deduplicates_by_token(store: Store) -> None
     assert {row[0] for row in rows} <= {"schema_migrations"}
 
 
+def test_a_migration_that_broke_off_is_finished_by_the_next(bare_store: Store) -> None:
+    """Killed after any statement, even after the last and before its record."""
+    statements = list(migrate.load()[0].statements())
+    for count in (1, len(statements) // 2, len(statements)):
+        for statement in statements[:count]:
+            bare_store.command(statement)
+    assert bare_store.migrate()[0] == migrate.load()[0].name
+    assert bare_store.migrate() == []
+    assert ("span_stream_to_spans", "MaterializedView") in _tables(bare_store)
+
+
 def test_a_comment_is_no_change() -> None:
     assert (
         migrate.Migration("x", "-- one\nSELECT 1;\n").checksum
