@@ -8,6 +8,7 @@ import structlog
 from faasight_store.connection import Store
 from faasight_store.queries import alerts as stored
 from faasight_store.queries.alerts import AlertChange, AlertLease
+from opentelemetry import trace
 
 from faasight_alerts import record, slots
 from faasight_alerts.evaluate import Cache, Labels, Measure, evaluate, labels_of
@@ -18,6 +19,7 @@ from faasight_alerts.slots import Progress
 from faasight_alerts.state import STILL, Change, Instance, Look, Seen, State, settle, step
 
 log = structlog.get_logger("faasight.alerts")
+_tracer = trace.get_tracer("faasight.alerts")  # of the SDK that the command sets up, if it does
 
 _SLOTS_A_TICK = 20  # of one rule: catching up must not keep the lease from being renewed
 
@@ -120,7 +122,8 @@ class Evaluator:
         begun = progress.begun if progress else due[0]
         for slot in due:
             try:
-                looks = evaluate(rule, slot, measure, draft.awake(rule.id), begun)
+                with _tracer.start_as_current_span("evaluate", attributes={"faasight.rule": rule.id}):
+                    looks = evaluate(rule, slot, measure, draft.awake(rule.id), begun)
             except Exception as error:  # noqa: BLE001 - one rule must not stop the others; the slot is tried again
                 self.failing[rule.id] = self.failing.get(rule.id, 0) + 1
                 log.warning("rule cannot be evaluated", rule=rule.id, failures=self.failing[rule.id], error=str(error))

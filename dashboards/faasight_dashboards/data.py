@@ -6,6 +6,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from faasight_store import Scope, Store
 from flask import Flask, current_app
+from opentelemetry import trace
 
 from faasight_dashboards.cache import Cache
 from faasight_dashboards.settings import Settings
@@ -13,6 +14,7 @@ from faasight_dashboards.settings import Settings
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_tracer = trace.get_tracer("faasight.dashboards")  # of the SDK that the command sets up, if it does
 _KEY = "FAASIGHT"
 _SHORTEST_S = 2.0
 _LONGEST_S = 30.0
@@ -41,7 +43,12 @@ def ask(query: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kw
     """Return what `query(store, *args, **kwargs)` answers, at most a few seconds old. Arguments must be hashable."""
     here = context()
     key = (query, args, tuple(sorted(kwargs.items())))
-    return here.cache.get(key, lambda: query(here.store, *args, **kwargs), _ttl_s(args))
+
+    def run() -> T:
+        with _tracer.start_as_current_span(f"query {query.__module__.rpartition('.')[2]}.{query.__name__}"):
+            return query(here.store, *args, **kwargs)
+
+    return here.cache.get(key, run, _ttl_s(args))
 
 
 def _ttl_s(args: tuple[Any, ...]) -> float:
