@@ -39,7 +39,7 @@ class Periodic:
     def _once(self, *, quiet: bool) -> bool:
         try:
             self._action()
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             if not quiet:
                 log.warning(f"{self._name} failed; it is tried again", error=str(error))
             return False
