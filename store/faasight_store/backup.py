@@ -19,6 +19,7 @@ from faasight_store.shape import SUFFIX
 
 POLL_S = 0.2
 _S3_ATTEMPTS = 6
+_UNKNOWN_POLLS = 50
 _CHECK_TIMEOUT_S = 24 * 3600.0
 _DISK = re.compile(r"disk:(\w+)/(.+)")
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}")
@@ -101,7 +102,8 @@ def _run(store: Store, statement: str, sleep: Callable[[float], None]) -> Copied
     run, began = f"faasight-{secrets.token_hex(8)}", time.monotonic()
     # By default it asks S3 a thousand times, which takes a day.
     store.command(f"{statement} SETTINGS id = '{run}', backup_restore_s3_retry_attempts = {_S3_ATTEMPTS} ASYNC")
-    while True:
+    unknown = 0
+    while unknown < _UNKNOWN_POLLS:
         # A server may be one of several behind one address: the one that was asked knows.
         rows = store.query(
             "SELECT toString(status), error, num_files, total_size FROM system.backups WHERE id = {id:String}",
@@ -112,7 +114,9 @@ def _run(store: Store, statement: str, sleep: Callable[[float], None]) -> Copied
             return Copied(len(_tables(store)), files, size, time.monotonic() - began)
         if status.endswith(("FAILED", "CANCELLED")):
             raise StoreError(_told(error))
+        unknown = 0 if rows else unknown + 1
         sleep(POLL_S)
+    raise StoreError("ClickHouse no longer knows of it: it was restarted, or another server answers at this address.")
 
 
 def _told(error: str) -> str:

@@ -124,6 +124,16 @@ def test_a_back_up_of_another_version_is_not_restored(bare_store: Store, target:
     assert target.query("SELECT count() FROM system.tables WHERE database = currentDatabase()") == [(0,)]
 
 
+def test_an_engine_that_forgets_is_not_waited_for(
+    bare_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a server that was restarted meanwhile; here it never began."""
+    monkeypatch.setattr(bare_store, "command", lambda _: None)
+    with pytest.raises(StoreError, match="no longer knows of it"):
+        backup.backup(bare_store, Place(str(tmp_path / "monday")), sleep=lambda _: None)
+    monkeypatch.undo()
+
+
 def test_s3_that_does_not_answer_is_told_soon_and_without_the_secret(bare_store: Store) -> None:
     bare_store.migrate()
     with pytest.raises(StoreError, match="Connection refused") as caught:
