@@ -1,6 +1,7 @@
 """Any OTLP message, through the real door into the real store: stored is what was sent, each value and its type."""
 
 import secrets
+import time
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from otlp_strategies import log_requests, metric_requests, trace_requests
 
 StartCollector = Callable[..., Collector]
@@ -94,3 +96,40 @@ def test_any_metric(shared_store: Store, start_collector: StartCollector, eventu
         assert stored_otlp.stored_points(shared_store, function) == sent
 
     stored_as_sent()
+
+
+@in_one_store
+def test_what_has_a_column_of_its_own(
+    shared_store: Store, start_collector: StartCollector, eventually: Eventually
+) -> None:
+    """A log's logger and request id are kept once, and can be told from a scope's name and from each other."""
+    message = ExportLogsServiceRequest()
+    top = message.resource_logs.add()
+    top.resource.attributes.append(KeyValue(key="faas.name", value=AnyValue(string_value="")))
+    given: list[dict[str, str]] = [
+        {},
+        {"logger": "of the line"},
+        {"logger": "of the scope"},
+        {"logger": ""},
+        {"request_id": "r"},
+        {"faas.invocation_id": "i", "request_id": "r"},
+        {"request_id": ""},
+    ]
+    scoped = top.scope_logs.add()
+    scoped.scope.name = "of the scope"
+    for attributes in given:
+        record = scoped.log_records.add(time_unix_nano=time.time_ns())
+        record.attributes.extend(KeyValue(key=key, value=AnyValue(string_value=v)) for key, v in attributes.items())
+    function = named(message)
+    post(start_collector(shared_store), "/v1/logs", message)
+    columns = "SELECT logger, request_id, attributes FROM logs WHERE function = {function:String} ORDER BY event_ns"
+    eventually(lambda: len(shared_store.query(columns, {"function": function})) == len(given))
+    assert list(shared_store.query(columns, {"function": function})) == [
+        ("of the scope", "", {}),
+        ("of the line", "", {}),
+        ("of the scope", "", {"logger": "of the scope"}),
+        ("of the scope", "", {"logger": ""}),
+        ("of the scope", "r", {}),
+        ("of the scope", "i", {"request_id": "r"}),
+        ("of the scope", "", {"request_id": ""}),
+    ]
