@@ -3,12 +3,14 @@
 import gzip
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faasight_collector import Collector
 from faasight_collector.errors import Refusal
+from faasight_collector.inputs import firehose
 from faasight_collector.inputs.firehose import to_parts
 from faasight_collector.parts import Part
 from faasight_collector.segments import varint
@@ -136,6 +138,15 @@ def test_a_record_that_cannot_be_read_goes_to_the_dead_letters_and_the_others_on
     assert why in bad.reason
     assert bad.payload == record
     assert len([part for part in found if not part.reason]) >= 2
+
+
+def test_a_request_that_unpacks_to_gigabytes_is_refused_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(firehose, "_Room", partial(firehose._Room, 10_000_000))
+    bomb = gzip.compress(b" " * 4_000_000, mtime=0)
+    assert parts(bomb, bomb) == []
+    with pytest.raises(Refusal) as refused:
+        parts(bomb, bomb, bomb)
+    assert refused.value.http == 413
 
 
 def test_data_that_is_no_base64_is_a_dead_letter_too() -> None:

@@ -27,6 +27,8 @@ from faasight_collector.receive.answers import Answer
 from faasight_collector.receive.routes import Request
 
 MAX_BODY = 64 * 1024 * 1024  # bytes: the largest buffer that a stream can be given
+MAX_UNPACKED = 1024 * 1024 * 1024  # bytes of all records of a request
+_TOO_MUCH = "unpacks_too_large"
 REQUEST_ID = b"x-amz-firehose-request-id"
 _VERSION = b"x-amz-firehose-protocol-version"
 _COMMON = b"x-amz-firehose-common-attributes"
@@ -61,9 +63,32 @@ def to_parts(body: bytes, headers: Mapping[bytes, bytes], now_ns: int) -> Iterat
         raise Refusal("request_id", "X-Amz-Firehose-Request-Id and requestId of the body differ")
     request_id = (named or envelope.requestId).encode() or sha256(body).hexdigest().encode()
     sender = _sender(headers)
+    room = _Room()
     for number, record in enumerate(envelope.records):
         key = b"firehose %s/%d" % (request_id, number)
-        yield from _record(record.data, key, sender, now_ns)
+        yield from _record(record.data, key, sender, now_ns, room)
+
+
+@dataclass(slots=True)
+class _Room:
+    """How much of a request may still be unpacked: beyond it, it would hold up all others for minutes."""
+
+    left: int = MAX_UNPACKED
+
+    def unpack(self, raw: bytes) -> bytes:
+        """Return a record's content. Raises Refusal, also (413) when there is no room for it."""
+        try:
+            content = unpacked(raw)
+        except Refusal:
+            self._spend(LIMIT)  # a bomb costs as much until it is known for one
+            raise
+        self._spend(len(content))
+        return content
+
+    def _spend(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise Refusal(_TOO_MUCH, f"the request unpacks to more than {MAX_UNPACKED} bytes", http=413)
 
 
 def _sender(headers: Mapping[bytes, bytes]) -> Line:
@@ -80,16 +105,16 @@ def _sender(headers: Mapping[bytes, bytes]) -> Line:
     return sender
 
 
-def _record(data: msgspec.Raw, key: bytes, sender: Line, now_ns: int) -> Iterator[Part]:
+def _record(data: msgspec.Raw, key: bytes, sender: Line, now_ns: int, room: _Room) -> Iterator[Part]:
     """Yield the parts of one record; one that cannot be read is a part with its reason."""
     batch = Batch(key)
     raw = bytes(data)
     try:
         raw = _decoded(raw)
-        yield from _content(batch, unpacked(raw), sender, now_ns)
+        yield from _content(batch, room.unpack(raw), sender, now_ns)
     except Refusal as refusal:
-        if refusal.reason == metric_streams.OLD_FORMAT:
-            raise  # every record is like this: whoever set it up should see it in Firehose's own log
+        if refusal.reason in {metric_streams.OLD_FORMAT, _TOO_MUCH}:
+            raise  # not the record's fault: whoever set it up should see it in Firehose's own log
         yield Part("records", raw, key, f"a Firehose record: {refusal}")
     yield from batch.rest()
 
