@@ -105,7 +105,7 @@ def _segment(signal: str, path: Path, *, shipped_ns: int = 0) -> Segment:
 
 def _again(signal: str, path: Path, *, now: float, keep_s: float) -> Segment | None:
     shipped_ns = path.stat().st_mtime_ns
-    if now - shipped_ns / 1e9 > keep_s:
+    if abs(now - shipped_ns / 1e9) > keep_s:  # or the clock was wrong then, or is now: nobody knows how long ago it was
         path.unlink()
         return None
     return _segment(signal, path, shipped_ns=shipped_ns)

@@ -9,10 +9,10 @@ from typing import Any, Self
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as DriverError
 
-from faasight_store import failures, landing, migrate, shape
+from faasight_store import durability, failures, landing, migrate, shape
 from faasight_store.clients import Pool, connector, first_client, quietly_close
 from faasight_store.cluster import shard_of
-from faasight_store.dsn import Dsn, EmbeddedDsn, parse
+from faasight_store.dsn import Dsn, EmbeddedDsn, ServerDsn, parse
 from faasight_store.embedded import Engine
 from faasight_store.errors import StoreError, StoreUnavailableError
 from faasight_store.shape import Shape
@@ -165,6 +165,8 @@ class Store:
             )
         applied = migrate.apply(self, Shape(self.dsn.database, cluster or self.shape.cluster))
         self.forget_shape()
+        if isinstance(self.dsn, ServerDsn):
+            durability.write_through(self, self.shape)
         return applied
 
     def pending_migrations(self) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from faasight_store import QueryError, Store, StoreError, StoreLockedError, StoreUnavailableError
+from faasight_store.dsn import EmbeddedDsn
 
 
 def test_values_are_bound_by_the_server(bare_store: Store) -> None:
@@ -151,3 +152,14 @@ def test_the_engine_leaves_the_hosts_signals_alone(tmp_path: Path) -> None:
         [sys.executable, "-c", _SIGNALS, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == f"{sorted(map(int, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)))} []"
+
+
+def test_a_server_syncs_what_it_was_given(store: Store) -> None:
+    """A power cut of its machine must not take what a collector was told is stored."""
+    tables = store.query(
+        "SELECT name, engine_full LIKE '%fsync_after_insert = 1%fsync_part_directory = 1%' FROM system.tables"
+        " WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+    )
+    assert len(tables) > 10
+    embedded = isinstance(store.dsn, EmbeddedDsn)
+    assert {name for name, synced in tables if bool(synced) == embedded} == set()
