@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from faasight_collector import AddressError, Collector
+from faasight_collector.receive import http
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
@@ -27,6 +28,12 @@ Journaled = Callable[[Collector, str], list[bytes]]
 MakeTraces = Callable[..., bytes]
 StartCollector = Callable[..., Collector]
 Eventually = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what happens once a second happen more often."""
+    monkeypatch.setattr(http, "_SWEEP_S", 0.1)
 
 
 @pytest.fixture

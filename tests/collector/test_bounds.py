@@ -17,7 +17,7 @@ import grpc
 import psutil
 import pytest
 from faasight_collector import Collector, TlsFiles
-from faasight_collector.receive import files
+from faasight_collector.receive import accept, files, http, readers
 
 from tests.collector.wire import Response, Wire, post
 from tests.support.certificates import Authority
@@ -28,6 +28,14 @@ StartCollector = Callable[..., Collector]
 MakeTraces = Callable[..., bytes]
 Journaled = Callable[[Collector, str], list[bytes]]
 Eventually = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what happens once a second happen more often."""
+    monkeypatch.setattr(http, "_SWEEP_S", 0.1)
+    monkeypatch.setattr(accept, "_SETTLED_S", 0.3)
+    monkeypatch.setattr(readers, "_SETTLED_S", 0.3)
 
 
 def say(address: str, data: bytes) -> Response:
@@ -86,7 +94,7 @@ def test_when_all_places_are_taken_those_of_no_use_for_longest_give_way(
 def test_a_client_that_is_owed_an_answer_does_not_give_way(
     start_collector: StartCollector, make_traces: MakeTraces
 ) -> None:
-    collector = start_collector(max_connections=10, commit_window_s=3.0)
+    collector = start_collector(max_connections=10, commit_window_s=1.5)
     with Wire(collector.http_address) as waiting:
         waiting.send(post(TRACES, make_traces()))
         with crowd(collector.http_address, 30):
@@ -100,7 +108,7 @@ def test_without_files_left_it_neither_spins_nor_stops(tmp_path: Path, make_trac
         resource.setrlimit(resource.RLIMIT_NOFILE, (120, 120))
         from pathlib import Path
         from faasight_collector import Collector, Settings
-        from faasight_collector.receive import files
+        from faasight_collector.receive import accept, files, http, readers
         files.places = lambda wanted: wanted  # as if nothing had been kept back for others
         from tests.collector.conftest import StoreAway
         collector = Collector(Settings(journal_dir=Path(sys.argv[1]), http_port=0, grpc_port=None), StoreAway())
@@ -135,7 +143,7 @@ def test_without_files_left_it_neither_spins_nor_stops(tmp_path: Path, make_trac
 def test_the_soft_limit_of_files_is_raised_and_the_hard_one_stays() -> None:
     code = """
         import resource
-        from faasight_collector.receive import files
+        from faasight_collector.receive import accept, files, http, readers
         resource.setrlimit(resource.RLIMIT_NOFILE, (100, 2000))
         print(files.places(500), resource.getrlimit(resource.RLIMIT_NOFILE))
         print(files.places(10_000), resource.getrlimit(resource.RLIMIT_NOFILE))

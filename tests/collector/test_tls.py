@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 from faasight_collector import Collector, TlsError, TlsFiles
 from faasight_collector.access.tls import Certificates
+from faasight_collector.receive import http
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -28,6 +29,12 @@ Journaled = Callable[[Collector, str], list[bytes]]
 MakeTraces = Callable[..., bytes]
 Eventually = Callable[[Callable[[], object]], None]
 PROTOBUF = {"content-type": "application/x-protobuf"}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what happens once a second happen more often."""
+    monkeypatch.setattr(http, "_SWEEP_S", 0.1)
 
 
 @pytest.fixture
