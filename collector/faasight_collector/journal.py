@@ -17,61 +17,28 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from faasight_collector.errors import JournalError, Refusal, overloaded
+from faasight_collector.journal_state import Done, Entry, State, Usage
 from faasight_collector.recent import Memory, RecentDigests
 from faasight_collector.recovery import latest_digests, recover, take
-from faasight_collector.segments import SIGNALS, Segment, digest_of, encode_header
+from faasight_collector.segments import Segment, digest_of, encode_header
 from faasight_collector.settings import Settings
 from faasight_collector.shared_recent import SharedDigests
 from faasight_collector.writer import SegmentFile, lock_directory, sync_directory
 
 log = structlog.get_logger()
 
-Done = Callable[[Refusal | None], None]  # called once: with None when the record is safe, else with what to answer
 Outcome = tuple[Done, Refusal | None]
 
 _MAX_QUEUED = 64 * 1024 * 1024  # bytes that wait for the disk; more would be memory without a bound
 _DISK_CHECK_S = 1.0
 _LOCK_WAIT_S = 20.0  # for a neighbour that adopts what a worker left
 _ORDINARY = 64 * 1024  # bytes of a request, for the question whether there is room
-
-
-@dataclass(slots=True)
-class _Entry:
-    signal: str
-    payload: bytes
-    done: Done
-    key: bytes | None = None  # names the record in place of its bytes
-    name: bytes = b""  # the digest of either
-
-
-@dataclass(slots=True)
-class Usage:
-    """What the journal holds on disk, in bytes."""
-
-    pending: int = 0  # accepted and not yet in the store
-    kept: int = 0  # in the store already
-    dead_letters: int = 0  # refused by the store for good
-
-
-@dataclass(slots=True)
-class _State:
-    """Everything that both the commit thread and others touch, under the journal's lock."""
-
-    queue: list[_Entry] = field(default_factory=list)
-    queued_bytes: int = 0
-    usage: Usage = field(default_factory=Usage)
-    sealed: dict[str, deque[Segment]] = field(default_factory=lambda: {signal: deque() for signal in SIGNALS})
-    replays: dict[str, deque[Segment]] = field(default_factory=lambda: {signal: deque() for signal in SIGNALS})
-    kept: deque[tuple[float, Segment]] = field(default_factory=deque)  # (shipped at, segment), oldest first
-    closing: bool = False
-    seal_now: bool = False
-    disk_free: int = 1 << 62
 
 
 class Journal:
@@ -94,7 +61,7 @@ class Journal:
         self._clock = clock
         self._run = secrets.token_hex(8)  # makes segment ids unique over all journals and restarts
         self._sequence = 0
-        self._state = _State()
+        self._state = State()
         self._lock = threading.Lock()
         self._work = threading.Event()
         self.sealed_some = threading.Event()  # wakes the shipper
@@ -195,7 +162,7 @@ class Journal:
             if state.queued_bytes + size > _MAX_QUEUED and state.queue:
                 raise overloaded("busy", "the journal's disk does not keep up", retry_after_s=1)
             self._refuse_if_full(size)
-            state.queue.append(_Entry(signal, payload, done, key))
+            state.queue.append(Entry(signal, payload, done, key))
             state.queued_bytes += size
             first = len(state.queue) == 1
         if first:
@@ -349,10 +316,10 @@ class Journal:
         oldest = min(file.created_ms for file in self._files.values())
         return min(max(oldest / 1000 + self._age_s - now / 1000, 0.0), self._age_s)
 
-    def _commit(self, batch: list[_Entry]) -> list[Outcome]:
+    def _commit(self, batch: list[Entry]) -> list[Outcome]:
         """Write and sync one batch, each signal on its own: a failed file fails its own records only."""
         outcomes: list[Outcome] = []
-        by_signal: dict[str, list[_Entry]] = {}
+        by_signal: dict[str, list[Entry]] = {}
         for entry in batch:
             by_signal.setdefault(entry.signal, []).append(entry)
         for signal, entries in by_signal.items():
@@ -370,7 +337,7 @@ class Journal:
             outcomes.extend((entry.done, _elsewhere() if entry.name in busy else failure) for entry in entries)
         return outcomes
 
-    def _fresh(self, entries: list[_Entry]) -> tuple[dict[bytes, _Entry], Collection[bytes]]:
+    def _fresh(self, entries: list[Entry]) -> tuple[dict[bytes, Entry], Collection[bytes]]:
         """Return what is to be written, by name, and the names of what another worker may be writing."""
         for entry in entries:
             entry.name = digest_of(entry.signal, entry.payload if entry.key is None else b"key " + entry.key)
@@ -378,7 +345,7 @@ class Journal:
         known, busy = self._recent.claim(list(named))
         return {name: entry for name, entry in named.items() if name not in known and name not in busy}, busy
 
-    def _write(self, signal: str, fresh: dict[bytes, _Entry]) -> None:
+    def _write(self, signal: str, fresh: dict[bytes, Entry]) -> None:
         if not fresh:  # all of them are answers that got lost: they are safe already
             return
         file = self._files.get(signal)

@@ -2,6 +2,8 @@
 
 import errno
 import secrets
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -100,6 +102,35 @@ def test_what_was_in_an_adopted_journal_is_known_when_it_comes_again(
     post(collector, other)
     eventually(lambda: len(waiting(collector)) > 1)
     assert waiting(collector) == [body, other]
+
+
+def test_what_a_killed_worker_may_have_written_waits_until_that_is_known(
+    start_collector: StartCollector, make_traces: MakeTraces, eventually: Eventually, home: Path
+) -> None:
+    """It had claimed the request: whether it wrote it, its journal tells, and until then nobody else may."""
+    written, unwritten = make_traces(), make_traces()
+    left_behind(home / "worker-2", [written])
+    claims = [digest_of("traces", body) for body in (written, unwritten)]
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from faasight_collector.shared_recent import SharedDigests\n"
+        "home, owner, *claims = sys.argv[1:]\n"
+        "SharedDigests(Path(home), owner).claim([bytes.fromhex(claim) for claim in claims])\n"
+    )
+    owner = str((home / "worker-2").resolve())
+    command = [sys.executable, "-c", code, str(home), owner, *(claim.hex() for claim in claims)]
+    subprocess.run(command, check=True, timeout=60)
+    held = lock_directory(home / "worker-2")  # as if its next process were just starting
+    collector = start_collector(**worker(home, 1))
+    headers, url = {"content-type": "application/x-protobuf"}, f"http://{collector.http_address}/v1/traces"
+    for body in (written, unwritten):
+        answer = requests.post(url, body, headers=headers, timeout=10)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    held()
+    for body in (written, unwritten):
+        eventually(lambda body=body: requests.post(url, body, headers=headers, timeout=10).ok)
+    collector.journal.seal_all()
+    eventually(lambda: sorted(waiting(collector)) == sorted([written, unwritten]))
 
 
 def test_the_journal_of_a_living_worker_is_left_alone(
