@@ -130,6 +130,7 @@ def test_logs_of_other_senders_are_taken_line_by_line() -> None:
         (b'{"messageType": "DATA_MESSAGE", "logGroup": 5, "logStream": ""}', "must be texts"),
         (b'{"metric_stream_name": "s", "metric_name": 5}', "a metric needs"),
         (JSON_MESSAGE + b"{}}", "valid JSON"),
+        (bytes(1_000_000), "more than 10000 OTLP messages"),
     ],
 )
 def test_a_record_that_cannot_be_read_goes_to_the_dead_letters_and_the_others_on(record: bytes, why: str) -> None:

@@ -132,8 +132,8 @@ def _content(batch: Batch, content: bytes, sender: Line, now_ns: int) -> Iterato
         for found in values(content, LIMIT):
             yield from _json(batch, found, sender, now_ns)
             yield from batch.full()
-    elif (otlp := _otlp(batch, content, sender)) is not None:
-        yield from otlp
+    elif not _is_text(content):
+        yield from _otlp(batch, content, sender)
     else:
         for line in content.decode().split("\n"):  # messages alone, which a stream may be told to extract
             yield from _line(batch, line, sender, now_ns)
@@ -168,22 +168,17 @@ def _json(batch: Batch, found: object, sender: Line, now_ns: int) -> Iterator[Pa
         add_output(batch, sender, found, now_ns)
 
 
-def _otlp(batch: Batch, content: bytes, sender: Line) -> list[Part] | None:
-    """Add the messages of a metric stream; None if this is text. Raises Refusal if it is neither."""
+def _otlp(batch: Batch, content: bytes, sender: Line) -> Iterator[Part]:
+    """Add the messages of a metric stream. Raises Refusal if it is none."""
     try:
-        requests = list(metric_streams.messages(content))
+        for position, request in enumerate(metric_streams.messages(content)):
+            if not metric_streams.add_otlp(batch, request, sender):
+                yield Part("metrics", request.SerializeToString(), b"%s otlp %d" % (batch.key or b"", position))
+            yield from batch.full()
     except Refusal as refusal:
-        if _is_text(content):
-            return None
+        if refusal.reason != "corrupt_protobuf":
+            raise
         raise Refusal("unknown_content", f"it is neither JSON nor text, and as OTLP: {refusal}") from refusal
-    if _is_text(content) and not any(request.resource_metrics for request in requests):
-        return None
-    parts: list[Part] = []
-    for position, request in enumerate(requests):
-        if not metric_streams.add_otlp(batch, request, sender):
-            key = None if batch.key is None else b"%s otlp %d" % (batch.key, position)
-            parts.append(Part("metrics", request.SerializeToString(), key))
-    return parts
 
 
 def _is_text(content: bytes) -> bool:

@@ -25,6 +25,7 @@ _PREFIX = "amazonaws.com/"
 _PERIOD_NS = 60 * 10**9  # of a point in the JSON format, which tells the start of its minute alone
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,10})?)")
 OLD_FORMAT = "opentelemetry_0_7"  # the reason of a refusal
+_MAX_MESSAGES = 10_000  # of a record; CloudWatch puts a few into one
 _LABELS = 1  # the field of a 0.7 data point that 1.0 replaced by `attributes`
 
 
@@ -92,8 +93,11 @@ def _located(attributes: Mapping[str, str], account: str, region: str) -> dict[s
 
 def messages(record: bytes) -> Iterator[ExportMetricsServiceRequest]:
     """Yield the messages of a record, each with its length before it as a varint. Raises Refusal."""
-    position = 0
+    position = count = 0
     while position < len(record):
+        count += 1
+        if count > _MAX_MESSAGES:  # 20 MB of empty ones would take minutes
+            raise Refusal("too_complex", f"more than {_MAX_MESSAGES} OTLP messages in one record", http=413)
         length, start = _varint(record, position)
         position = start + length
         if position > len(record):
