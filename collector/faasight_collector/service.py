@@ -81,6 +81,7 @@ class Collector:
         self._listener: Listener | None = None
         self._shipper: Shipper | None = None
         self._periodic: list[Periodic] = []
+        self._over_budget = False
         self._executor = ThreadPoolExecutor(_UNPACKERS, thread_name_prefix="faasight-unpack")
         self._one_by_one = ThreadPoolExecutor(1, thread_name_prefix="faasight-stream")
 
@@ -240,8 +241,9 @@ class Collector:
             usage.save(self.settings.journal_dir, self._access.guard.grants())
 
     def _enforce_lifetime(self) -> None:
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        for gone in lifetime.enforce(self._store, self.settings.lifetime, now):
+        """Drop what is over; say once when the budget is too small for a single day."""
+        now, wanted = datetime.fromtimestamp(self._clock(), UTC), self.settings.lifetime
+        for gone in lifetime.enforce(self._store, wanted, now):
             log.info(
                 "telemetry dropped",
                 reason=gone.reason,
@@ -250,6 +252,12 @@ class Collector:
                 rows=gone.rows,
                 bytes=gone.bytes,
             )
+        over = bool(wanted.budget_bytes) and lifetime.used_bytes(self._store) > wanted.budget_bytes
+        if over and not self._over_budget:
+            log.warning(
+                "the store is over its budget, and only days that are not over are left", budget=wanted.budget_bytes
+            )
+        self._over_budget = over
 
     def _settle(self) -> None:
         rollup.settle(self._store, now_ns=lambda: int(self._clock() * 1e9))

@@ -98,11 +98,12 @@ def test_what_comes_late_is_counted_at_once_and_settled_again(history: tuple[Sto
     hour = (to_ns(scope.start) // 3600_000_000_000 + 3) * 3600_000_000_000
     late = otlp.Run(hour + 30 * 60 * 10**9, ms=77, function="a", outcome="error", error_type="Late", message="x")
     store.command(
-        "ALTER TABLE settled_hours UPDATE covers = covers - INTERVAL 10 MINUTE WHERE 1 SETTINGS mutations_sync = 2"
+        f"ALTER TABLE {store.shape.table('settled_hours')} UPDATE covers = covers - INTERVAL 10 MINUTE WHERE 1"
+        " SETTINGS mutations_sync = 2"
     )
     store.command(
-        "ALTER TABLE touched_hours UPDATE received_at = received_at - INTERVAL 20 MINUTE WHERE 1"
-        " SETTINGS mutations_sync = 2"
+        f"ALTER TABLE {store.shape.table('touched_hours')}"
+        " UPDATE received_at = received_at - INTERVAL 20 MINUTE WHERE 1 SETTINGS mutations_sync = 2"
     )
     store.land("traces", otlp.segment(late.traces()), "late")
     assert invocations.totals(store, scope).invocations == len(runs) + 1
