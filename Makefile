@@ -40,8 +40,9 @@ format: $(STAMP)  ## put the code in shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-fuzz: $(STAMP)  ## five minutes of spoilt inputs for every door of the collector
+fuzz: $(STAMP)  ## five minutes of spoilt inputs for every door of the collector, and random OTLP there and back
 	$(BIN)/python -m tests.fuzz.run --minutes $(or $(MINUTES),5)
+	ROUND_TRIPS=40 $(BIN)/python -m pytest tests/collector/test_round_trip.py --timeout 1800
 
 bench: $(STAMP)  ## measure, with the peers beside us
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

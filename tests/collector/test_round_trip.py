@@ -1,5 +1,6 @@
 """Any OTLP message, through the real door into the real store: stored is what was sent, each value and its type."""
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -22,8 +23,9 @@ StartCollector = Callable[..., Collector]
 Eventually = Callable[[Callable[[], object]], None]
 FUNCTION = "stands for the function"
 
-# Each example is an insert through all views: few, with many messages each.
-few = settings(max_examples=6, suppress_health_check=list(HealthCheck), derandomize=False)
+# Each example is an insert through all views: few, with many messages each; `make fuzz` looks at more.
+EXAMPLES = int(os.environ.get("ROUND_TRIPS", "4"))
+few = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 in_one_store = pytest.mark.parametrize("shared_store", ["embedded"], indirect=True)  # the engine is the same in both
 
 
