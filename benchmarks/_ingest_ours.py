@@ -1,6 +1,6 @@
 """What the ingest benchmark measures of ours: store and collector in one process.
 
-_ingest_ours.py DIRECTORY TABLE    prints its addresses; each line of its standard input asks for the rows of TABLE, and
+_ingest_ours.py DIRECTORY TABLE [STORE]    prints its addresses; each line of its input asks for the rows of TABLE, and
 "floor" at the end for the CPU-seconds that the engine alone needs to insert what was stored
 """
 
@@ -45,7 +45,8 @@ def floor_s(store: Store, folder: Path) -> float:
 def main() -> None:
     """Run until the standard input ends."""
     directory, table = Path(sys.argv[1]), sys.argv[2]
-    with Store.open(f"chdb://{directory / 'data'}") as store:
+    dsn = sys.argv[3] if sys.argv[3:] else f"chdb://{directory / 'data'}"
+    with Store.open(dsn) as store:
         store.migrate()
         collector = Collector(Settings(journal_dir=directory / "journal", http_port=0, grpc_port=0), store)
         collector.start()

@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from faasight_collector import mend, otlp_json, otlp_pieces
+from faasight_collector.check import check
 from faasight_collector.errors import Refusal
 
 PROTOBUF = "application/x-protobuf"
@@ -40,7 +41,7 @@ def protobuf(signal: str, body: bytes) -> bytes:
     """Return `body` itself if it is a valid message; mended, if only its strings are not. Raises Refusal."""
     request = REQUESTS[signal]
     try:
-        request.FromString(body)
+        check(request, body)
     except DecodeError as error:
         mended = mend.protobuf_text(request, body)
         if mended is None:

@@ -355,7 +355,14 @@ class Journal:
         self._claimed.setdefault(signal, set()).update(fresh)
         written: list[bytes] = []
         for digest, entry in fresh.items():
-            file = self._files.get(signal) or self._new_file(signal)
+            file = self._files.get(signal)
+            if file is not None and file.size + len(entry.payload) > self._settings.segment_bytes:
+                # A large record after others would make a segment of twice the size, and take as much memory to ship.
+                if written:
+                    self._sync(signal, file, written)
+                self._seal(signal, file)
+                file = None
+            file = file or self._new_file(signal)
             file.add(encode_header(entry.payload, digest), entry.payload)
             written.append(digest)
             if file.size >= self._settings.segment_bytes:

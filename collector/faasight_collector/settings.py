@@ -40,7 +40,7 @@ class Settings:
 
     max_body_bytes: int = 20 * MIB  # of an HTTP body, before and after decompression
     max_grpc_bytes: int = 4 * MIB
-    max_buffered_bytes: int = 128 * MIB  # bodies in memory over all connections; beyond it the answer is 503
+    max_buffered_bytes: int = 64 * MIB  # bodies in memory over all connections; beyond it the answer is 503
     max_connections: int = 10_000  # of HTTP; fewer where the system allows less files
     max_grpc_connections: int = 1_000
     handshake_timeout_s: float = 10.0  # of TLS

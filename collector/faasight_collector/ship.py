@@ -97,33 +97,37 @@ class Shipper:
     def ship(self, segment: Segment) -> None:
         """Bring one segment to the store, or its bad records to the dead letters. Raises StoreUnavailableError."""
         records = self._read(segment)
+        count = len(records)
         with observe.shipping(self._tracer, segment, records):
             if records:
                 segment = self._land(segment, records)
             self._journal.mark_shipped(segment)
         if not segment.replay:
             lag_s = max(0.0, self._clock() - segment.created_ms / 1000)
-            self._stats.shipped(segment.signal, len(records), lag_s)
+            self._stats.shipped(segment.signal, count, lag_s)
 
-    def _read(self, segment: Segment) -> list[Record]:
+    def _read(self, segment: Segment, *, again: bool = False) -> list[Record]:
         records: list[Record] = []
         for item in scan(segment.path.read_bytes()):
-            if isinstance(item, Damage):
-                self._bury(segment, f"{segment.id}-at-{item.offset}", item.data, f"journal damage: {item.reason}")
-            else:
+            if not isinstance(item, Damage):
                 records.append(item)
+            elif not again:
+                self._bury(segment, f"{segment.id}-at-{item.offset}", item.data, f"journal damage: {item.reason}")
         return records
 
-    def _land(self, segment: Segment, records: Sequence[Record]) -> Segment:
-        """Store all records that the store takes; return the segment as it is called then."""
+    def _land(self, segment: Segment, records: list[Record]) -> Segment:
+        """Store all records that the store takes; return the segment as it is called then. `records` is used up."""
         if not segment.split:
+            whole = join(segment.signal, records)
+            records.clear()  # they hold the file's bytes: a segment is not twice in memory while the store takes it
             try:
                 began = time.monotonic()
-                self._target.land(segment.signal, join(segment.signal, records), segment.id)
+                self._target.land(segment.signal, whole, segment.id)
                 self._journal.pace(time.monotonic() - began)
             except BadDataError as error:
                 log.warning("the store refused a segment; storing it in parts", segment=segment.id, error=str(error))
                 segment = self._journal.mark_split(segment)
+                records = self._read(segment, again=True)
             else:
                 return segment
         self._land_parts(segment, records, 0, len(records))
