@@ -28,7 +28,7 @@ def check(request: type[Message], body: bytes | memoryview, depth: int = 0) -> N
         return
     view = memoryview(body)
     try:
-        runs = list(_runs(view, request.DESCRIPTOR))
+        runs = list(_runs(view, request.DESCRIPTOR))  # type: ignore[arg-type]  # the C class has the same members
     except _OddError:
         request.FromString(bytes(body))  # what is wrong with it is the parser's to say
         return
