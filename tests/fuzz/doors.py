@@ -133,6 +133,8 @@ def _firehose(rng: random.Random) -> tuple[str, bytes]:
 
 
 def _content(rng: random.Random) -> bytes:
+    if rng.random() < 0.01:
+        return mutate.bomb(rng, b"")
     match rng.randrange(5):
         case 0:
             document = json.loads(_sample("metric_stream_otlp.json"))

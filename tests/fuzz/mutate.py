@@ -181,7 +181,7 @@ def _read_varint(body: bytes, at: int) -> tuple[int, int]:
 
 def bomb(rng: random.Random, body: bytes) -> bytes:  # the shape of all mutators
     """Return a small body that is large when it is unpacked, or large when it is parsed."""
-    piece = rng.choice((b" ", b"{},", b"[", b'{"a":', b"0,", b"\x0a\x00", b'{"key":"a"},', b"\n", b'"",'))
+    piece = rng.choice((b" ", b"{},", b"[", b'{"a":', b"0,", b"\x0a\x00", b'{"key":"a"},', b"\n", b'"",', b"\x00"))
     return piece * rng.choice((1_000, 100_000, 8_000_000))
 
 
