@@ -59,6 +59,6 @@ class Settings:
 
     stop_timeout_s: float = 5.0
     report_every_s: float = 10.0  # own counters into the store
-    settle_every_s: float = 30.0  # rollups of hours that are over
+    settle_every_s: float = 15.0  # rollups of minutes and hours that are over
     lifetime: Lifetime = field(default_factory=Lifetime)  # how long what is stored stays
     lifetime_every_s: float = 60.0

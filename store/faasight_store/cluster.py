@@ -29,16 +29,19 @@ _ALTER = re.compile(r"ALTER TABLE (\w+)")
 # State that is read back at once, or written as a whole, has one place; the parts of an hour's settling stay together.
 _ONE_PLACE = "0"
 _BY_HOUR = "cityHash64(hour)"
+_BY_MINUTE = "cityHash64(minute)"
 _SHARDING = {
     "schema_migrations": _ONE_PLACE,
     "dropped_partitions": _ONE_PLACE,
     "alert_changes": _ONE_PLACE,
     "alert_deliveries": _ONE_PLACE,
     "alert_leases": _ONE_PLACE,
-    "invocation_minutes": _BY_HOUR,
+    "invocation_slots": _BY_HOUR,
     "invocation_hours": _BY_HOUR,
     "error_hours": _BY_HOUR,
     "settled_hours": _BY_HOUR,
+    "settled_invocations": _BY_MINUTE,
+    "settled_minutes": _BY_MINUTE,
 }
 
 

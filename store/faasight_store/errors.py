@@ -36,4 +36,8 @@ class BadDataError(StoreError):
 
 
 class QueryError(StoreError):
-    """A user's search cannot be understood."""
+    """A user's search cannot be understood; `position` is the place of the fault in it, from 0, where it has one."""
+
+    def __init__(self, text: str, position: int | None = None) -> None:
+        super().__init__(text)
+        self.position = position

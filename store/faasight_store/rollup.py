@@ -1,93 +1,166 @@
-"""Settling: hours that are over are merged once into counts by duration, and again when something late touches them."""
+"""Settling: what is over is merged once, and again when something late touches it.
+
+Minutes of the last hours become merged invocations; whole hours become counts by duration. queries/settled.py reads
+both. Every settling has a version (its time), its rows are written before the mark that makes them count, and the mark
+says of how many facts it was made: one that broke off is never seen, and of two at once either is right.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from faasight_store.connection import Store
-from faasight_store.queries import usage
-from faasight_store.queries.cells import FACTS_BEGIN, measures, of_invocations
-from faasight_store.queries.invocations import failures
-from faasight_store.queries.merged import LOST_NS, SLACK_NS, merged
-from faasight_store.times import HOUR, MINUTE, moment
+from faasight_store.queries import settled, usage
+from faasight_store.queries.cells import OF_CELLS, SLOT_NS, measures, of_invocations
+from faasight_store.queries.invocations import OF_FAILURES, failures
+from faasight_store.queries.merged import CLOCK_NS, COLUMNS, LOST_NS, SLACK_NS, Interval, Sql, merged
+from faasight_store.times import HOUR, MINUTE, SECOND, moment
 
 # An hour is over when its last invocation has ended or counts as lost, and their news had time to come.
 OVER_AFTER_NS = max(LOST_NS, SLACK_NS) + 4 * MINUTE
-# An insert in flight has its time of receipt already, but cannot be seen yet.
-IN_FLIGHT_NS = MINUTE
 MOST_HOURS = 24  # in one call
+MOST_MINUTES = 60  # in one call, the newest
 
 _DUE = f"""
 SELECT toUnixTimestamp(touched.hour), settled.version FROM (
-    SELECT hour, max(received_at) AS received_at FROM touched_hours WHERE hour <= {moment("over")}
-    AND hour >= {FACTS_BEGIN} GROUP BY hour
+    SELECT hour, sum(facts) AS facts FROM touched_hours
+    WHERE hour <= {moment("over")} AND hour >= {settled.FACTS_BEGIN} GROUP BY hour
 ) AS touched LEFT JOIN (
-    SELECT hour, max(version) AS version, argMax(covers, settled_hours.version) AS covers
+    SELECT hour, max(version) AS version, argMax(facts, settled_hours.version) AS facts
     FROM settled_hours GROUP BY hour
 ) AS settled USING hour
-WHERE settled.version = 0 OR touched.received_at > settled.covers
+WHERE settled.version = 0 OR touched.facts != settled.facts
 ORDER BY touched.hour DESC LIMIT {{limit:UInt32}}"""
 
 _SUMS = """sum(cell.invocations), sum(cell.errors), sum(cell.timeouts), sum(cell.out_of_memory), sum(cell.throttles),
     sum(cell.cold_starts), sum(cell.cost_usd), sum(cell.busy_ms), max(cell.max_ms), max(cell.memory_used_mb)"""
+_KEYS = "cell.environment, cell.function, cell.bucket, cell.init_bucket, cell.init_type"
 
 
 def settle(store: Store, *, now_ns: Callable[[], int] = time.time_ns, limit: int = MOST_HOURS) -> int:
-    """Settle the hours that are over and were touched since; return how many.
+    """Settle the hours that are over and were touched since, and the minutes after them; return how many hours.
 
-    To be called every half a minute or so, by one process or several: it does nothing where nothing changed, a settling
-    counts only when it is complete, and of two the newest counts. At most `limit` hours are settled in a call, the
-    newest first.
+    To be called every few seconds, by one process or several: it does nothing where nothing changed. At most `limit`
+    hours are settled in a call, the newest first.
     """
     due = store.query(_DUE, {"over": now_ns() - HOUR - OVER_AFTER_NS, "limit": limit})
     for hour_s, old_version in due:
-        _settle_hour(store, hour_s * 10**9, now_ns())
+        _settle_hour(store, hour_s * SECOND, now_ns())
         if old_version:
             _forget(store, hour_s, old_version)
+    settle_minutes(store, now_ns())
     return len(due)
 
 
+def settle_minutes(store: Store, now: int) -> int:
+    """Settle the minutes of the last hours that are new or were touched since; return how many."""
+    end = (now - CLOCK_NS) // MINUTE * MINUTE  # a fact may bear on minutes two minutes before it
+    start = end - settled.MINUTES_FOR_NS
+    known = settled.standing(store, start, end, now).frontier or start
+    due = settled.unsettled(store, start, end, now)
+    new = sorted({minute for minute, _ in due if minute >= known})[-MOST_MINUTES:]
+    late = sorted({minute for minute, _ in due if minute < known})[-MOST_MINUTES:]
+    if new:
+        _settle_minutes(store, new, None, now)
+    if late:
+        _settle_minutes(store, late, sorted({name for minute, name in due if minute in late}), now)
+    return len(new) + len(late)
+
+
+def _settle_minutes(store: Store, minutes: Sequence[int], functions: Sequence[str] | None, now: int) -> None:
+    """Settle minutes, of some functions or of all."""
+    parameters = {"from_ns": minutes[0], "to_ns": minutes[-1] + MINUTE, "settling": now, "functions": functions or []}
+    chosen = "function IN {functions:Array(String)}" if functions is not None else ""
+    # Counted before they are read: what comes between makes the mark differ from what is known, and is seen next time.
+    counted = store.query(settled.count_around(chosen), parameters)
+    source = merged(_runs(minutes), where=chosen, running=True)
+    store.command(
+        f"INSERT INTO settled_invocations (minute, settling, {', '.join(COLUMNS)})"
+        f" SELECT toStartOfMinute(start), {{settling:UInt64}}, * FROM {source.text}",
+        {**source.parameters, **parameters},
+    )
+    running = dict(
+        store.query(
+            "SELECT (toUnixTimestamp(minute), toString(function)) AS place, count() FROM settled_invocations"
+            f" WHERE minute >= {moment('from_ns')} AND minute < {moment('to_ns')} AND settling = {{settling:UInt64}}"
+            " AND outcome = 'running' GROUP BY place",
+            parameters,
+        )
+    )
+    wanted = set(minutes)
+    store.insert(
+        "settled_minutes",
+        ["minute", "function", "settling", "near", "far", "running"],
+        [
+            [minute, function, now, near, far, running.get((minute, function), 0)]
+            for minute, function, near, far in counted
+            if minute * SECOND in wanted
+        ],
+    )
+
+
+def _runs(minutes: Iterable[int]) -> list[Interval]:
+    """Return sorted minutes as intervals without gaps."""
+    found: list[Interval] = []
+    for minute in minutes:
+        if found and found[-1][1] == minute:
+            found[-1] = (found[-1][0], minute + MINUTE)
+        else:
+            found.append((minute, minute + MINUTE))
+    return found
+
+
 def _settle_hour(store: Store, hour: int, version: int) -> None:
-    source = merged([(hour, hour + HOUR)])
-    parameters = {**source.parameters, "hour": hour // 10**9, "version": version, "covers": version - IN_FLIGHT_NS}
-    columns = f"hour, version, slot, environment, function, bucket, init_bucket, {measures()}"
+    within_hour = {"low": hour - SLACK_NS, "high": hour + HOUR + SLACK_NS}
+    facts = store.query(
+        f"SELECT count() FROM invocation_facts WHERE ts >= {moment('low')} AND ts < {moment('high')}", within_hour
+    )[0][0]
+    every = merged([(hour, hour + HOUR)], columns=OF_CELLS)
+    failed = merged([(hour, hour + HOUR)], columns=OF_FAILURES, where=_NOT_ALL_WELL)
+    parameters = {**every.parameters, **within_hour, "hour": hour // SECOND, "version": version, "facts": facts}
     head = "toDateTime({hour:Int64}, 'UTC'), {version:UInt64}"
-    store.command(
-        f"INSERT INTO invocation_minutes ({columns})"
-        f" SELECT {head}, toStartOfMinute(cell.slot) AS minute, cell.environment, cell.function, cell.bucket,"
-        f" cell.init_bucket, {_SUMS} FROM ({of_invocations(source)}) AS cell"
-        " GROUP BY minute, cell.environment, cell.function, cell.bucket, cell.init_bucket",
-        parameters,
-    )
-    store.command(
-        f"INSERT INTO invocation_hours ({columns})"
-        f" SELECT {head}, toDateTime({{hour:Int64}}, 'UTC'), environment, function, bucket, init_bucket, {_SUMS}"
-        " FROM invocation_minutes AS cell"
-        " WHERE hour = toDateTime({hour:Int64}, 'UTC') AND version = {version:UInt64}"
-        " GROUP BY environment, function, bucket, init_bucket",
-        parameters,
-    )
+    _settle_cells(store, every, head, parameters)
     store.command(
         "INSERT INTO error_hours"
         " (hour, version, environment, function, type, shape, frames, function_version, failures, first, last, message,"
         " trace_id)"
-        f" SELECT {head}, * FROM ({failures(source)})",
+        f" SELECT {head}, * FROM ({failures(failed)})",
         parameters,
     )
+    used = merged([(hour, hour + HOUR)], columns=usage.OF_INVOCATION)
     store.command(
         f"INSERT INTO usage_hours (version, hour, {usage.COLUMNS})"
-        f" SELECT {{version:UInt64}}, hour, {usage.COLUMNS} FROM ({usage.of_invocations(source)})",
+        f" SELECT {{version:UInt64}}, hour, {usage.COLUMNS} FROM ({usage.of_invocations(used)})",
+        parameters,
+    )
+    store.command(f"INSERT INTO settled_hours (hour, version, facts) SELECT {head}, {{facts:UInt64}}", parameters)
+
+
+# Those of which every witness that knows says that they went well are left out early.
+_NOT_ALL_WELL = (
+    "invocation IN (SELECT invocation FROM invocation_facts"
+    f" WHERE ts >= {moment('low')} AND ts < {moment('high')} GROUP BY invocation HAVING max(outcome) != 'ok')"
+)
+
+
+def _settle_cells(store: Store, source: Sql, head: str, parameters: dict[str, object]) -> None:
+    columns = f"hour, version, slot, environment, function, bucket, init_bucket, init_type, {measures()}"
+    store.command(
+        f"INSERT INTO invocation_slots ({columns})"
+        f" SELECT {head}, toStartOfInterval(cell.slot, INTERVAL {SLOT_NS // SECOND} SECOND) AS at, {_KEYS}, {_SUMS}"
+        f" FROM ({of_invocations(source)}) AS cell GROUP BY at, {_KEYS}",
         parameters,
     )
     store.command(
-        "INSERT INTO settled_hours (hour, version, covers) SELECT toDateTime({hour:Int64}, 'UTC'), {version:UInt64},"
-        " fromUnixTimestamp64Nano({covers:Int64}, 'UTC')",
+        f"INSERT INTO invocation_hours ({columns})"
+        f" SELECT {head}, toDateTime({{hour:Int64}}, 'UTC'), {_KEYS}, {_SUMS} FROM invocation_slots AS cell"
+        f" WHERE hour = toDateTime({{hour:Int64}}, 'UTC') AND version = {{version:UInt64}} GROUP BY {_KEYS}",
         parameters,
     )
 
 
 def _forget(store: Store, hour_s: int, version: int) -> None:
     """Delete a settling that a newer one replaced; queries have left it already."""
-    for table in ("invocation_minutes", "invocation_hours", "error_hours", "usage_hours"):
+    for table in ("invocation_slots", "invocation_hours", "error_hours", "usage_hours"):
         store.command(
             f"DELETE FROM {store.shape.table(table)}"
             " WHERE hour = toDateTime({hour:Int64}, 'UTC') AND version <= {version:UInt64}",

@@ -64,7 +64,8 @@ def _counts(store: Store) -> dict[str, int]:
         "histogram_minutes": "sum(points)",
         "histogram_hours": "sum(points)",
         "arrivals": "uniqExact(signal)",
-        "touched_hours": "uniqExact(hour)",
+        "touched_hours": "sum(facts)",
+        "touched_minutes": "sum(near)",
         "function_hours": "uniqExact(hour, function)",
     }
     return {name: store.query(f"SELECT {sums.get(name, 'count()')} FROM {name}")[0][0] for name, _ in rows}

@@ -25,21 +25,22 @@ def test_terms(query: str, terms: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "told", "position"),
     [
-        ('ok "open', "character 4.*quote is not closed"),
-        ("path:", "character 6.*value is missing"),
-        ("a - b", "character 3.*right before"),
-        ("x duration_ms:>fast", "number, not 'fast' .at character 3"),
-        ("level:loud", "no level 'loud'.*debug"),
-        ("trace_id:12", "32 hexadecimal digits"),
-        ("a " * 31, "more than 30 terms"),
-        ("a" * 2001, "longer than 2000"),
+        ('ok "open', "character 4.*quote is not closed", 3),
+        ("path:", "character 6.*value is missing", 5),
+        ("a - b", "character 3.*right before", 2),
+        ("x duration_ms:>fast", "number, not 'fast' .at character 3", 2),
+        ("level:loud", "no level 'loud'.*debug", 0),
+        ("a trace_id:12", "32 hexadecimal digits", 2),
+        ("a " * 31, "more than 30 terms", 60),
+        ("a" * 2001, "longer than 2000", 2000),
     ],
 )
-def test_a_fault_is_named_with_its_place(query: str, told: str) -> None:
-    with pytest.raises(QueryError, match=told):
+def test_a_fault_is_named_with_its_place(query: str, told: str, position: int) -> None:
+    with pytest.raises(QueryError, match=told) as caught:
         log_query.to_sql(query)
+    assert caught.value.position == position
 
 
 _SHAPE = re.compile(

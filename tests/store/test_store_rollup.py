@@ -78,7 +78,7 @@ def test_settled_hours_answer_like_the_facts(history: tuple[Store, Scope, list[o
     assert settle(store, now_ns=_later) >= HOURS - 1
     used = plan(store, scope, Grain.HOURS)
     assert len(used.hours) >= HOURS - 2
-    assert used.minutes
+    assert used.slots
     assert _answers(store, scope) == before
     for quantile, told in zip((0.5, 0.9, 0.95, 0.99), before[0][5:9], strict=True):
         exact = sorted(run.ms for run in runs)[int(quantile * (len(runs) - 1))]
@@ -97,20 +97,12 @@ def test_what_comes_late_is_counted_at_once_and_settled_again(history: tuple[Sto
     settle(store, now_ns=_later)
     hour = (to_ns(scope.start) // 3600_000_000_000 + 3) * 3600_000_000_000
     late = otlp.Run(hour + 30 * 60 * 10**9, ms=77, function="a", outcome="error", error_type="Late", message="x")
-    store.command(
-        f"ALTER TABLE {store.shape.table('settled_hours')} UPDATE covers = covers - INTERVAL 10 MINUTE WHERE 1"
-        " SETTINGS mutations_sync = 2"
-    )
-    store.command(
-        f"ALTER TABLE {store.shape.table('touched_hours')}"
-        " UPDATE received_at = received_at - INTERVAL 20 MINUTE WHERE 1 SETTINGS mutations_sync = 2"
-    )
     store.land("traces", otlp.segment(late.traces()), "late")
     assert invocations.totals(store, scope).invocations == len(runs) + 1
     assert settle(store, now_ns=_later) == 1
     assert invocations.totals(store, scope).invocations == len(runs) + 1
     assert "Late" in {group.error_type for group in invocations.errors(store, scope)}
-    assert not any(low <= late.start_ns < high for low, high in plan(store, scope, Grain.HOURS).facts)
+    assert not any(low <= late.start_ns < high for low, high in plan(store, scope, Grain.HOURS).rest.facts)
     versions = store.query("SELECT hour, uniqExact(version) FROM invocation_hours GROUP BY hour")
     assert {count for _, count in versions} == {1}
 
@@ -118,7 +110,7 @@ def test_what_comes_late_is_counted_at_once_and_settled_again(history: tuple[Sto
 def test_a_settling_that_broke_off_is_not_counted(history: tuple[Store, Scope, list[otlp.Run]]) -> None:
     store, scope, runs = history
     settle(store, now_ns=_later)
-    for table in ("invocation_minutes", "invocation_hours"):
+    for table in ("invocation_slots", "invocation_hours"):
         store.command(f"INSERT INTO {table} SELECT * REPLACE (version + 1 AS version) FROM {table}")
     assert invocations.totals(store, scope).invocations == len(runs)
 

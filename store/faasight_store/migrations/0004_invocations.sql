@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS invocation_facts (
     INDEX trace_ids trace_id TYPE bloom_filter(0.001) GRANULARITY 1
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(ts)
-ORDER BY (toStartOfHour(ts), function, ts)
+ORDER BY (toStartOfFiveMinutes(ts), function, ts)
 {{keep invocations}}
 {{settings}};
 
@@ -142,21 +142,43 @@ SELECT
 FROM records
 WHERE kind IN ('start', 'report', 'done', 'init', 'fault', 'throttle') AND request_id != '' AND function != '';
 
--- Which hours have changed since they were settled. A fact may move its neighbours' starts, so it touches their hours too.
+-- How many facts there are that may bear on an hour: a fact may move its neighbours' starts, so it touches their hours too.
+-- A settling notes how many it read; an hour is settled while the two agree, whatever came late, twice or slowly.
 CREATE TABLE IF NOT EXISTS touched_hours (
     hour DateTime('UTC'),
-    received_at SimpleAggregateFunction(max, DateTime64(9, 'UTC'))
-) ENGINE = {{engine AggregatingMergeTree}}
+    facts UInt64
+) ENGINE = {{engine SummingMergeTree}}
 PARTITION BY toStartOfMonth(hour)
 ORDER BY hour
 {{keep invocations}}
 {{settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS facts_to_touched_hours TO touched_hours AS
-SELECT hour, max(fact.received_at) AS received_at
-FROM (SELECT received_at, ts FROM invocation_facts) AS fact
-ARRAY JOIN arrayDistinct([toStartOfHour(ts - INTERVAL 16 MINUTE), toStartOfHour(ts + INTERVAL 16 MINUTE)]) AS hour
+SELECT arrayJoin(arrayDistinct([toStartOfHour(minute - INTERVAL 16 MINUTE), toStartOfHour(minute + INTERVAL 16 MINUTE)])) AS hour,
+       sum(fact_count) AS facts
+FROM (SELECT toStartOfMinute(ts) AS minute, count() AS fact_count FROM invocation_facts GROUP BY minute)
 GROUP BY hour;
+
+-- The same by function and minute, for the minutes that no settled hour holds yet: `near` facts within 2 minutes, and
+-- `far` ones within 16 that are vague.
+CREATE TABLE IF NOT EXISTS touched_minutes (
+    minute DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    function LowCardinality(String),
+    near UInt64 CODEC(T64, ZSTD(1)),
+    far UInt64 CODEC(T64, ZSTD(1))
+) ENGINE = {{engine SummingMergeTree}}
+PARTITION BY toDate(minute)
+ORDER BY (minute, function)
+TTL minute + INTERVAL 2 DAY
+{{settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS facts_to_touched_minutes TO touched_minutes AS
+SELECT at + toIntervalMinute(d) AS minute, function, sum(if(abs(d) <= 2, facts, 0)) AS near, sum(vague_facts) AS far
+FROM (
+    SELECT toStartOfMinute(ts) AS at, function, count() AS facts, countIf(vague) AS vague_facts FROM invocation_facts GROUP BY at, function
+)
+ARRAY JOIN if(vague_facts > 0, range(-16, 17), range(-2, 3)) AS d
+GROUP BY minute, function;
 
 -- What is known of each function, the newest value of each field, by hour.
 CREATE TABLE IF NOT EXISTS function_hours (

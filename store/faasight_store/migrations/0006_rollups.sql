@@ -1,7 +1,7 @@
 -- Settled invocations: hours that are over, merged once and kept as counts by duration (docs/design/store.md).
 
--- One row for each function, minute and duration bucket. `version` is the settling: only the newest of an hour counts (settled_hours).
-CREATE TABLE IF NOT EXISTS invocation_minutes (
+-- One row for each function, half minute and duration bucket. `version` is the settling: only the newest of an hour counts (settled_hours).
+CREATE TABLE IF NOT EXISTS invocation_slots (
     hour DateTime('UTC'),
     version UInt64 CODEC(ZSTD(1)),
     slot DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS invocation_minutes (
     function LowCardinality(String),
     bucket Int16 CODEC(ZSTD(1)),
     init_bucket Int16 CODEC(ZSTD(1)),
+    init_type LowCardinality(String),  -- of cold starts
     {{cell_columns}}
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(hour)
@@ -24,6 +25,7 @@ CREATE TABLE IF NOT EXISTS invocation_hours (
     function LowCardinality(String),
     bucket Int16 CODEC(ZSTD(1)),
     init_bucket Int16 CODEC(ZSTD(1)),
+    init_type LowCardinality(String),  -- of cold starts
     {{cell_columns}}
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toStartOfMonth(hour)
@@ -52,13 +54,69 @@ ORDER BY (hour, function, environment, type, shape, frames)
 {{keep rollups}}
 {{settings}};
 
--- Written after the rows of a settling: an hour without its row here was not settled. `covers`: facts received up to then are in it.
+-- Written after the rows of a settling: an hour without its row here was not settled. `facts` is how many it was made of.
 CREATE TABLE IF NOT EXISTS settled_hours (
     hour DateTime('UTC'),
     version UInt64,
-    covers DateTime64(9, 'UTC')
+    facts UInt64
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toStartOfMonth(hour)
 ORDER BY (hour, version)
 {{keep rollups}}
+{{settings}};
+
+-- Invocations of the last hours, merged some minutes after they began, by function and minute; settled hours follow them.
+-- Those that still run are kept too, so that it is known which minutes to look at again.
+CREATE TABLE IF NOT EXISTS settled_invocations (
+    minute DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    settling UInt64 CODEC(ZSTD(1)),
+    function LowCardinality(String),
+    invocation UInt64 CODEC(ZSTD(1)),
+    request_id String CODEC(ZSTD(1)),
+    never_ran Bool,
+    start DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    outcome LowCardinality(String),
+    environment LowCardinality(String),
+    version LowCardinality(String),
+    region LowCardinality(String),
+    architecture LowCardinality(String),
+    provider LowCardinality(String),
+    instrumented Bool,
+    trace_id FixedString(16) CODEC(ZSTD(1)),
+    trigger LowCardinality(String),
+    source_kind LowCardinality(String),
+    source_name LowCardinality(String),
+    attempt UInt16 CODEC(T64, ZSTD(1)),
+    queue_wait_ms Nullable(Float64) CODEC(ZSTD(1)),
+    timeout_ms Nullable(Float64) CODEC(ZSTD(1)),
+    duration_ms Nullable(Float64) CODEC(ZSTD(1)),
+    init_ms Nullable(Float64) CODEC(ZSTD(1)),
+    init_type LowCardinality(String),
+    cold_start Bool,
+    billed_ms Nullable(Float64) CODEC(ZSTD(1)),
+    memory_mb Nullable(Float64) CODEC(ZSTD(1)),
+    memory_used_mb Nullable(Float64) CODEC(ZSTD(1)),
+    error_type LowCardinality(String),
+    error_message String CODEC(ZSTD(1)),
+    error_frames String CODEC(ZSTD(1)),
+    throttles UInt64 CODEC(T64, ZSTD(1)),
+    cost_usd Float64 CODEC(ZSTD(1))
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toStartOfHour(minute)
+ORDER BY (minute, function, start)
+TTL minute + INTERVAL 4 HOUR
+{{settings}};
+
+-- Written after its rows: of each function's minute the newest settling counts, while the facts around it are as many as it was made of.
+CREATE TABLE IF NOT EXISTS settled_minutes (
+    minute DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    function LowCardinality(String),
+    settling UInt64 CODEC(ZSTD(1)),
+    near UInt64 CODEC(T64, ZSTD(1)),    -- facts within 2 minutes of it
+    far UInt64 CODEC(T64, ZSTD(1)),     -- vague facts within 16 minutes of it
+    running UInt64 CODEC(T64, ZSTD(1))  -- started and not ended then: lost, if nothing more comes
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toStartOfHour(minute)
+ORDER BY (minute, function, settling)
+TTL minute + INTERVAL 4 HOUR
 {{settings}};

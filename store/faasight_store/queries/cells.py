@@ -1,19 +1,25 @@
-"""Counts of invocations by function, time and duration: of settled hours where there are some, else of the facts."""
+"""Counts of invocations by function, time and duration: of settled hours where there are some, else of invocations."""
 
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from faasight_store import buckets
 from faasight_store.connection import Store
-from faasight_store.queries.merged import Interval, Sql, merged
+from faasight_store.queries.merged import Interval, Sql
+from faasight_store.queries.settled import Sources, invocations, settled_hours, sources
 from faasight_store.times import HOUR, MINUTE, moment, to_ns
 from faasight_store.types import Scope
 
-# The measures of a cell, in the order of the tables invocation_minutes and invocation_hours.
+# The measures of a cell, in the order of the tables invocation_slots and invocation_hours.
 _MEASURES = (
     "invocations, errors, timeouts, out_of_memory, throttles, cold_starts, cost_usd, busy_ms, max_ms, memory_used_mb"
 )
+OF_CELLS = (
+    "environment", "function", "start", "never_ran", "outcome", "throttles", "cold_start", "cost_usd", "duration_ms",
+    "memory_used_mb", "init_ms", "init_type",
+)  # fmt: skip
 _OF_INVOCATION = f"""
     toUInt64(NOT never_ran) AS invocations,
     toUInt64(outcome NOT IN ('ok', 'throttled')) AS errors,
@@ -26,26 +32,29 @@ _OF_INVOCATION = f"""
     duration_ms AS max_ms,
     memory_used_mb,
     {buckets.sql("duration_ms")} AS bucket,
-    if(cold_start, {buckets.sql("init_ms")}, {buckets.NONE}) AS init_bucket"""
+    if(cold_start, {buckets.sql("init_ms")}, {buckets.NONE}) AS init_bucket,
+    if(cold_start AND NOT never_ran, if(init_type = '', 'on-demand', init_type), '') AS init_type"""
+_COLUMNS = f"environment, function, toDateTime64(slot, 9, 'UTC') AS slot, {_MEASURES}, bucket, init_bucket, init_type"
+
+
+SLOT_NS = MINUTE // 2  # of invocation_slots: pages of one and of three hours have buckets of 30 and 90 s
 
 
 class Grain(Enum):
     """How finely a query cuts the time: it decides which tables may answer."""
 
-    FACTS = 0  # finer than a minute
-    MINUTES = 1
+    EXACT = 0  # finer than half a minute
+    SLOTS = 1
     HOURS = 2
 
     @classmethod
     def of_step(cls, step_ns: int, hours_from: int = 6 * HOUR) -> "Grain":
         """Return the grain for buckets of a length; hours do from `hours_from` on, an hour then lies in one bucket."""
-        if step_ns < MINUTE:
-            return cls.FACTS
-        return cls.MINUTES if step_ns < hours_from else cls.HOURS
+        if step_ns < SLOT_NS:
+            return cls.EXACT
+        return cls.SLOTS if step_ns < hours_from else cls.HOURS
 
 
-# Up to where housekeeping dropped the facts (lifetime.py): what was settled of the hours before that is all there is.
-FACTS_BEGIN = "(SELECT max(ends) FROM dropped_partitions WHERE table = 'invocation_facts')"
 # Hours that the scope touches.
 HOURS_IN_SCOPE = f"hour >= toStartOfHour({moment('scope_ns')}) AND hour < {moment('scope_end_ns')}"
 
@@ -55,9 +64,9 @@ class Plan:
     """Where the invocations of a range are read from."""
 
     hours: tuple[int, ...]  # versions of settled hours that lie wholly in the range
-    minutes: tuple[int, ...]  # versions of settled hours at its edges, or of all, where minutes are asked for
-    facts: tuple[Interval, ...]
-    start_ns: int
+    slots: tuple[int, ...]  # versions of settled hours at its edges, or of all, where half minutes are asked for
+    rest: Sources
+    start_ns: int  # between these two, slots
     end_ns: int
 
 
@@ -74,21 +83,21 @@ def measures() -> str:
 def plan(store: Store, scope: Scope, grain: Grain = Grain.HOURS) -> Plan:
     """Choose the cheapest tables that are fine enough."""
     start, end = to_ns(scope.start), to_ns(scope.end)
-    settled = settled_hours(store, start, end) if grain is not Grain.FACTS else {}
-    first, last = -(-start // MINUTE) * MINUTE, end // MINUTE * MINUTE
+    settled = settled_hours(store, start, end) if grain is not Grain.EXACT else {}
+    first, last = -(-start // SLOT_NS) * SLOT_NS, end // SLOT_NS * SLOT_NS
     whole = {h for h in settled if grain is Grain.HOURS and h >= start and h + HOUR <= end}
     covered = [(max(h, first), min(h + HOUR, last)) for h in sorted(settled)]
     return Plan(
         hours=tuple(settled[h] for h in sorted(whole)),
-        minutes=tuple(version for h, version in sorted(settled.items()) if h not in whole),
-        facts=complement(start, end, [c for c in covered if c[0] < c[1]]),
+        slots=tuple(version for h, version in sorted(settled.items()) if h not in whole),
+        rest=sources(store, complement(start, end, [c for c in covered if c[0] < c[1]]), time.time_ns()),
         start_ns=first,
         end_ns=last,
     )
 
 
 def cells(plan: Plan, scope: Scope, function: str = "", *, spread_ns: int = 0) -> Sql:
-    """Return a sub-select of cells: environment, function, slot, bucket, init_bucket and the measures.
+    """Return a sub-select of cells: environment, function, slot, the measures, bucket, init_bucket and init_type.
 
     With `spread_ns` the busy time of an invocation is spread over the buckets of that length which it ran through.
     """
@@ -99,26 +108,25 @@ def cells(plan: Plan, scope: Scope, function: str = "", *, spread_ns: int = 0) -
         for name, value in (("function", function), ("environment", scope.environment))
         if value
     )
-    columns = f"environment, function, toDateTime64(slot, 9, 'UTC') AS slot, {_MEASURES}, bucket, init_bucket"
     if plan.hours:
         parts.append(
-            f"SELECT {columns} FROM invocation_hours WHERE {HOURS_IN_SCOPE}"
+            f"SELECT {_COLUMNS} FROM invocation_hours WHERE {HOURS_IN_SCOPE}"
             f" AND version IN {{hours:Array(UInt64)}}{conditions}"
         )
-    if plan.minutes:
+    if plan.slots:
         parts.append(
-            f"SELECT {columns} FROM invocation_minutes WHERE {HOURS_IN_SCOPE}"
-            f" AND version IN {{minutes:Array(UInt64)}}{conditions}"
+            f"SELECT {_COLUMNS} FROM invocation_slots WHERE {HOURS_IN_SCOPE}"
+            f" AND version IN {{slots:Array(UInt64)}}{conditions}"
             " AND slot >= toDateTime({first_s:Int64}, 'UTC') AND slot < toDateTime({last_s:Int64}, 'UTC')"
         )
-    if plan.facts or not parts:
-        source = merged(plan.facts, function=function, environment=scope.environment)
-        facts = of_invocations(source)
-        parts.append(_spread(facts) if spread_ns else f"SELECT {columns} FROM ({facts})")
+    if plan.rest.facts or plan.rest.minutes or not parts:
+        source = invocations(plan.rest, columns=OF_CELLS, function=function, environment=scope.environment)
+        each = of_invocations(source)
+        parts.append(_spread(each) if spread_ns else f"SELECT {_COLUMNS} FROM ({each})")
         parameters |= source.parameters
     parameters |= {
         "hours": list(plan.hours),
-        "minutes": list(plan.minutes),
+        "slots": list(plan.slots),
         "first_s": plan.start_ns // 10**9,
         "last_s": plan.end_ns // 10**9,
         "scope_ns": to_ns(scope.start),
@@ -146,31 +154,13 @@ def _spread(facts: str) -> str:
         if(k = 0, longest, NULL) AS max_ms,
         if(k = 0, used, NULL) AS memory_used_mb,
         if(k = 0, duration_bucket, {buckets.NONE}) AS bucket,
-        if(k = 0, cold_bucket, {buckets.NONE}) AS init_bucket
-    FROM (SELECT * EXCEPT (slot, busy_ms, max_ms, memory_used_mb, bucket, init_bucket),
+        if(k = 0, cold_bucket, {buckets.NONE}) AS init_bucket,
+        if(k = 0, type_of_init, '') AS init_type
+    FROM (SELECT * EXCEPT (slot, busy_ms, max_ms, memory_used_mb, bucket, init_bucket, init_type),
                  slot AS start, busy_ms AS busy, max_ms AS longest, memory_used_mb AS used,
-                 bucket AS duration_bucket, init_bucket AS cold_bucket FROM ({facts}))
+                 bucket AS duration_bucket, init_bucket AS cold_bucket, init_type AS type_of_init FROM ({facts}))
     ARRAY JOIN range(toUInt64(least({last} - {first}, 2000)) + 1) AS k
     WHERE slot < {moment("scope_end_ns")}"""
-
-
-def settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
-    """Return the version of each settled hour of the range into which nothing came since."""
-    hours = f"hour >= toStartOfHour({moment('start')}) AND hour < {moment('end')}"
-    rows = store.query(
-        f"""SELECT toUnixTimestamp(hour), newest FROM (
-            SELECT hour, max(version) AS newest, argMax(covers, version) AS covered FROM settled_hours
-            WHERE {hours}
-            GROUP BY hour
-        ) AS settled LEFT JOIN (
-            SELECT hour, max(received_at) AS touched FROM touched_hours
-            WHERE {hours}
-            GROUP BY hour
-        ) AS news USING hour
-        WHERE news.touched <= settled.covered OR hour < {FACTS_BEGIN}""",
-        {"start": start, "end": end},
-    )
-    return {hour * 10**9: version for hour, version in rows}
 
 
 def complement(start: int, end: int, covered: list[Interval]) -> tuple[Interval, ...]:

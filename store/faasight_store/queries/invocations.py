@@ -1,5 +1,6 @@
 """Totals, series, heatmaps and lists of invocations."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 from faasight_store.buckets import NONE, edge_ms
 from faasight_store.connection import Store
 from faasight_store.queries import figures
-from faasight_store.queries.cells import Grain, cells, complement, plan, settled_hours
-from faasight_store.queries.merged import Sql, merged
+from faasight_store.queries.cells import Grain, cells, complement, plan
+from faasight_store.queries.merged import Sql
+from faasight_store.queries.settled import invocations, settled_hours, sources
 from faasight_store.queries.windows import hex_id, newest_first, step_ns
 from faasight_store.times import HOUR, from_ns, to_ns, within
 from faasight_store.types import ErrorGroup, ErrorVersion, Heatmap, Invocation, Scope, Series, Totals
@@ -81,6 +83,11 @@ def heatmap(store: Store, scope: Scope, function: str = "", buckets: int = 120) 
     return Heatmap(t, [edge_ms(low + i * merge) for i in range(height + 1)], counts)
 
 
+OF_FAILURES = (
+    "environment", "function", "outcome", "error_type", "error_message", "error_frames", "version", "start", "trace_id",
+)  # fmt: skip
+
+
 def failures(source: Sql) -> str:
     """Return a select of failures by function, version, type and frames: what errors() shows, and settling keeps.
 
@@ -100,11 +107,8 @@ def errors(store: Store, scope: Scope, function: str = "", limit: int = 20) -> l
     """Return failures grouped by function, type and frames (or shape of message), most frequent first."""
     start, end = to_ns(scope.start), to_ns(scope.end)
     settled = {h: version for h, version in settled_hours(store, start, end).items() if h >= start and h + HOUR <= end}
-    source = merged(
-        complement(start, end, [(h, h + HOUR) for h in sorted(settled)]),
-        function=function,
-        environment=scope.environment,
-    )
+    rest = sources(store, complement(start, end, [(h, h + HOUR) for h in sorted(settled)]), time.time_ns())
+    source = invocations(rest, columns=OF_FAILURES, function=function, environment=scope.environment)
     rows = store.query(
         f"""SELECT function, type, argMax(message, last), sum(failures) AS total,
             {_AS_NS}(min(first)), {_AS_NS}(max(last) AS newest), lower(hex(argMax(trace_id, last))), frames,
@@ -140,6 +144,7 @@ def _error_group(row: Sequence[Any]) -> ErrorGroup:
     )  # fmt: skip
 
 
+_FOUND_BY = ("invocation", "start", "outcome", "cold_start", "duration_ms")
 _INVOCATION = (
     "function, version, request_id, lower(hex(trace_id)), toUnixTimestamp64Nano(start), duration_ms, init_ms,"
     " cold_start, outcome, error_type, trigger, source_kind, source_name, attempt, queue_wait_ms, billed_ms, memory_mb,"
@@ -173,15 +178,16 @@ def recent(
     found: list[Invocation] = []
     for interval in newest_first(scope):
         # First which, from few columns; then all of those few: to merge every column of a range costs far more.
-        some = merged([interval], function=function, environment=scope.environment)
+        source = sources(store, [interval], time.time_ns())
+        some = invocations(source, columns=_FOUND_BY, function=function, environment=scope.environment)
         rows = store.query(
             f"SELECT invocation FROM {some.text} WHERE {matches}"
             " ORDER BY start DESC, invocation LIMIT {limit:UInt32}",
             {**some.parameters, **parameters, "limit": limit - len(found)},
         )
         if rows:
-            full = merged(
-                [interval],
+            full = invocations(
+                source,
                 function=function,
                 environment=scope.environment,
                 where="invocation IN {chosen:Array(UInt64)}",

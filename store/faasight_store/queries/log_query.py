@@ -50,10 +50,10 @@ class Term:
 def to_sql(query: str) -> Sql:
     """Return the condition of a search; raises QueryError, which names the place of the fault."""
     if len(query) > MOST_CHARACTERS:
-        raise QueryError(f"The search is longer than {MOST_CHARACTERS} characters.")
+        raise QueryError(f"The search is longer than {MOST_CHARACTERS} characters.", MOST_CHARACTERS)
     terms = list(parse(query))
     if len(terms) > MOST_TERMS:
-        raise QueryError(f"The search has more than {MOST_TERMS} terms.")
+        raise QueryError(f"The search has more than {MOST_TERMS} terms.", terms[MOST_TERMS].at)
     bound = _Bound()
     parts = [_condition(term, bound) for term in terms]
     return Sql(" AND ".join(parts) or "1", bound.parameters)
@@ -150,7 +150,8 @@ def _level(term: Term, bound: _Bound) -> str:
     name = (match.group(2) if match else term.value).lower()
     if name not in _LEVELS:
         raise QueryError(
-            f"There is no level {name!r} (at character {term.at + 1}); use one of {', '.join(_ORDER).lower()}."
+            f"There is no level {name!r} (at character {term.at + 1}); use one of {', '.join(_ORDER).lower()}.",
+            term.at,
         )
     place = _ORDER.index(_LEVELS[name])
     chosen = {">": _ORDER[place + 1 :], ">=": _ORDER[place:], "<": _ORDER[:place], "<=": _ORDER[: place + 1]}
@@ -162,7 +163,8 @@ def _id(term: Term, bound: _Bound) -> str:
     length = _IDS[term.field]
     if not re.fullmatch(rf"[0-9a-fA-F]{{{length}}}", term.value):
         raise QueryError(
-            f"A {term.field} is {length} hexadecimal digits, not {term.value!r} (at character {term.at + 1})."
+            f"A {term.field} is {length} hexadecimal digits, not {term.value!r} (at character {term.at + 1}).",
+            term.at,
         )
     return f"{term.field} = unhex({bound.text(term.value)})"
 
@@ -184,7 +186,9 @@ def _field(term: Term, bound: _Bound) -> str:
 
 def _comparison(term: Term, column: str, operator: str, number: str, bound: _Bound) -> str:
     if not _NUMBER.match(number):
-        raise QueryError(f"{term.field}:{operator} needs a number, not {number!r} (at character {term.at + 1}).")
+        raise QueryError(
+            f"{term.field}:{operator} needs a number, not {number!r} (at character {term.at + 1}).", term.at
+        )
     return f"ifNull(toFloat64OrNull({column}) {operator} {bound.number(float(number))}, 0)"
 
 
@@ -196,5 +200,6 @@ def _like(value: str) -> str:
 def _fault(query: str, at: int, what: str) -> QueryError:
     near = query[at : at + 20]
     return QueryError(
-        f"The search cannot be understood at character {at + 1}{f', near {near!r}' if near else ''}: {what}."
+        f"The search cannot be understood at character {at + 1}{f', near {near!r}' if near else ''}: {what}.",
+        at,
     )

@@ -1,11 +1,12 @@
 """The signals that alert rules measure."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from faasight_store.connection import Store
-from faasight_store.queries.merged import merged
+from faasight_store.queries.settled import invocations, sources
 from faasight_store.times import to_ns
 from faasight_store.types import Measurement
 
@@ -61,6 +62,10 @@ _DEFINITIONS = {
     "cost_usd": _Signal("sum(cost_usd)", about="USD"),
 }
 
+_COLUMNS = (
+    "function", "version", "environment", "region", "never_ran", "outcome", "throttles", "cold_start", "duration_ms",
+    "timeout_ms", "memory_mb", "memory_used_mb", "cost_usd",
+)  # fmt: skip
 SIGNALS = tuple(_DEFINITIONS)
 GROUPS = ("function", "version", "environment", "region")
 
@@ -80,7 +85,7 @@ def measure(
     if unknown:
         raise ValueError(f"a signal cannot be grouped by {unknown[0]!r}; the groups are {', '.join(GROUPS)}")
     definition = _DEFINITIONS[signal]
-    source = merged([(to_ns(start), to_ns(end))])
+    source = invocations(sources(store, [(to_ns(start), to_ns(end))], time.time_ns()), columns=_COLUMNS)
     groups = ", ".join(group_by)
     rows = store.query(
         f"SELECT toFloat64({definition.value}), toUInt64({definition.samples}){', ' + groups if groups else ''}"

@@ -168,7 +168,9 @@ def _logs(store: Store, parameters: dict[str, Any]) -> list[LogRow]:
 
 def _cost(store: Store, ids: Sequence[str], times: tuple[int, int]) -> float:
     source = merged(
-        [times], where=f"request_id IN (SELECT request_id FROM invocation_facts WHERE {_RANGE} AND {_AMONG})"
+        [times],
+        columns=("cost_usd",),
+        where=f"request_id IN (SELECT request_id FROM invocation_facts WHERE {_RANGE} AND {_AMONG})",
     )
     parameters = {**source.parameters, "ids": ids, "start": times[0], "end": times[1]}
     return float(store.query(f"SELECT sum(cost_usd) FROM {source.text}", parameters)[0][0])

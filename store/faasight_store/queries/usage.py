@@ -1,9 +1,12 @@
-"""What invocations used and cost, by hour: of settled hours from their rollup, the rest from the facts."""
+"""What invocations used and cost, by hour: of settled hours from their rollup, the rest from invocations."""
+
+import time
 
 from faasight_store import buckets
 from faasight_store.connection import Store
-from faasight_store.queries.cells import complement, settled_hours
-from faasight_store.queries.merged import Sql, merged
+from faasight_store.queries.cells import complement
+from faasight_store.queries.merged import Sql
+from faasight_store.queries.settled import invocations, settled_hours, sources
 from faasight_store.times import HOUR, to_ns, within
 from faasight_store.types import Scope
 
@@ -11,6 +14,11 @@ COLUMNS = (
     "environment, function, function_version, trigger, source, provider, architecture, init_type, memory_mb,"
     " memory_bucket, invocations, gb_seconds, cost_usd"
 )
+
+OF_INVOCATION = (
+    "function", "version", "environment", "trigger", "source_kind", "source_name", "provider", "architecture",
+    "init_type", "memory_mb", "memory_used_mb", "billed_ms", "duration_ms", "init_ms", "cost_usd", "never_ran", "start",
+)  # fmt: skip
 
 
 def of_invocations(source: Sql) -> str:
@@ -32,7 +40,9 @@ def used(store: Store, scope: Scope, function: str = "") -> Sql:
     start, end = to_ns(scope.start), to_ns(scope.end)
     settled = {h: version for h, version in settled_hours(store, start, end).items() if h >= start and h + HOUR <= end}
     gaps = complement(start, end, [(h, h + HOUR) for h in sorted(settled)])
-    rest = merged(gaps, function=function, environment=scope.environment)
+    rest = invocations(
+        sources(store, gaps, time.time_ns()), columns=OF_INVOCATION, function=function, environment=scope.environment
+    )
     text = f"""({of_invocations(rest)} UNION ALL
         SELECT hour, {COLUMNS} FROM usage_hours
         WHERE {within("hour", "used_from", "used_to")} AND version IN {{used_settled:Array(UInt64)}}

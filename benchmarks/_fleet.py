@@ -1,0 +1,171 @@
+"""A fleet of functions for the query benchmark: invocations, spans and log lines, made by the engine itself.
+
+Fifty functions, a few of which have most of the traffic; more by day than by night, and most of all now; durations
+log-normal around each function's own; one invocation in a hundred fails, one in a hundred starts cold. Four facts an
+invocation (the function's, the platform's start, done and report). One invocation in ten has spans (its own and two
+calls, one to a queue, one to a table) and three log lines.
+"""
+
+import math
+from collections.abc import Iterator
+
+from faasight_store import Store
+from faasight_store.times import HOUR
+
+FUNCTIONS = 50
+SAMPLED = 10  # one in so many has spans and log lines
+LOGS_EACH = 3
+
+
+def _chance(k: int) -> str:
+    """Return SQL for a number in [0, 1) that is fixed for the invocation and `k`."""
+    return f"(cityHash64(id, {k}) / 18446744073709551616.0)"
+
+
+_NUMBER = f"toUInt8({FUNCTIONS} * pow({_chance(1)}, 2.2))"
+_NORMAL = f"sqrt(-2 * log({_chance(2)} + 1e-12)) * cos(6.283185307 * {_chance(3)})"
+# Some functions take seconds, one in seventeen half a minute.
+_TYPICAL_MS = "multiIf(f % 17 = 16, 30000, f % 10 = 9, 2000, 15 + 12 * (f % 10))"
+_EACH = f"""
+    SELECT {{first:UInt64}} + number AS id, {_NUMBER} AS f, concat('fn-', leftPad(toString(f), 2, '0')) AS name,
+        {{from:Int64}} + toInt64({_chance(4)} * {{length:Int64}}) AS start_ns,
+        fromUnixTimestamp64Nano(start_ns, 'UTC') AS start,
+        round(least({_TYPICAL_MS} * exp(0.6 * {_NORMAL}), 890000), 2) AS ms,
+        {_chance(5)} AS luck,
+        multiIf(luck < 0.009, 'error', luck < 0.0095, 'timeout', luck < 0.01, 'out_of_memory', 'ok') AS how,
+        multiIf(how = 'ok', '', how = 'error', arrayElement(['ValueError', 'KeyError', 'ConnectionError', 'Throttled'],
+                1 + id % 4), how) AS wrong,
+        if(how = 'ok', '', concat('order ', toString(id % 10000), ' cannot be taken')) AS said,
+        {_chance(6)} < 0.01 AS cold, if(cold, 200 + 3000 * {_chance(7)}, NULL) AS init,
+        lower(hex(MD5(toString(id)))) AS request, toFixedString(MD5(concat('t', toString(id))), 16) AS trace,
+        arrayElement([128, 256, 512, 1024], 1 + f % 4) AS memory, memory * (0.3 + 0.5 * {_chance(8)}) AS used
+    FROM numbers({{size:UInt64}})"""
+
+_FACTS = f"""
+INSERT INTO invocation_facts (ts, received_at, function, request_id, witness, outcome, environment, version, region,
+    account, provider, runtime, architecture, instance, trace_id, trigger, source_kind, source_name, attempt,
+    queue_wait_ms, timeout_ms, duration_ms, init_ms, init_type, cold_start, billed_ms, memory_mb, memory_used_mb,
+    error_type, error_message)
+SELECT start + toIntervalMicrosecond(if(told, 0, 700)), now64(9), name, request, teller,
+    if(teller = 'start', '', how), 'default', if(f % 5 = 0, '8', '7'), 'eu-west-1', '123456789012', 'aws',
+    if(told, 'python3.12', ''), if(f % 3 = 0, 'arm64', 'amd64'), if(told, concat('i-', toString(id % 997)), ''),
+    if(told, trace, toFixedString('', 16)), if(told, if(f % 3 = 0, 'pubsub', 'http'), ''),
+    if(told, if(f % 3 = 0, 'queue', 'api'), ''), if(told, if(f % 3 = 0, concat('queue-', toString(f)), 'shop-api'), ''),
+    if(told, 1, 0), if(told AND f % 3 = 0, 20 + luck * 100, NULL), if(told, 900000, NULL),
+    if(teller = 'start', NULL, ms), if(told OR teller = 'report', init, NULL), if(told AND cold, 'on-demand', ''),
+    told AND cold, if(teller = 'report', ceil(ms), NULL), if(told OR teller = 'report', memory, NULL),
+    if(teller = 'report', used, NULL), if(teller = 'start', '', wrong), if(told, said, '')
+FROM ({_EACH}) ARRAY JOIN ['function', 'start', 'done', 'report'] AS teller
+WHERE NOT (teller = 'function' AND id % {SAMPLED} = 0)"""
+_FACTS = _FACTS.replace("told", "(teller = 'function')")
+
+# The spans of the sampled ones go the way that decoded spans go: all views of the schema see them.
+_SPANS = f"""
+INSERT INTO span_stream (valid, ts, start_ns, duration_ns, received_at, trace_id, span_id, parent_span_id, environment,
+    service, function, name, kind, status, status_message, resource, attributes, scope_name, init_ms)
+SELECT true, start + toIntervalMillisecond(k), start_ns + k * 1000000,
+    if(k = 0, toUInt64(ms * 1e6), toUInt64(ms * 2e5)), now64(9), trace,
+    substring(MD5(concat(toString(id), '-', toString(k))), 1, 8),
+    if(k = 0, '', substring(MD5(concat(toString(id), '-0')), 1, 8)), 'default', name, name,
+    arrayElement(['invoke', 'send order-queue', 'DynamoDB.PutItem orders'], k + 1), arrayElement([2, 4, 3], k + 1),
+    if(how = 'ok' OR k > 0, 0, 2), if(k = 0, said, ''),
+    map('service.name', name, 'faas.name', name, 'faas.version', if(f % 5 = 0, '8', '7'), 'faas.instance',
+        concat('i-', toString(id % 997)), 'faas.max_memory', toString(memory * 1048576), 'cloud.provider', 'aws',
+        'cloud.platform', 'aws_lambda', 'cloud.region', 'eu-west-1', 'cloud.account.id', '123456789012',
+        'deployment.environment.name', 'default', 'process.runtime.name', 'cpython',
+        'process.runtime.version', '3.12.1', 'host.arch', if(f % 3 = 0, 'arm64', 'amd64'),
+        'telemetry.sdk.name', 'faasight'),
+    multiIf(
+        k = 0, map('faas.invocation_id', request, 'faas.coldstart', if(cold, 'true', 'false'), 'faas.trigger', 'http',
+            'faasight.source.kind', if(f % 3 = 0, 'queue', 'api'), 'faasight.source.name',
+            if(f % 3 = 0, concat('queue-', toString(f)), 'shop-api'), 'faasight.timeout_ms', '900000',
+            'faasight.memory_used', toString(toUInt64(used * 1048576)), 'faasight.outcome', how, 'error.type', wrong,
+            'http.request.method', 'POST', 'url.path', concat('/orders/', toString(id % 100000)),
+            'http.response.status_code', if(how = 'ok', '200', '502')),
+        k = 1, map('rpc.system', 'aws-api', 'rpc.service', 'SQS', 'rpc.method', 'SendMessage', 'messaging.system',
+            'aws_sqs', 'messaging.destination.name', concat('queue-', toString((f + 3) % {FUNCTIONS})),
+            'messaging.message.id', request, 'aws.request_id', substring(request, 3)),
+        map('rpc.system', 'aws-api', 'rpc.service', 'DynamoDB', 'rpc.method', 'PutItem', 'aws.dynamodb.table_names',
+            'orders', 'aws.request_id', substring(request, 5), 'db.system.name', 'aws.dynamodb')),
+    'faasight', init
+FROM ({_EACH}) ARRAY JOIN [0, 1, 2] AS k WHERE id % {SAMPLED} = 0"""
+_LOGS = f"""
+INSERT INTO records (kind, ts, function, environment, request_id, trace_id, severity, level, message, attributes)
+SELECT 'log', start_ns + k * 1000000, name, 'default', request, lower(hex(trace)), 9, if(how = 'ok', 'INFO', 'ERROR'),
+    arrayElement([concat('order ', toString(id), ' received from customer ', toString(id % 7919)),
+                  concat('payment of ', toString(id % 500), ' EUR ', if(how = 'ok', 'accepted', 'refused')),
+                  concat('order ', toString(id), ' stored in ', toString(ms), ' ms')], k + 1),
+    map('logger', 'shop', 'customer', toString(id % 7919), 'amount', toString(id % 500))
+FROM ({_EACH}) ARRAY JOIN range({LOGS_EACH}) AS k WHERE id % {SAMPLED} = 0"""
+_STATEMENTS = (_FACTS, _SPANS, _LOGS)
+
+
+def _weight(hours_ago: float) -> float:
+    return 1 + 0.6 * math.cos(2 * math.pi * hours_ago / 24)
+
+
+def parts(invocations: int, days: int, now: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (start in ns, length in ns, invocations) of parts of the month, the newest first; the last ends now.
+
+    A part is an hour, or some hours where there is little in them: each costs a few statements.
+    """
+    length = min(6, max(1, 100_000 * days * 24 // invocations))  # hours
+    places = range(0, days * 24, length)
+    total = sum(_weight(h + length / 2) for h in places)
+    for h in places:
+        yield now - (h + length) * HOUR, length * HOUR, round(invocations * _weight(h + length / 2) / total)
+
+
+def fill(store: Store, start: int, length: int, count: int, *, facts: bool = True) -> None:
+    """Make so many invocations in a time; twice the same makes the same. Without facts, only spans and log lines."""
+    parameters = {"from": start, "length": length, "first": start // 1000, "size": count}
+    for statement in _STATEMENTS[0 if facts else 1 :]:
+        store.command(statement, parameters)
+
+
+def forget_facts_before(store: Store, moment: int) -> None:
+    """Drop what the spans of older days told of invocations: their hours are repeated from the newer ones."""
+    parameters = {"moment": moment // HOUR * HOUR + HOUR}
+    time = "fromUnixTimestamp64Nano({moment:Int64}, 'UTC')"
+    for table, column in (("invocation_facts", "ts"), ("touched_hours", "hour"), ("touched_minutes", "minute")):
+        store.command(f"DELETE FROM {table} WHERE {column} < {time}", parameters)
+
+
+def repeat_days(store: Store, known: int, days: int, now: int) -> None:
+    """Give older days the settled counts of the last whole known day."""
+    last = now // HOUR * HOUR - known * 24 * HOUR + HOUR  # the oldest hour that is whole
+    for day in range(1, days - known + 1):
+        parameters = {"first": last // 10**9, "day": day}
+        hours = "hour >= toDateTime({first:Int64}, 'UTC') AND hour < toDateTime({first:Int64}, 'UTC') + INTERVAL 1 DAY"
+        ago = "- toIntervalDay({day:Int64})"
+        for table in ("invocation_slots", "invocation_hours"):
+            store.command(
+                f"INSERT INTO {table} SELECT * REPLACE (hour {ago} AS hour, slot {ago} AS slot,"
+                f" version - {{day:Int64}} AS version) FROM {table} WHERE {hours}",
+                parameters,
+            )
+        store.command(
+            f"INSERT INTO error_hours SELECT * REPLACE (hour {ago} AS hour, first {ago} AS first, last {ago} AS last,"
+            f" version - {{day:Int64}} AS version) FROM error_hours WHERE {hours}",
+            parameters,
+        )
+        store.command(
+            f"INSERT INTO settled_hours SELECT hour {ago}, version - {{day:Int64}}, 0 FROM settled_hours WHERE {hours}",
+            parameters,
+        )
+
+
+def large_trace(store: Store, now: int, spans: int) -> str:
+    """Make one trace of so many spans, and return its id in hex."""
+    trace = f"{now:032x}"
+    store.command(
+        """INSERT INTO span_stream (valid, ts, start_ns, duration_ns, received_at, trace_id, span_id, parent_span_id,
+            environment, service, function, name, kind, attributes)
+        SELECT true, fromUnixTimestamp64Nano(start_ns, 'UTC'), {now:Int64} - 5000000000 + number * 100000, 90000,
+            now64(9), unhex({trace:String}), substring(MD5(toString(number)), 1, 8),
+            if(number = 0, '', substring(MD5(toString(intDiv(number, 10))), 1, 8)), 'default', service, service,
+            concat('step ', toString(number % 50)), 1, map('index', toString(number), 'path', '/orders/stored')
+        FROM (SELECT number, concat('fn-0', toString(number % 5)) AS service FROM numbers({spans:UInt64}))""",
+        {"now": now, "trace": trace, "spans": spans},
+    )
+    return trace

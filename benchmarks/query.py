@@ -1,0 +1,215 @@
+"""How long the pages' queries take over a month of a fleet, and the same questions on the peer's tables.
+
+python benchmarks/query.py [--invocations 2000000] [--folder DIR] [--days 30] [--fact-days 2] [--span-days 8]
+
+The month's invocations stand in the rollups; facts (what is merged when read) are made for the last days and settled
+by the store itself, and the older days' rollups are those days again. Spans and log lines, of one invocation in ten,
+are made for some days. Everything ends now: minutes that are not settled yet are read from their facts, as they are on
+a live system.
+With --folder the data is kept, and brought up to the present when it is used again.
+
+Prints p50 and p95 in ms for each query and range, then the peer beside it over 7 days. `ours` and `peer` are the sums
+of the medians of the questions that both can answer.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import _fleet
+import _peer
+from faasight_store import Scope, Store, rollup, settle
+from faasight_store.queries import functions, invocations, logs, signals, traces
+from faasight_store.queries import map as maps
+from faasight_store.times import HOUR, MINUTE, from_ns
+
+DAY = 24 * HOUR
+BUCKETS = 120  # of a chart: the dashboards' number
+RANGES = {"15 min": 15 * MINUTE, "1 h": HOUR, "3 h": 3 * HOUR, "24 h": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY}
+GOAL_MS, SEARCH_GOAL_MS, TRACE_GOAL_MS, GOAL_RATIO = 150, 500, 300, 20
+ONE = "fn-03"
+
+
+def make(store: Store, arguments: argparse.Namespace, now: int) -> None:
+    """Make the fleet's month, settled, up to now."""
+    began = time.perf_counter()
+    for start, length, count in _fleet.parts(arguments.invocations, arguments.days, now):
+        if start >= now - max(arguments.fact_days, arguments.span_days) * DAY:
+            _fleet.fill(store, start, length, count, facts=start >= now - arguments.fact_days * DAY)
+    print(f"made in {time.perf_counter() - began:.0f} s", flush=True)
+    began, settled = time.perf_counter(), 0
+    _fleet.forget_facts_before(store, now - arguments.fact_days * DAY)
+    while some := settle(store):
+        settled += some
+    print(f"{settled} hours settled in {time.perf_counter() - began:.0f} s", flush=True)
+    _fleet.repeat_days(store, arguments.fact_days, arguments.days, now)
+
+
+def catch_up(store: Store, invocations_a_month: int, days: int) -> int:
+    """Make what was invoked since the newest fact, settle, and return the time."""
+    last = store.query("SELECT toUnixTimestamp64Nano(max(ts)) FROM invocation_facts WHERE witness = 'start'")[0][0]
+    now = time.time_ns() // 1000 * 1000
+    rate = 1.6 * invocations_a_month / (days * 24)  # an hour, at the time of most traffic
+    _fleet.fill(store, last, now - last, int((now - last) / HOUR * rate))
+    while settle(store):
+        pass
+    while rollup.settle_minutes(store, time.time_ns()):
+        pass
+    return now
+
+
+def queries(store: Store, scope: Scope) -> Mapping[str, Callable[[], Any]]:
+    """Return what the pages ask of a scope."""
+    return {
+        "totals": lambda: invocations.totals(store, scope),
+        "series": lambda: invocations.series(store, scope),
+        "heatmap": lambda: invocations.heatmap(store, scope),
+        "functions": lambda: functions.functions(store, scope),
+        "errors": lambda: invocations.errors(store, scope),
+        "map": lambda: maps.invocation_map(store, scope),
+        "one: series": lambda: invocations.series(store, scope, ONE),
+        "one: heatmap": lambda: invocations.heatmap(store, scope, ONE),
+        "one: errors": lambda: invocations.errors(store, scope, ONE),
+        "one: cold starts": lambda: functions.cold_starts(store, scope, ONE),
+        "one: recent": lambda: invocations.recent(store, scope, ONE),
+        "search: recent failed": lambda: invocations.recent(store, scope, failed=True),
+        "search: traces": lambda: traces.find(store, scope),
+        "search: failed traces": lambda: traces.find(store, scope, failed=True),
+        "search: newest logs": lambda: logs.search(store, scope),
+        "search: word in logs": lambda: logs.search(store, scope, "customer 777"),
+        "search: log attribute": lambda: logs.search(store, scope, "customer:777 level:error"),
+        "search: log volume": lambda: logs.volume(store, scope, "level:error"),
+    }
+
+
+def timed(call: Callable[[], object], repeats: int) -> list[float]:
+    """Return how long some calls took, in ms and sorted; the first, which warms caches, is left out."""
+    call()
+    took = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        call()
+        took.append((time.perf_counter() - began) * 1000)
+    return sorted(took)
+
+
+def _p95(took: list[float]) -> float:
+    return took[min(len(took) - 1, int(len(took) * 0.95))]
+
+
+def _scope(now: int, length: int) -> Scope:
+    """Return a scope that ends now, rounded up to a whole bucket as the dashboards do."""
+    step = max(length // BUCKETS, 1)
+    end = -(-now // step) * step
+    return Scope(from_ns(end - length), from_ns(end))
+
+
+def measure(store: Store, arguments: argparse.Namespace) -> tuple[dict[str, dict[str, list[float]]], int]:
+    """Time every query over every range; return the times, and how many missed their goal."""
+    found: dict[str, dict[str, list[float]]] = {}
+    missed = 0
+    for label, length in RANGES.items():
+        if length > arguments.days * DAY:
+            continue
+        now = catch_up(store, arguments.invocations, arguments.days)
+        found[label] = {}
+        for name, call in queries(store, _scope(now, length)).items():
+            found[label][name] = took = timed(call, arguments.repeats)
+            goal = SEARCH_GOAL_MS if name.startswith("search") else GOAL_MS
+            late = _p95(took) > goal and not (name.startswith("search") and length > DAY)
+            missed += late
+            print(
+                f"{label:7} {name:24} p50 {statistics.median(took):7.0f}  p95 {_p95(took):7.0f}{'  !' if late else ''}",
+                flush=True,
+            )
+    return found, missed
+
+
+def measure_others(store: Store, arguments: argparse.Namespace) -> int:
+    """Time a signal of an alert, a large trace and the live tail; return how many missed their goal."""
+    now = catch_up(store, arguments.invocations, arguments.days)
+    large = _fleet.large_trace(store, now, 10_000)
+    window = timedelta(minutes=5)
+    missed = 0
+    for name, goal, call in (
+        (
+            "a signal over 5 min",
+            GOAL_MS,
+            lambda: signals.measure(store, "error_rate", from_ns(now) - window, from_ns(now)),
+        ),
+        ("a trace of 10,000 spans", TRACE_GOAL_MS, lambda: traces.trace(store, large)),
+        ("the live tail", GOAL_MS, lambda: logs.tail(store, 0)),
+    ):
+        took = timed(call, arguments.repeats)
+        missed += _p95(took) > goal
+        print(f"{name:32} p50 {statistics.median(took):7.0f}  p95 {_p95(took):7.0f}", flush=True)
+    return missed
+
+
+def beside(
+    store: Store, peer: Store, arguments: argparse.Namespace, ours: dict[str, list[float]]
+) -> tuple[float, float]:
+    """Ask the peer the same over 7 days; return the sums of the medians, ours and the peer's."""
+    now = time.time_ns()
+    if not peer.query("SELECT count() FROM system.tables WHERE database = currentDatabase()")[0][0]:
+        _peer.copy(store, peer, now - arguments.span_days * DAY, now)
+    for name, database, table in (("ours", store.dsn.database, "spans"), ("peer", peer.dsn.database, "otel_traces")):
+        rows, size = store.query(
+            "SELECT sum(rows), sum(bytes_on_disk) FROM system.parts"
+            " WHERE active AND database = {database:String} AND table = {table:String}",
+            {"database": database, "table": table},
+        )[0]
+        print(f"{name}: {rows} spans, {size / max(rows, 1):.1f} bytes each on disk")
+    sums = [0.0, 0.0]
+    for name, call in _peer.questions(peer, _scope(now, 7 * DAY)).items():
+        theirs, own = statistics.median(timed(call, 3)), statistics.median(ours[name])
+        sums = [sums[0] + own, sums[1] + theirs]
+        print(f"7 d     {name:24} ours {own:7.0f}  peer {theirs:7.0f}  {theirs / own:6.1f} times", flush=True)
+    return sums[0], sums[1]
+
+
+def main() -> None:
+    """Make or bring up the fleet, and time everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--invocations", type=int, default=2_000_000, help="in the month, all functions together")
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--fact-days", type=int, default=2)
+    parser.add_argument("--span-days", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    with ExitStack() as stack:
+        folder = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        store = stack.enter_context(Store.open(f"chdb://{folder}"))
+        if store.pending_migrations():
+            store.migrate()
+            make(store, arguments, time.time_ns() // MINUTE * MINUTE)
+        found, missed = measure(store, arguments)
+        missed += measure_others(store, arguments)
+        peer = stack.enter_context(Store.open(f"chdb://{folder}?database=otel"))
+        ours, theirs = beside(store, peer, arguments, found["7 d"])
+    ratio = theirs / ours
+    print(
+        json.dumps(
+            {
+                "name": "query",
+                "ours": round(ours, 1),
+                "peer": round(theirs, 1),
+                "unit": f"ms: {len(_peer.QUESTIONS)} questions over 7 days, sum of medians (missed goals: {missed})",
+                "ratio": round(ratio, 1),
+                "goal": GOAL_RATIO,
+                "ok": ratio >= GOAL_RATIO and not missed,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
