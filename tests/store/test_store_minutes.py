@@ -152,7 +152,7 @@ def test_a_settling_of_minutes_that_broke_off_is_not_counted(store: Store) -> No
 _TELLERS = ("function", "start", "done", "report")
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow])
 @given(
     data=st.data(),
     tellers=st.lists(st.lists(st.sampled_from(_TELLERS), min_size=2, unique=True), min_size=1, max_size=3),
