@@ -39,6 +39,7 @@ _SHARDING = {
     "invocation_slots": _BY_HOUR,
     "invocation_hours": _BY_HOUR,
     "error_hours": _BY_HOUR,
+    "usage_hours": _BY_HOUR,
     "settled_hours": _BY_HOUR,
     "settled_invocations": _BY_MINUTE,
     "settled_minutes": _BY_MINUTE,

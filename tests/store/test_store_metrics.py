@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import metrics_history
 import otlp
 import pytest
 from faasight_store import QueryError, Scope, Store
@@ -363,3 +364,25 @@ def test_hostile_names_are_names(store: Store) -> None:
     assert [m.metric for m in metrics.metrics(store, scope, hostile)] == [hostile]
     assert {label.key for label in metrics.labels(store, scope, hostile)} >= {hostile, "a"}
     assert metrics.exemplars(store, scope, hostile) == []
+
+
+def test_a_shop_of_every_kind(store: Store) -> None:
+    shop = metrics_history.stored(store)
+    names = [(m.metric, m.kind, m.unit, m.functions) for m in metrics.metrics(store, shop.scope)]
+    assert names == [
+        ("shop.checkout", "exponential_histogram", "ms", ["checkout"]),
+        ("shop.orders", "sum", "{order}", ["checkout"]),
+        ("shop.queue_depth", "gauge", "{message}", ["payment"]),
+    ]
+    for buckets in (1, 120):
+        orders = metrics.query(store, shop.scope, "shop.orders", "increase", group_by=("currency",), buckets=buckets)
+        assert {line.labels["currency"]: sum(v or 0 for v in line.values) for line in orders.lines} == shop.orders
+    depth = [
+        metrics.query(store, shop.scope, "shop.queue_depth", n, buckets=1).lines[0].values[0] for n in ("min", "max")
+    ]
+    assert tuple(depth) == shop.queue_depth
+    p95 = metrics.query(store, shop.scope, "shop.checkout", "p95", buckets=1).lines[0].values[0]
+    assert p95 == pytest.approx(shop.checkout_ms[math.ceil(0.95 * len(shop.checkout_ms)) - 1], rel=0.02)
+    assert (
+        metrics.query(store, shop.scope, "shop.checkout", "max", buckets=1).lines[0].values[0] == shop.checkout_ms[-1]
+    )
