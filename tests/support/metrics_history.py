@@ -17,7 +17,7 @@ _BASE = 2 ** (2**-5)  # of exponential buckets at scale 5
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was stored: `orders` in all (by currency), the lowest and highest `queue_depth`, all `checkout_ms` sorted."""
+    """What was stored: `orders` in all by currency, lowest and highest `queue_depth`, all `checkout_ms` sorted."""
 
     store: Store
     scope: Scope

@@ -12,7 +12,7 @@ from typing import Any
 from faasight_store import percentiles
 from faasight_store.connection import Store
 from faasight_store.queries.merged import Sql
-from faasight_store.queries.metric_parts import parts, source
+from faasight_store.queries.metric_parts import bucket, parts, source
 from faasight_store.times import HOUR, MINUTE, to_ns
 from faasight_store.types import Scope
 
@@ -94,7 +94,7 @@ def groups(store: Store, scope: Scope, shape: Shape, labelled: Sql, step: int) -
     return _collected(rows, shape)
 
 
-_I = "intDiv(slot_ns - {{start:Int64}} - if(slot_ns < {{start:Int64}}, {{step:Int64}}, 0), {{step:Int64}}) AS i"
+_I = f"{bucket('slot_ns')} AS i".replace("{", "{{").replace("}", "}}")
 _SUMS = {
     True: "sum(points), sum(count), sum(total), min(low), max(high), sum(last)",
     False: "sum(points), sum(count), sum(total), min(low), max(high), sumMap(cells), groupArray(quantiles)",

@@ -1,8 +1,9 @@
 """Where a metric's figures are read from: points, minutes or hours, each part of a range from the cheapest table.
 
-Every part has the same columns, so that figures are computed one way: series, slot_ns, start_ns, and for numbers
-points, total, low, high, first (ns, value), last (ns, value); for histograms points, count, total, low, high, cells,
-first (ns, count, total), last (ns, count, total, places, counts).
+Where figures only add up, rows of a rollup are added up by bucket first. All parts have the same columns, so that
+figures are computed one way: series, slot_ns, start_ns, and for numbers points, total, low, high, first (ns, value),
+last (ns, value); for histograms points, count, total, low, high, cells, first (ns, count, total), last (ns, count,
+total, places, counts).
 
 A cumulative series tells in `start_ns` when it began: a part holds one row for each of its lives. A sender that goes
 back to 0 without saying so shows in a row whose first and last value are not its lowest and highest: there, points
@@ -20,10 +21,12 @@ _NUMBER = {
         (toUInt64(toUnixTimestamp64Nano(ts)), total) AS first, first AS last
     FROM metric_points WHERE metric = {{metric:String}} AND kind = {{kind:String}} AND {range}
       AND isFinite(ifNull(value, nan)) AND NOT bitTest(flags, 0)""",
-    "rollup": """SELECT series, toInt64(toUnixTimestamp(slot)) * 1000000000 AS slot_ns, part.start_ns AS start_ns,
+    "rollup": """SELECT series, toInt64(toUnixTimestamp(min(slot))) * 1000000000 AS slot_ns, part.start_ns AS start_ns,
         sum(part.points) AS points, sum(part.total) AS total, min(part.low) AS low, max(part.high) AS high,
-        min(part.first) AS first, max(part.last) AS last
-    FROM {table} AS part WHERE metric = {{metric:String}} AND {range} GROUP BY series, slot, start_ns""",
+        (min(part.first.1), argMin(part.first.2, part.first.1)) AS first,
+        (max(part.last.1), argMax(part.last.2, part.last.1)) AS last
+    FROM {table} AS part WHERE metric = {{metric:String}} AND {range}
+    GROUP BY series, {place} AS place, start_ns""",
     "clean": "low = first.2 AND high = last.2",
 }
 _HISTOGRAM = {
@@ -35,11 +38,13 @@ _HISTOGRAM = {
     FROM (SELECT *, {places} AS places, {counts} AS counts FROM metric_points
           WHERE metric = {{metric:String}} AND kind = {{kind:String}} AND {range}
             AND NOT bitTest(flags, 0)) AS point""",
-    "rollup": """SELECT series, toInt64(toUnixTimestamp(slot)) * 1000000000 AS slot_ns, part.start_ns AS start_ns,
+    "rollup": """SELECT series, toInt64(toUnixTimestamp(min(slot))) * 1000000000 AS slot_ns, part.start_ns AS start_ns,
         sum(part.points) AS points, sum(part.count) AS count, sum(part.total) AS total, min(part.low) AS low,
-        max(part.high) AS high, sumMap(part.cells) AS cells, min(part.first) AS first, max(part.last) AS last,
+        max(part.high) AS high, sumMap(part.cells) AS cells, argMin(part.first, part.first.1) AS first,
+        argMax(part.last, part.last.1) AS last,
         min(part.least) AS least, max(part.most) AS most
-    FROM {table} AS part WHERE metric = {{metric:String}} AND {range} GROUP BY series, slot, start_ns""",
+    FROM {table} AS part WHERE metric = {{metric:String}} AND {range}
+    GROUP BY series, {place} AS place, start_ns""",
     "clean": "least = first.2 AND most = last.2",
 }
 _COLUMNS = {
@@ -75,6 +80,8 @@ def source(pieces: list[Part], *, numbers: bool, cumulative: bool) -> tuple[str,
     texts = _NUMBER if numbers else _HISTOGRAM
     parameters: dict[str, int] = {}
     selects = []
+    # Falls are looked for slot by slot: over a bucket a counter may fall and rise again unseen.
+    place = _ns if cumulative else _bucket
     for i, piece in enumerate(pieces):
         low, high = f"part_from_{i}", f"part_to_{i}"
         parameters |= {low: piece.start, high: piece.end}
@@ -83,17 +90,29 @@ def source(pieces: list[Part], *, numbers: bool, cumulative: bool) -> tuple[str,
             continue
         name = "hours" if piece.grain == HOUR else "minutes"
         table = f"{'metric' if numbers else 'histogram'}_{name}"
-        rollup = texts["rollup"].format(table=table, range=within("slot", low, high))
+        slot = "toStartOfHour(ts)" if piece.grain == HOUR else "toStartOfMinute(ts)"
+        rollup = texts["rollup"].format(table=table, range=within("slot", low, high), place=place("slot"))
         if not cumulative:
             selects.append(f"SELECT {_COLUMNS[numbers]} FROM ({rollup})")
             continue
-        slot = "toStartOfHour(ts)" if piece.grain == HOUR else "toStartOfMinute(ts)"
-        moment = "fromUnixTimestamp64Nano(slot_ns, 'UTC')"
-        went_back = f"SELECT series, {moment}, start_ns FROM ({rollup}) WHERE NOT ({texts['clean']})"
-        there = f"{within('ts', low, high)} AND (series, toDateTime64({slot}, 9, 'UTC'), start_ns) IN ({went_back})"
+        went_back = f"SELECT series, slot_ns, start_ns FROM ({rollup}) WHERE NOT ({texts['clean']})"
+        there = f"{within('ts', low, high)} AND (series, {_ns(slot)}, start_ns) IN ({went_back})"
         selects.append(f"SELECT {_COLUMNS[numbers]} FROM ({rollup}) WHERE {texts['clean']}")
         selects.append(f"SELECT {_COLUMNS[numbers]} FROM ({_points(texts, there)})")
     return " UNION ALL ".join(selects), parameters
+
+
+def bucket(ns: str) -> str:
+    """Return SQL for the number of the bucket that a time (ns) lies in, negative before the range."""
+    return f"intDiv({ns} - {{start:Int64}} - if({ns} < {{start:Int64}}, {{step:Int64}} - 1, 0), {{step:Int64}})"
+
+
+def _bucket(slot: str) -> str:
+    return bucket(_ns(slot))
+
+
+def _ns(slot: str) -> str:
+    return f"toInt64(toUnixTimestamp({slot})) * 1000000000"
 
 
 def _points(texts: dict[str, str], condition: str) -> str:
