@@ -6,7 +6,6 @@ import shutil
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import structlog
@@ -16,6 +15,8 @@ from faasight_collector.segments import SIGNALS, Damage, Segment, digests, scan
 from faasight_collector.writer import sync_directory
 
 log = structlog.get_logger()
+
+_COPY = ".copy"  # ends the name of a file that is being copied from another disk
 
 
 def recover(directory: Path, *, now: float | None, keep_s: float) -> list[Segment]:
@@ -43,7 +44,7 @@ def latest_digests(segments: list[Segment]) -> Iterator[bytes]:
     """Yield the digests of the newest segments, as many as are worth remembering, oldest first."""
     newest: deque[bytes] = deque()
     for segment in reversed(segments):
-        newest.extendleft(reversed(list(islice(digests(segment.path), GENERATION))))
+        newest.extendleft(reversed(deque(digests(segment.path), maxlen=GENERATION)))
         if len(newest) >= GENERATION:
             break
     return iter(newest)
@@ -55,15 +56,16 @@ def take(segment: Segment, folder: Path) -> Segment | None:
     If the two are on different disks it may be in both for a moment: it has one id, and is stored once.
     """
     target = folder / segment.path.name
-    if next(folder.glob(f"{segment.id}.*"), None):
+    copy = folder / f"{segment.path.name}{_COPY}"
+    if any(path.suffix != _COPY for path in folder.glob(f"{segment.id}.*")):  # a copy that broke off is no segment
         segment.path.unlink()
+        copy.unlink(missing_ok=True)
         return None
     try:
         segment.path.rename(target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        copy = folder / f"{segment.path.name}.copy"
         shutil.copy2(segment.path, copy)
         with copy.open("rb") as file:
             os.fsync(file.fileno())
@@ -80,7 +82,7 @@ def _ready(signal: str, path: Path, *, now: float, keep_s: float) -> Segment | N
         return _again(signal, path, now=now, keep_s=keep_s)
     if path.suffix in {".sealed", ".split"}:
         return _segment(signal, path)
-    if path.suffix == ".copy":  # of a segment whose adoption broke off: the first is still where it was
+    if path.suffix == _COPY:  # of a segment whose adoption broke off: the first is still where it was
         path.unlink()
     return None
 

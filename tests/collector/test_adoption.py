@@ -2,6 +2,7 @@
 
 import errno
 import secrets
+import shutil
 import subprocess
 import sys
 import threading
@@ -209,6 +210,31 @@ def test_an_adoption_that_broke_off_between_two_disks_stores_nothing_twice(
     assert [path.name for path in here.iterdir()] == [f"{name}.sealed"]
     assert not list((tmp_path / "lost" / "traces").iterdir())
     journal.close()
+
+
+def test_a_copy_between_two_disks_that_broke_off_is_made_again(
+    settings: Settings, make_traces: MakeTraces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk here was full for a while: the half that was copied is not the segment."""
+    body = make_traces()
+    name = left_behind(tmp_path / "lost", [body], ".sealed")
+    journal = Journal(replace(settings, store_is_shared=True))
+    journal.open()
+    _refuse_renames_out_of(tmp_path / "lost", monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copy2", _copy_half)
+        with pytest.raises(OSError, match="No space"):
+            journal.adopt(tmp_path / "lost")
+    journal.adopt(tmp_path / "lost")
+    assert [contents(segment) for segment in journal._state.sealed["traces"]] == [[body]]
+    assert [path.name for path in (settings.journal_dir / "traces").iterdir()] == [f"{name}.sealed"]
+    assert not list((tmp_path / "lost" / "traces").iterdir())
+    journal.close()
+
+
+def _copy_half(source: Path, target: Path) -> None:
+    target.write_bytes(source.read_bytes()[:20])
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_worker_waits_for_the_neighbour_that_empties_its_journal(settings: Settings, home: Path) -> None:
