@@ -180,7 +180,7 @@ def _migrate(command: argparse.ArgumentParser) -> None:
         "--cluster",
         default="",
         metavar="NAME",
-        help="spread a new store over this cluster of the server's remote_servers; once is enough (docs/cluster.md)",
+        help="spread a new store over this cluster of remote_servers; again when nodes were added (docs/cluster.md)",
     )
 
 

@@ -21,6 +21,8 @@ _REPLICA = "{replica}"
 # As long as on one server; the time is longer than any journal waits. (By default the log forgets after an hour.)
 _WINDOW = re.compile(r"(?<!\w)non_replicated_deduplication_window = (\d+)")
 _WINDOW_S = 7 * 86400
+# Where a node comes later, `durability` asks one that has it already.
+_SYNCED = "fsync_after_insert = 1, fsync_part_directory = 1"
 
 _CREATE = re.compile(r"CREATE (TABLE|MATERIALIZED VIEW) IF NOT EXISTS (\w+)")
 _ALTER = re.compile(r"ALTER TABLE (\w+)")
@@ -76,7 +78,7 @@ def spread(statement: str, known: frozenset[str], shape: Shape) -> Iterator[str]
     rest = re.sub(r"^(\s+)AS (\w+)(\s+ENGINE)", rf"\1AS {data}.\2\3", qualified[found.end() :])
     rest = _WINDOW.sub(
         r"non_replicated_deduplication_window = \1, replicated_deduplication_window = \1,"
-        rf" replicated_deduplication_window_seconds = {_WINDOW_S}",
+        rf" replicated_deduplication_window_seconds = {_WINDOW_S}, {_SYNCED}",
         rest,
     )
     yield f"CREATE {kind} IF NOT EXISTS {data}.{name}{shape.on_cluster}{rest}"

@@ -155,7 +155,7 @@ class Store:
         """Apply the migrations that are missing, and return their names; safe to call twice and by two processes.
 
         `cluster` spreads a new database over the cluster of that name in the server's configuration; one that is
-        spread stays so. Raises StoreError.
+        spread stays so, and its nodes that have no tables yet get them. Raises StoreError.
         """
         if cluster and cluster != self.shape.cluster and migrate.is_migrated(self):
             where = f"on the cluster {self.shape.cluster}" if self.shape.cluster else "on one server"
@@ -163,7 +163,8 @@ class Store:
                 f"The database {self.dsn.database} is {where} already and cannot be moved to the cluster {cluster}: "
                 "choose a new one, and bring over what it should have (docs/cluster.md)."
             )
-        applied = migrate.apply(self, Shape(self.dsn.database, cluster or self.shape.cluster))
+        shape = Shape(self.dsn.database, cluster or self.shape.cluster)
+        applied = migrate.apply(self, shape, everything=bool(cluster))
         self.forget_shape()
         if isinstance(self.dsn, ServerDsn):
             durability.write_through(self, self.shape)

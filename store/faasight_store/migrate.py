@@ -76,8 +76,8 @@ def load() -> list[Migration]:
     return [Migration(f.name.removesuffix(".sql"), f.read_text("utf-8")) for f in _files()]
 
 
-def apply(target: Target, shape: Shape) -> list[str]:
-    """Apply what is missing and return its names.
+def apply(target: Target, shape: Shape, *, everything: bool = False) -> list[str]:
+    """Apply what is missing and return its names; with `everything` run the others again too, for nodes that are new.
 
     Raises StoreError if a migration that was applied has been changed since, or is unknown here.
     """
@@ -88,10 +88,11 @@ def apply(target: Target, shape: Shape) -> list[str]:
     for statement in rendered(_RECORDS, shape, migrations):
         target.command(statement)
     new = _missing(target, migrations)
-    for migration in new:
+    for migration in migrations if everything else new:
         for statement in rendered(migration.template, shape, migrations):
             target.command(statement)
-        target.insert("schema_migrations", ["name", "checksum"], [[migration.name, migration.checksum]])
+        if migration in new:
+            target.insert("schema_migrations", ["name", "checksum"], [[migration.name, migration.checksum]])
     return [migration.name for migration in new]
 
 

@@ -110,6 +110,17 @@ def test_the_shape_is_kept_and_never_changed_in_place(spread: Store, server_dsn:
             store.migrate("one")
 
 
+def test_a_node_that_is_new_gets_all_tables_when_the_cluster_is_named_again(spread: Store) -> None:
+    """All migrations are recorded by then; the one node here stands for a new one that has nothing yet."""
+    made = "SELECT name, engine_full FROM system.tables WHERE database = {data:String} ORDER BY name"
+    before = spread.query(made, {"data": spread.shape.data})
+    for name in ("span_stream_to_spans", "spans", "otlp_traces"):
+        spread.command(f"DROP TABLE `{spread.shape.data}`.{name} SYNC")
+    assert spread.migrate("one") == []
+    assert spread.query(made, {"data": spread.shape.data}) == before
+    assert "fsync_after_insert = 1" in dict(before)["spans"]
+
+
 @pytest.mark.parametrize("spread", ["one", "twice"], indirect=True)
 def test_a_segment_that_comes_again_is_stored_once(spread: Store) -> None:
     """Each goes to the shard of its token, whoever sends it."""
