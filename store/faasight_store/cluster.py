@@ -35,6 +35,7 @@ _BY_MINUTE = "cityHash64(minute)"
 _SHARDING = {
     "schema_migrations": _ONE_PLACE,
     "dropped_partitions": _ONE_PLACE,
+    "ingest_stats": "cityHash64(collector)",  # a report that is told again must be the same block
     "alert_changes": _ONE_PLACE,
     "alert_deliveries": _ONE_PLACE,
     "alert_leases": _ONE_PLACE,

@@ -12,8 +12,9 @@ import pytest
 from faasight_store import Scope, Store, StoreError, backup, cluster, lifetime, migrate, rollup
 from faasight_store.backup import Place
 from faasight_store.lifetime import Lifetime
-from faasight_store.queries import functions
+from faasight_store.queries import functions, ingest
 from faasight_store.shape import Shape
+from faasight_store.types import IngestStats
 from otlp import Run, records
 
 SHAPE = Shape("faasight", "c")
@@ -74,6 +75,7 @@ _MAKE = """
 import os, sys, chdb
 from faasight_store import migrate
 from faasight_store.shape import Shape
+from faasight_store.types import IngestStats
 engine, shape = chdb.connect(sys.argv[1]), Shape("faasight", "one")
 for _ in range(2):
     for statement in migrate.script(shape):
@@ -130,6 +132,15 @@ def test_a_segment_that_comes_again_is_stored_once(spread: Store) -> None:
         for token in range(8):
             _land(other, 5, f"segment-{token}")
     assert spread.query(f"SELECT count() FROM `{spread.shape.data}`.invocation_facts") == [(40,)]
+
+
+@pytest.mark.parametrize("spread", ["twice"], indirect=True)
+def test_a_report_that_is_told_again_is_stored_once(spread: Store) -> None:
+    now = datetime.now(UTC)
+    rows = [IngestStats("a", now, signal, accepted=5) for signal in ("traces", "logs", "metrics", "records")]
+    for _ in range(5):
+        ingest.report(spread, rows)
+    assert spread.query(f"SELECT sum(accepted) FROM `{spread.shape.data}`.ingest_stats") == [(20,)]
 
 
 def test_segments_spread_evenly_and_always_alike() -> None:
