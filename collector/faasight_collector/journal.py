@@ -326,6 +326,7 @@ class Journal:
             failure: Refusal | None = None
             busy: Collection[bytes] = ()
             try:
+                self._mend(signal)
                 fresh, busy = self._fresh(entries)
                 self._write(signal, fresh)
             except Exception as error:  # whatever it is, nobody may be told that it is safe
@@ -336,6 +337,13 @@ class Journal:
                 self._abandon(signal)
             outcomes.extend((entry.done, _elsewhere() if entry.name in busy else failure) for entry in entries)
         return outcomes
+
+    def _mend(self, signal: str) -> None:
+        """Cut back a file that a failed write has left broken, before anything else is claimed or written for it."""
+        file = self._files.get(signal)
+        if file is not None and file.broken:
+            file.roll_back()
+            self._give_back(signal)
 
     def _fresh(self, entries: list[Entry]) -> tuple[dict[bytes, Entry], Collection[bytes]]:
         """Return what is to be written, by name, and the names of what another worker may be writing."""
@@ -348,10 +356,6 @@ class Journal:
     def _write(self, signal: str, fresh: dict[bytes, Entry]) -> None:
         if not fresh:  # all of them are answers that got lost: they are safe already
             return
-        file = self._files.get(signal)
-        if file is not None and file.broken:
-            file.roll_back()
-            self._give_back(signal, but=fresh)
         self._claimed.setdefault(signal, set()).update(fresh)
         written: list[bytes] = []
         for digest, entry in fresh.items():
@@ -404,10 +408,9 @@ class Journal:
             self._seal(signal, file)
         self._give_back(signal)
 
-    def _give_back(self, signal: str, *, but: Collection[bytes] = ()) -> None:
+    def _give_back(self, signal: str) -> None:
         """Let others write what is known not to be in our file."""
-        claimed = self._claimed.pop(signal, set())
-        self._recent.release([name for name in claimed if name not in but])
+        self._recent.release(list(self._claimed.pop(signal, ())))
 
     def _seal_due(self, *, everything: bool) -> None:
         waiting, self._unsealed = self._unsealed, []

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from faasight_collector import Settings
 from faasight_collector.dead_letters import FOLDER, DeadLetters
 from faasight_collector.errors import Refusal
 from faasight_collector.journal import Journal
+from faasight_collector.recent import Claims, RecentDigests
 from faasight_collector.segments import HEADER_BYTES, Record, digest_of, encode_header, scan
 from faasight_collector.ship import Shipper
 from faasight_collector.stats import Stats
@@ -129,6 +130,50 @@ def _check_a_kill_now(settings: Settings, copy: Path, acknowledged: list[bytes],
     assert commit(journal, waiting) == [None] * len(waiting)  # what was refused comes again
     journal.finish()
     assert all_records(journal) == Counter(acknowledged + waiting)
+    journal.close()
+
+
+class Claiming(RecentDigests):
+    """The memory that workers share, as far as one of them sees it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.claimed: set[bytes] = set()
+
+    def claim(self, digests: Sequence[bytes]) -> Claims:
+        """Note what is neither safe nor given back."""
+        claims = super().claim(digests)
+        self.claimed.update(set(digests) - claims.known)
+        return claims
+
+    def keep(self, digests: Sequence[bytes]) -> None:
+        """Note that these are safe."""
+        super().keep(digests)
+        self.claimed.difference_update(digests)
+
+    def release(self, digests: Sequence[bytes]) -> None:
+        """Note that others may write these."""
+        self.claimed.difference_update(digests)
+
+
+def test_what_was_refused_while_a_file_was_broken_another_worker_may_write(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One was written and could not be cut off again; the other came then, and was not written at all."""
+    disk = BadDisk(random.Random(1))
+    monkeypatch.setattr("faasight_collector.writer.os", disk)
+    journal = Journal(replace(settings, segment_age_s=3600))
+    journal._recent = memory = Claiming()
+    journal.open()
+    assert commit(journal, [b"safe"]) == [None]
+    disk.failing = 1.0
+    for payload in (b"written", b"not written"):
+        assert [refusal.reason for refusal in commit(journal, [payload]) if refusal] == ["disk_error"]
+    disk.failing = 0.0
+    assert commit(journal, [b"later"]) == [None]
+    assert not memory.claimed
+    journal.finish()
+    assert all_records(journal) == Counter([b"safe", b"later"])
     journal.close()
 
 
