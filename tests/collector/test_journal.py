@@ -13,7 +13,8 @@ import pytest
 from faasight_collector import JournalLockedError, Settings
 from faasight_collector.errors import Refusal
 from faasight_collector.journal import Journal
-from faasight_collector.segments import HEADER_BYTES, Record, Segment, scan
+from faasight_collector.recovery import latest_digests, recover
+from faasight_collector.segments import HEADER_BYTES, Record, Segment, digest_of, scan
 from faasight_collector.writer import SegmentFile
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -373,6 +374,19 @@ def test_the_same_bytes_for_another_signal_are_another_request(open_journal: Ope
         assert commit(journal, b"the same", signal) is None
     journal.finish()
     assert [take_all(journal, signal) for signal in ("traces", "logs")] == [[b"the same"], [b"the same"]]
+
+
+def test_of_more_requests_than_are_remembered_the_newest_are(
+    open_journal: Open, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that got no answer when the process died sends again what was written last."""
+    monkeypatch.setattr("faasight_collector.recovery.GENERATION", 3)
+    journal = open_journal()
+    for n in range(5):
+        assert commit(journal, b"%d" % n) is None
+    journal.close()
+    found = recover(settings.journal_dir, now=None, keep_s=300)
+    assert list(latest_digests(found)) == [digest_of("traces", b"%d" % n) for n in (2, 3, 4)]
 
 
 def test_a_segment_that_cannot_be_renamed_stops_no_commit_and_is_shipped_later(
