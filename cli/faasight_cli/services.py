@@ -1,5 +1,6 @@
 """Makes each part out of the settings: the one place that knows how the table maps onto the parts' own settings."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,6 +139,13 @@ def check_access(settings: Settings) -> None:
     from faasight_collector.access.control import Access
 
     Access.of(collector_settings(settings))
+
+
+def remember_journals(settings: Settings) -> None:
+    """Have the workers know each other's requests of before they start. Raises CollectorError."""
+    from faasight_collector.adoption import remember
+
+    remember(collector_settings(settings, worker=1), time.time())
 
 
 def _collector(settings: Settings, store: Store, worker: int) -> "Service":

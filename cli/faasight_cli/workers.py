@@ -111,6 +111,7 @@ def supervise(own: Settings, overrides: Mapping[str, str]) -> int:
     own = up.with_ports(own)
     ports.check(up.wanted(own, ("collector",)))
     services.check_access(own)
+    services.remember_journals(own)
     environ, states = environment(own, overrides, os.environ), services.journal_dir(own) / "state"
     workers = [Worker(number, environ, states / f"{number}.json") for number in range(1, own.workers + 1)]
     try:

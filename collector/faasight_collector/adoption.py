@@ -16,8 +16,10 @@ from faasight_collector.dead_letters import FOLDER as LETTERS
 from faasight_collector.dead_letters import DeadLetters
 from faasight_collector.errors import JournalLockedError
 from faasight_collector.journal import Journal
+from faasight_collector.recovery import latest_digests, recover
 from faasight_collector.segments import SIGNALS
 from faasight_collector.settings import Settings
+from faasight_collector.shared_recent import SharedDigests
 from faasight_collector.writer import lock_directory
 
 log = structlog.get_logger()
@@ -60,6 +62,33 @@ class Adopter:
             unlock()
         self._failing.discard(directory)
         log.info("journal adopted", journal=str(directory), segments=segments, dead_letters=letters)
+
+
+def remember(settings: Settings, now: float) -> None:
+    """Tell the workers' shared memory what all their journals hold, before any of them takes requests; `now` in Unix s.
+
+    A start of the machine has emptied it, and the first worker that is ready may get again what another one wrote. What
+    workers had claimed that are no longer wanted is free then, too. Raises JournalError.
+    """
+    home = settings.home or settings.journal_dir
+    memory = SharedDigests(home, "supervisor")
+    try:
+        for directory in sorted({*candidates(settings), *home.glob(f"{WORKER}*")}):
+            try:
+                unlock = lock_directory(directory)
+                try:
+                    found = recover(directory, now=now, keep_s=settings.keep_shipped_s)
+                    memory.recovered(str(directory.resolve()), latest_digests(found))
+                finally:
+                    unlock()
+            except JournalLockedError:
+                continue  # of a worker that still runs, and has told
+            except OSError as error:
+                log.warning(
+                    "a journal cannot be read; who has it will say more", journal=str(directory), error=str(error)
+                )
+    finally:
+        memory.close()
 
 
 def candidates(settings: Settings) -> Iterator[Path]:

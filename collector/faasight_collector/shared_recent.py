@@ -6,7 +6,7 @@ between, nobody can tell whether the record is in its journal: until that journa
 a neighbour that adopts it, the request is answered 503 and comes again. So it is neither lost nor stored twice.
 
 LMDB keeps it: a file mapped by all workers, one writer at a time, whose lock is freed when its holder dies. It is not
-synced: after a crash of the machine a new one is begun and filled from the journals.
+synced: after a start of the machine a new one is begun and filled from the journals (`adoption.remember`).
 """
 
 import shutil

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import requests
 from faasight_collector import Collector, Settings
+from faasight_collector.adoption import remember
 from faasight_collector.dead_letters import DeadLetters
 from faasight_collector.journal import Journal
 from faasight_collector.segments import Record, Segment, digest_of, encode_header, scan
+from faasight_collector.shared_recent import SharedDigests
 from faasight_collector.writer import lock_directory
 from faasight_store import Store
 
@@ -112,15 +114,7 @@ def test_what_a_killed_worker_may_have_written_waits_until_that_is_known(
     written, unwritten = make_traces(), make_traces()
     left_behind(home / "worker-2", [written])
     claims = [digest_of("traces", body) for body in (written, unwritten)]
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from faasight_collector.shared_recent import SharedDigests\n"
-        "home, owner, *claims = sys.argv[1:]\n"
-        "SharedDigests(Path(home), owner).claim([bytes.fromhex(claim) for claim in claims])\n"
-    )
-    owner = str((home / "worker-2").resolve())
-    command = [sys.executable, "-c", code, str(home), owner, *(claim.hex() for claim in claims)]
-    subprocess.run(command, check=True, timeout=60)
+    _claim(home, "worker-2", claims)
     held = lock_directory(home / "worker-2")  # as if its next process were just starting
     collector = start_collector(**worker(home, 1))
     headers, url = {"content-type": "application/x-protobuf"}, f"http://{collector.http_address}/v1/traces"
@@ -132,6 +126,36 @@ def test_what_a_killed_worker_may_have_written_waits_until_that_is_known(
         eventually(lambda body=body: requests.post(url, body, headers=headers, timeout=10).ok)
     collector.journal.seal_all()
     eventually(lambda: sorted(waiting(collector)) == sorted([written, unwritten]))
+
+
+def _claim(home: Path, worker: str, claims: list[bytes]) -> None:
+    """Claim requests as a worker that is killed before it tells how that ended."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from faasight_collector.shared_recent import SharedDigests\n"
+        "home, owner, *claims = sys.argv[1:]\n"
+        "SharedDigests(Path(home), owner).claim([bytes.fromhex(claim) for claim in claims])\n"
+    )
+    owner = str((home / worker).resolve())
+    command = [sys.executable, "-c", code, str(home), owner, *(claim.hex() for claim in claims)]
+    subprocess.run(command, check=True, timeout=60)
+
+
+def test_before_workers_start_all_that_their_journals_hold_is_known(
+    settings: Settings, make_traces: MakeTraces, home: Path
+) -> None:
+    """After a start of the machine nothing is remembered; and whoever claimed a request may never be started again."""
+    written, torn, claimed = (make_traces() for _ in range(3))
+    name = left_behind(home / "worker-2", [written, torn])
+    path = home / "worker-2" / "traces" / f"{name}.open"
+    path.write_bytes(path.read_bytes()[:-1])
+    (home / "worker-3").mkdir()
+    _claim(home, "worker-3", [digest_of("traces", claimed)])
+    remember(replace(settings, journal_dir=home / "worker-1", home=home, worker=1), time.time())
+    memory = SharedDigests(home, "the first that is ready")
+    names = [digest_of("traces", body) for body in (written, torn, claimed)]
+    assert memory.claim(names) == ({names[0]}, set())
+    memory.close()
 
 
 def test_the_journal_of_a_living_worker_is_left_alone(
