@@ -60,6 +60,13 @@ TABLE = (
     ),
     Setting("hooks", "FAASIGHT_HOOKS", "words", _LIBRARIES, "libraries to instrument when they are imported"),
     Setting(
+        "carry",
+        "FAASIGHT_CARRY",
+        "words",
+        "eventbridge,stepfunctions",
+        "payloads whose JSON objects carry the context on: eventbridge, stepfunctions, kinesis; or off",
+    ),
+    Setting(
         "peer_services", "FAASIGHT_PEER_SERVICES", "pairs", "", "external services: 127.0.0.1:4010=payment-provider"
     ),
     Setting(
@@ -91,6 +98,7 @@ class Settings:
     timeout_margin: float
     import_threshold_ms: float
     hooks: tuple[str, ...]
+    carry: tuple[str, ...]
     peer_services: dict[str, str]
     logs: str
     log_level: str

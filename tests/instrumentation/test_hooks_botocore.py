@@ -115,6 +115,87 @@ def test_each_message_of_a_batch_carries_it(patched: Any, sink: Any, aws_client:
     assert len(observed(lambda: sqs.send_message_batch(QueueUrl=url, Entries=entries))["Successful"]) == 3
     received = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"], MaxNumberOfMessages=10)["Messages"]
     assert all("traceparent" in message["MessageAttributes"] for message in received)
+    sink.wait()
+    (span,) = clients(sink)
+    assert set(span.attributes["faasight.message_ids"]) == {message["MessageId"] for message in received}
+    assert span.attributes["messaging.batch.message_count"] == 3
+
+
+def test_an_event_of_a_bus_brings_the_context_to_the_consumer(patched: Any, sink: Any, aws_client: Any) -> None:
+    """The whole way: put, rule, queue; the event there is what a function gets."""
+    from faasight.triggers import recognise
+
+    sqs, events = aws_client("sqs"), aws_client("events")
+    url = sqs.create_queue(QueueName="bus-queue")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="orders", EventPattern=json.dumps({"source": ["shop"], "detail": {"id": [1]}}))
+    events.put_targets(Rule="orders", Targets=[{"Id": "1", "Arn": arn}])
+    entry = {"Source": "shop", "DetailType": "order", "Detail": '{"id": 1}'}
+    answer = observed(lambda: events.put_events(Entries=[entry, {**entry, "Detail": "no JSON"}]))
+    assert answer["FailedEntryCount"] == 1
+    sink.wait()
+    span = sink.named("send default")
+    assert span.attributes["messaging.message.id"] == answer["Entries"][0]["EventId"]
+    assert span.attributes["faasight.batch.failures"] == 1
+    assert span.attributes["error.type"] == "MalformedDetail"
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    trigger = recognise(json.loads(message["Body"]))
+    (parent,) = trigger.parents
+    assert (parent.trace_id, parent.span_id, parent.caller) == (span.trace_id, span.span_id, "checkout")
+    assert trigger.attributes["messaging.message.id"] == span.attributes["messaging.message.id"]
+
+
+def test_records_of_a_stream_are_found_by_their_sequence_numbers(patched: Any, sink: Any, aws_client: Any) -> None:
+    kinesis = aws_client("kinesis")
+    kinesis.create_stream(StreamName="clicks", ShardCount=1)
+    records = [{"Data": data, "PartitionKey": "k"} for data in (b'{"n":1}', b"\x80{")]
+    answer = observed(lambda: kinesis.put_records(StreamName="clicks", Records=records))
+    sink.wait()
+    span = sink.named("send clicks")
+    numbers = [record["SequenceNumber"] for record in answer["Records"]]
+    assert span.attributes["faasight.message_ids"] == numbers
+    patched.settings.carry = ("kinesis",)
+    observed(lambda: kinesis.put_records(StreamName="clicks", Records=records))
+    (shard,) = kinesis.list_shards(StreamName="clicks")["Shards"]
+    iterator = kinesis.get_shard_iterator(
+        StreamName="clicks", ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    stored = [record["Data"] for record in kinesis.get_records(ShardIterator=iterator)["Records"]]
+    assert stored[:2] == [b'{"n":1}', b"\x80{"], "by default a stream's data is the user's alone"
+    assert json.loads(stored[2]).keys() == {"n", "traceparent", "tracestate"}
+    assert stored[3] == b"\x80{"
+
+
+def test_an_execution_of_a_workflow_carries_it_and_is_found_by_its_arn(
+    patched: Any, sink: Any, aws_client: Any
+) -> None:
+    workflows = aws_client("stepfunctions")
+    machine = workflows.create_state_machine(
+        name="ship",
+        definition=json.dumps({"StartAt": "a", "States": {"a": {"Type": "Pass", "End": True}}}),
+        roleArn="arn:aws:iam::123456789012:role/x",
+    )["stateMachineArn"]
+    answer = observed(lambda: workflows.start_execution(stateMachineArn=machine, input='{"id":1}'))
+    sink.wait()
+    span = sink.named("SFN.StartExecution ship")
+    assert span.attributes["faasight.execution_id"] == answer["executionArn"]
+    assert span.attributes["aws.step_functions.state_machine.arn"] == machine
+    given = json.loads(workflows.describe_execution(executionArn=answer["executionArn"])["input"])
+    assert given == {
+        "id": 1,
+        "traceparent": f"00-{span.trace_id}-{span.span_id}-01",
+        "tracestate": "faasight=f:checkout",
+    }
+
+
+def test_an_object_of_a_bucket_is_found_by_key_and_etag(patched: Any, sink: Any, aws_client: Any) -> None:
+    s3 = aws_client("s3", s3={"addressing_style": "path"})
+    s3.create_bucket(Bucket="uploads", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    observed(lambda: s3.put_object(Bucket="uploads", Key="a/b.txt", Body=b"x"))
+    sink.wait()
+    span = sink.named("S3.PutObject uploads")
+    assert span.attributes["aws.s3.key"] == "a/b.txt"
+    assert span.attributes["faasight.s3.etag"] == "9dd4e461268c8034f5c8564e155c67a6"  # md5 of x: so the bucket tells it
 
 
 def test_a_topic_in_a_queue_brings_the_context_to_the_consumer(patched: Any, sink: Any, aws_client: Any) -> None:

@@ -94,12 +94,13 @@ def _lambda(_: str, parameters: Parameters) -> tuple[str, dict[str, Any]]:
 
 
 def _s3(_: str, parameters: Parameters) -> tuple[str, dict[str, Any]]:
-    bucket = _text(parameters, "Bucket")
-    return bucket, {"aws.s3.bucket": bucket}
+    bucket, key = _text(parameters, "Bucket"), _text(parameters, "Key")
+    return bucket, {"aws.s3.bucket": bucket, "aws.s3.key": key} if key else {"aws.s3.bucket": bucket}
 
 
 def _step_functions(_: str, parameters: Parameters) -> tuple[str, dict[str, Any]]:
-    return _text(parameters, "stateMachineArn").rpartition(":")[2], {}
+    arn = _text(parameters, "stateMachineArn")
+    return arn.rpartition(":")[2], {"aws.step_functions.state_machine.arn": arn} if arn else {}
 
 
 SERVICES: dict[str, Describe] = {

@@ -1,4 +1,4 @@
-"""Calls to AWS: one span an API call, with target, retries and throttles; message attributes carry the context on."""
+"""Calls to AWS: one span an API call, with target, ids, retries and throttles; the context goes along where it can."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from functools import wraps
 from faasight import tracing
 from faasight.complain import complaints
 from faasight.context import current, outgoing, suppressed
-from faasight.hooks import aws_targets, carry
-from faasight.hooks.client import TOO_MANY_REQUESTS
+from faasight.hooks import aws_answers, aws_targets, carry
 from faasight.spans import CLIENT, PRODUCER
 
 TYPE_CHECKING = False
@@ -17,16 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from faasight.agent import Agent
-    from faasight.spans import Span
     from faasight.tracing import Active
 
-# Codes that botocore itself retries as throttling (botocore/retries/standard.py), and Lambda's own.
-THROTTLES = frozenset({
-    "BandwidthLimitExceeded", "EC2ThrottledException", "LimitExceededException", "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException",
-    "SlowDown", "ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException",
-    "TransactionInProgressException",
-})  # fmt: skip
 _SEEN = "_faasight_listens"
 
 
@@ -36,6 +27,9 @@ def install(module: ModuleType, agent: Agent) -> None:
     original = base._make_api_call
     if hasattr(original, "__faasight__"):
         return
+    for name in agent.settings.carry:
+        if name not in carry.PAYLOADS and name != "off":
+            complaints.say(f"FAASIGHT_CARRY: {name!r} is not one of {', '.join(carry.PAYLOADS)}, off")
 
     @wraps(original)
     def _make_api_call(self: Any, operation_name: str, api_params: Any) -> Any:  # noqa: ANN401 - botocore has no types
@@ -72,7 +66,8 @@ def _begin(agent: Agent, client: Any, operation: str, parameters: Any) -> tuple[
     try:
         _listen(client)
         if isinstance(parameters, dict):
-            parameters = carry.context(service, operation, parameters, *outgoing(active.span, agent.service))
+            parent, state = outgoing(active.span, agent.service)
+            parameters = carry.context(service, operation, parameters, parent, state, agent.settings.carry)
     except Exception as error:  # noqa: BLE001 - the call goes out without its context, and is seen
         complaints.failure("botocore context", error)
     return active, parameters
@@ -88,22 +83,14 @@ def _listen(client: Any) -> None:  # noqa: ANN401 - untyped
 def _attempt(parsed_response: Any = None, **_: Any) -> None:  # noqa: ANN401 - untyped
     span = current.get()
     if span is not None and isinstance(parsed_response, dict):
-        _note_throttle(span, parsed_response)
-
-
-def _note_throttle(span: Span, response: dict[str, Any]) -> None:
-    error, metadata = response.get("Error"), response.get("ResponseMetadata")
-    code = error.get("Code", "") if isinstance(error, dict) else ""
-    status = metadata.get("HTTPStatusCode") if isinstance(metadata, dict) else 0
-    if code in THROTTLES or status == TOO_MANY_REQUESTS:
-        span.attributes["faasight.throttled"] = True
+        aws_answers.note_throttle(span, parsed_response)
 
 
 def _end(active: Active, response: Any, error: BaseException | None) -> None:  # noqa: ANN401 - untyped
     try:
         span = active.span
         if isinstance(response, dict):
-            _note_response(span, response)
+            aws_answers.note(span, response)
         if error is not None:
             span.fail_with(error)
             code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
@@ -112,19 +99,3 @@ def _end(active: Active, response: Any, error: BaseException | None) -> None:  #
         active.end()
     except Exception as failed:  # noqa: BLE001 - the caller's response is what counts
         complaints.failure("botocore span", failed)
-
-
-def _note_response(span: Span, response: dict[str, Any]) -> None:
-    metadata = response.get("ResponseMetadata") or {}
-    for key, attribute in (
-        ("RequestId", "aws.request_id"),
-        ("HTTPStatusCode", "http.response.status_code"),
-        ("RetryAttempts", "http.request.resend_count"),
-    ):
-        if metadata.get(key):
-            span.attributes[attribute] = metadata[key]
-    if span.kind == PRODUCER and isinstance(response.get("MessageId"), str):
-        span.attributes["messaging.message.id"] = response["MessageId"]
-    if isinstance(response.get("FunctionError"), str):
-        span.fail(response["FunctionError"], "the invoked function failed")
-    _note_throttle(span, response)
