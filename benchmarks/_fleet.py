@@ -150,7 +150,8 @@ def repeat_days(store: Store, known: int, days: int, now: int) -> None:
             parameters,
         )
         store.command(
-            f"INSERT INTO settled_hours SELECT hour {ago}, version - {{day:Int64}}, 0 FROM settled_hours WHERE {hours}",
+            f"INSERT INTO settled_hours SELECT hour {ago}, version - {{day:Int64}}, 0, 0 FROM settled_hours"
+            f" WHERE {hours}",
             parameters,
         )
 

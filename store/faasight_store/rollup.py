@@ -20,16 +20,18 @@ OVER_AFTER_NS = max(LOST_NS, SLACK_NS) + 4 * MINUTE
 MOST_HOURS = 24  # in one call
 MOST_MINUTES = 60  # in one call, the newest
 
+# Those last about which nothing more became known since they were settled.
 _DUE = f"""
-SELECT toUnixTimestamp(touched.hour), settled.version FROM (
+SELECT toUnixTimestamp(touched.hour), settled.version, touched.facts, settled.known, settled.facts FROM (
     SELECT hour, sum(facts) AS facts FROM touched_hours
     WHERE hour <= {moment("over")} AND hour >= {settled.FACTS_BEGIN} GROUP BY hour
 ) AS touched LEFT JOIN (
-    SELECT hour, max(version) AS version, argMax(facts, settled_hours.version) AS facts
+    SELECT hour, max(version) AS version, argMax(facts, settled_hours.version) AS facts,
+        argMax(known, settled_hours.version) AS known
     FROM settled_hours GROUP BY hour
 ) AS settled USING hour
 WHERE settled.version = 0 OR touched.facts != settled.facts
-ORDER BY touched.hour DESC LIMIT {{limit:UInt32}}"""
+ORDER BY settled.version > 0 AND touched.facts = settled.known, touched.hour DESC LIMIT {{limit:UInt32}}"""
 
 _SUMS = """sum(cell.invocations), sum(cell.errors), sum(cell.timeouts), sum(cell.out_of_memory), sum(cell.throttles),
     sum(cell.cold_starts), sum(cell.cost_usd), sum(cell.busy_ms), max(cell.max_ms), max(cell.memory_used_mb)"""
@@ -42,13 +44,19 @@ def settle(store: Store, *, now_ns: Callable[[], int] = time.time_ns, limit: int
     To be called every few seconds, by one process or several: it does nothing where nothing changed. At most `limit`
     hours are settled in a call, the newest first.
     """
-    due = store.query(_DUE, {"over": now_ns() - HOUR - OVER_AFTER_NS, "limit": limit})
-    for hour_s, old_version in due:
-        _settle_hour(store, hour_s * SECOND, now_ns())
+    count = 0
+    for hour_s, old_version, known, known_then, made_of in store.query(
+        _DUE, {"over": now_ns() - HOUR - OVER_AFTER_NS, "limit": limit}
+    ):
+        facts = _facts_of(store, hour_s * SECOND)
+        if old_version and (known, facts) == (known_then, made_of):
+            continue  # some of its facts were deleted: the two will never agree
+        _settle_hour(store, hour_s * SECOND, now_ns(), known, facts)
         if old_version:
             _forget(store, hour_s, old_version)
+        count += 1
     settle_minutes(store, now_ns())
-    return len(due)
+    return count
 
 
 def settle_minutes(store: Store, now: int) -> int:
@@ -109,14 +117,21 @@ def _runs(minutes: Iterable[int]) -> list[Interval]:
     return found
 
 
-def _settle_hour(store: Store, hour: int, version: int) -> None:
-    within_hour = {"low": hour - SLACK_NS, "high": hour + HOUR + SLACK_NS}
-    facts = store.query(
-        f"SELECT count() FROM invocation_facts WHERE ts >= {moment('low')} AND ts < {moment('high')}", within_hour
-    )[0][0]
+def _around(hour: int) -> dict[str, object]:
+    return {"low": hour - SLACK_NS, "high": hour + HOUR + SLACK_NS}
+
+
+def _facts_of(store: Store, hour: int) -> int:
+    """Return how many facts there are that may bear on an hour."""
+    sql = f"SELECT count() FROM invocation_facts WHERE ts >= {moment('low')} AND ts < {moment('high')}"
+    return int(store.query(sql, _around(hour))[0][0])
+
+
+def _settle_hour(store: Store, hour: int, version: int, known: int, facts: int) -> None:
+    """Settle an hour; `known` and `facts` were counted before, so that what comes meanwhile makes it due again."""
     every = merged([(hour, hour + HOUR)], columns=OF_CELLS)
     failed = merged([(hour, hour + HOUR)], columns=OF_FAILURES, where=_NOT_ALL_WELL)
-    parameters = {**every.parameters, **within_hour, "hour": hour // SECOND, "version": version, "facts": facts}
+    parameters = {**every.parameters, **_around(hour), "hour": hour // SECOND, "version": version}
     head = "toDateTime({hour:Int64}, 'UTC'), {version:UInt64}"
     _settle_cells(store, every, head, parameters)
     store.command(
@@ -132,7 +147,10 @@ def _settle_hour(store: Store, hour: int, version: int) -> None:
         f" SELECT {{version:UInt64}}, hour, {usage.COLUMNS} FROM ({usage.of_invocations(used)})",
         parameters,
     )
-    store.command(f"INSERT INTO settled_hours (hour, version, facts) SELECT {head}, {{facts:UInt64}}", parameters)
+    store.command(
+        f"INSERT INTO settled_hours (hour, version, facts, known) SELECT {head}, {{facts:UInt64}}, {{known:UInt64}}",
+        {**parameters, "facts": facts, "known": known},
+    )
 
 
 # Those of which every witness that knows says that they went well are left out early.

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from faasight_store import Store, lifetime, migrate, rollup
+from faasight_store import Scope, Store, lifetime, migrate, rollup
 from faasight_store.lifetime import Dropped, Lifetime
+from faasight_store.queries import invocations
+from faasight_store.queries.cells import Grain, plan
 
 # Noon: a test's days are whole, however long it takes.
 NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -152,6 +154,44 @@ def test_an_hour_whose_facts_were_dropped_is_not_settled_anew_by_what_comes_late
     store.command(fact.replace("now64(9) - toIntervalHour(1)", "now64(9)"), {"ts": old, "from": 10, "count": 1})
     assert rollup.settle(store) == 0
     assert store.query("SELECT sum(invocations) FROM invocation_hours") == [(10,)]
+
+
+def test_an_hour_that_lost_some_of_its_facts_is_settled_once_for_each_change(store: Store) -> None:
+    """The hour after midnight counts facts of the dropped day before it: its numbers will never agree again."""
+    midnight = NOW.replace(hour=0) - timedelta(days=19)
+    fact = (
+        "INSERT INTO invocation_facts (ts, received_at, function, request_id, witness, outcome, duration_ms)"
+        " SELECT {ts:DateTime64(9, 'UTC')}, now64(9), 'checkout', toString(number), 'function', 'ok', 5"
+        " FROM numbers({from:UInt64}, {count:UInt64})"
+    )
+    store.command(fact, {"ts": midnight - timedelta(minutes=10), "from": 0, "count": 10})
+    store.command(fact, {"ts": midnight + timedelta(minutes=5), "from": 10, "count": 5})
+    assert rollup.settle(store) == 2
+    dropped = lifetime.enforce(store, Lifetime({**FOREVER, "invocations": 19}), NOW)
+    assert "invocation_facts" in _tables(dropped)
+    assert store.query("SELECT count() FROM invocation_facts") == [(5,)]
+    assert rollup.settle(store) == 0  # what was settled holds
+    scope = Scope(midnight, midnight + timedelta(hours=1))
+    for late in (1, 2):
+        store.command(fact, {"ts": midnight + timedelta(minutes=7), "from": 20 + late, "count": 1})
+        assert plan(store, scope, Grain.HOURS).hours == ()
+        assert invocations.totals(store, scope).invocations == 5 + late
+        assert [rollup.settle(store) for _ in range(3)] == [1, 0, 0]
+        assert len(plan(store, scope, Grain.HOURS).hours) == 1
+        assert invocations.totals(store, scope).invocations == 5 + late
+
+
+def test_facts_that_someone_deleted_do_not_settle_for_ever(store: Store) -> None:
+    hour = NOW - timedelta(hours=20)
+    fact = (
+        "INSERT INTO invocation_facts (ts, received_at, function, request_id, witness, outcome, duration_ms)"
+        " SELECT {ts:DateTime64(9, 'UTC')}, now64(9), 'checkout', toString(number), 'function', 'ok', 5"
+        " FROM numbers({count:UInt64})"
+    )
+    store.command(fact, {"ts": hour + timedelta(minutes=30), "count": 10})
+    store.command(f"DELETE FROM {store.shape.table('invocation_facts')} WHERE request_id = '3'")
+    assert [rollup.settle(store) for _ in range(2)] == [1, 0]
+    assert invocations.totals(store, Scope(hour, hour + timedelta(hours=1))).invocations == 9
 
 
 def test_every_table_that_grows_has_a_lifetime() -> None:

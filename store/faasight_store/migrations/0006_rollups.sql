@@ -54,11 +54,13 @@ ORDER BY (hour, function, environment, type, shape, frames)
 {{keep rollups}}
 {{settings}};
 
--- Written after the rows of a settling: an hour without its row here was not settled. `facts` is how many it was made of.
+-- Written after the rows of a settling: an hour without its row here was not settled. `facts` is how many it was made of,
+-- `known` how many touched_hours told of then: more, where some were deleted.
 CREATE TABLE IF NOT EXISTS settled_hours (
     hour DateTime('UTC'),
     version UInt64,
-    facts UInt64
+    facts UInt64,
+    known UInt64
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toStartOfMonth(hour)
 ORDER BY (hour, version)

@@ -41,12 +41,14 @@ def settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
     hours = f"hour >= toStartOfHour({moment('start')}) AND hour < {moment('end')}"
     rows = store.query(
         f"""SELECT toUnixTimestamp(hour), newest FROM (
-            SELECT hour, max(version) AS newest, argMax(facts, version) AS made_of FROM settled_hours
-            WHERE {hours} GROUP BY hour
+            SELECT hour, max(version) AS newest, argMax(facts, version) AS made_of,
+                argMax(settled_hours.known, version) AS known_then
+            FROM settled_hours WHERE {hours} GROUP BY hour
         ) AS settled LEFT JOIN (
             SELECT hour, sum(facts) AS known FROM touched_hours WHERE {hours} GROUP BY hour
         ) AS touched USING hour
-        WHERE known = made_of OR known = 0 OR hour < {FACTS_BEGIN}""",
+        WHERE known = made_of OR known = 0 OR hour < {FACTS_BEGIN}
+            OR (known = known_then AND hour = {FACTS_BEGIN})""",
         {"start": start, "end": end},
     )
     return {hour * 10**9: version for hour, version in rows}
