@@ -15,7 +15,7 @@ from pathlib import Path
 from faasight_store import migrate
 from faasight_store.connection import Store
 from faasight_store.errors import StoreError
-from faasight_store.shape import SUFFIX
+from faasight_store.shape import SUFFIX, Shape
 
 POLL_S = 0.2
 _S3_ATTEMPTS = 6
@@ -59,7 +59,7 @@ class Copied:
 
 def backup(store: Store, place: Place, *, sleep: Callable[[float], None] = time.sleep) -> Copied:
     """Copy the database to a place where nothing is yet. Raises StoreError; what was begun is removed by the engine."""
-    databases = ", ".join(f"DATABASE `{name}`" for name in _databases(store, store.dsn.database))
+    databases = ", ".join(f"DATABASE `{name}`" for name in dict.fromkeys((store.shape.database, store.shape.data)))
     return _run(store, f"BACKUP {databases}{store.shape.on_cluster} TO {place.sql()}", sleep)
 
 
@@ -74,25 +74,28 @@ def restore(
     source = source or store.dsn.database
     if not _NAME.fullmatch(source):
         raise StoreError(f"{source!r} is no name of a database.")
-    if found := _tables(store):
-        raise StoreError(
-            f"The database {store.dsn.database} has {len(found)} tables already, and a restore never overwrites: "
-            "restore into an empty one (?database=NAME in FAASIGHT_STORE), or drop this one first."
-        )
-    pairs = [(source, store.dsn.database)]
+    target = Shape(store.dsn.database, cluster)
+    for name in dict.fromkeys((target.database, target.data)):
+        if found := _tables(store, name):
+            raise StoreError(
+                f"The database {name} has {len(found)} tables already, and a restore never overwrites: "
+                "restore into an empty one (?database=NAME in FAASIGHT_STORE), or drop this one first."
+            )
+    pairs = [(source, target.database)]
     if cluster:
-        pairs.append((source + SUFFIX, store.dsn.database + SUFFIX))
+        pairs.append((source + SUFFIX, target.data))
     databases = ", ".join(f"DATABASE `{old}` AS `{new}`" for old, new in pairs)
-    on_cluster = f" ON CLUSTER `{cluster}`" if cluster else ""
     try:
-        copied = _run(store, f"RESTORE {databases}{on_cluster} FROM {place.sql()}", sleep)
+        copied = _run(store, f"RESTORE {databases}{target.on_cluster} FROM {place.sql()}", sleep)
         store.forget_shape()
-        if "schema_migrations" not in _tables(store):
+        if "schema_migrations" not in _tables(store, target.database):
             raise StoreError(f"This is no back-up of FaaSight's database {source}.")
+        if store.shape != target:
+            raise StoreError(f"This is a back-up of the cluster {store.shape.cluster}: say --cluster.")
         _check(store)
         migrate.pending(store)  # raises if another version made it
     except StoreError:
-        _empty(store)
+        _empty(store, target)
         raise
     return copied
 
@@ -111,7 +114,7 @@ def _run(store: Store, statement: str, sleep: Callable[[float], None]) -> Copied
         )
         status, error, files, size = rows[0] if rows else ("", "", 0, 0)
         if status in ("BACKUP_CREATED", "RESTORED"):
-            return Copied(len(_tables(store)), files, size, time.monotonic() - began)
+            return Copied(len(_tables(store, store.shape.data)), files, size, time.monotonic() - began)
         if status.endswith(("FAILED", "CANCELLED")):
             raise StoreError(_told(error))
         unknown = 0 if rows else unknown + 1
@@ -131,7 +134,7 @@ def _told(error: str) -> str:
 
 def _check(store: Store) -> None:
     """Read every part against its checksums; RESTORE itself compares sizes only."""
-    for name in _tables(store, "%MergeTree"):
+    for name in _tables(store, store.shape.data, "%MergeTree"):
         check = f"CHECK TABLE `{store.shape.data}`.`{name}` SETTINGS check_query_single_value_result = 0"
         with store.stream(check, "TSV", timeout_s=_CHECK_TIMEOUT_S) as answer:
             parts = [line.split("\t") for line in answer.read().decode().splitlines()]
@@ -140,23 +143,18 @@ def _check(store: Store) -> None:
                 raise StoreError(f"The back-up is damaged: table {name}, part {part}: {wrong[:300]}")
 
 
-def _empty(store: Store) -> None:
-    """Drop what a restore that failed has made; the database was empty before."""
-    for database in _databases(store, store.dsn.database):
-        names = store.query("SELECT name FROM system.tables WHERE database = {name:String}", {"name": database})
-        for (name,) in names:
-            store.command(f"DROP TABLE IF EXISTS `{database}`.`{name}`{store.shape.on_cluster} SYNC")
+def _empty(store: Store, target: Shape) -> None:
+    """Drop what a restore that failed has made; these databases were empty before."""
+    for database in dict.fromkeys((target.database, target.data)):
+        for name in _tables(store, database):
+            store.command(f"DROP TABLE IF EXISTS `{database}`.`{name}`{target.on_cluster} SYNC")
     store.forget_shape()
 
 
-def _databases(store: Store, name: str) -> list[str]:
-    return [name, name + SUFFIX] if store.shape.cluster else [name]
-
-
-def _tables(store: Store, engine: str = "%") -> list[str]:
+def _tables(store: Store, database: str, engine: str = "%") -> list[str]:
     rows = store.query(
         "SELECT name FROM system.tables WHERE database = {database:String} AND engine LIKE {engine:String}",
-        {"database": store.shape.data, "engine": engine},
+        {"database": database, "engine": engine},
     )
     return [name for (name,) in rows]
 

@@ -187,3 +187,22 @@ def test_a_back_up_holds_both_databases(spread: Store, tmp_path: Path) -> None:
         spread.dsn.database,
         spread.shape.data,
     }
+
+
+def test_a_restore_empties_only_what_was_empty(spread: Store, tmp_path: Path) -> None:
+    """The database in front was lost, and the one with the rows lives."""
+    _land(spread, 10)
+    place = Place(str(tmp_path / "monday"))
+    backup.backup(spread, place)
+    data = spread.shape.data
+    for (name,) in spread.query("SELECT name FROM system.tables WHERE database = currentDatabase()"):
+        spread.command(f"DROP TABLE {name} SYNC")
+    spread.forget_shape()
+    with pytest.raises(StoreError, match="a back-up of the cluster one: say --cluster"):
+        backup.restore(spread, place)
+    assert spread.query("SELECT count() FROM system.tables WHERE database = currentDatabase()") == [(0,)]
+    with pytest.raises(StoreError, match=f"The database {data} has .* tables already"):
+        backup.restore(spread, place, cluster="one")
+    assert spread.query(f"SELECT count() FROM `{data}`.invocation_facts") == [(10,)]
+    spread.migrate("one")
+    assert spread.query("SELECT count() FROM invocation_facts") == [(10,)]
