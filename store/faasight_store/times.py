@@ -20,6 +20,11 @@ def from_ns(ns: int) -> datetime:
     return EPOCH + timedelta(microseconds=ns // 1000)
 
 
+def day(moment: datetime) -> str:
+    """Return the day in UTC, whatever the time's zone: tables are cut by it."""
+    return str(from_ns(to_ns(moment)).date())
+
+
 def moment(parameter: str) -> str:
     """Return SQL for the time of a parameter that holds ns."""
     return f"fromUnixTimestamp64Nano({{{parameter}:Int64}}, 'UTC')"

@@ -3,14 +3,15 @@
 import secrets
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 
 import otlp
 import pytest
 from faasight_store import Scope, Store
-from faasight_store.queries import deployments, logs, patterns
+from faasight_store.queries import deployments, logs, metrics, patterns
 from faasight_store.times import HOUR, MINUTE, from_ns
+from otlp_metrics import Request
 
 SECOND = 10**9
 TEMPLATES = {
@@ -106,6 +107,17 @@ def test_attribute_keys_of_spans_and_logs(store: Store) -> None:
     ]
     assert [k.key for k in patterns.attribute_keys(store, scope, "spans", "ra")] == ["rare"]
     assert patterns.attribute_keys(store, scope, "logs", "' OR 1=1 --") == []
+
+
+@pytest.mark.parametrize(("hour", "zone"), [(1, -5), (22, 5)])
+def test_days_are_those_of_utc_whatever_zone_the_scope_is_in(store: Store, hour: int, zone: int) -> None:
+    at = (time.time_ns() // (24 * HOUR) - 1) * 24 * HOUR + hour * HOUR
+    store.land("records", _lines(at, "m", attributes={"user": "1"}), "r")
+    store.land("metrics", Request().add("gauge", "g", [{"time_unix_nano": at, "as_double": 1.0}]).segment(), "m")
+    there = timezone(timedelta(hours=zone))
+    scope = Scope(from_ns(at - HOUR // 2).astimezone(there), from_ns(at + HOUR // 2).astimezone(there))
+    assert [k.key for k in patterns.attribute_keys(store, scope, "logs")] == ["user"]
+    assert [m.metric for m in metrics.metrics(store, scope)] == ["g"]
 
 
 def test_many_values_of_a_key_stay_few(store: Store) -> None:

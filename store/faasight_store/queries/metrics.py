@@ -10,7 +10,7 @@ from faasight_store.queries import metric_figures
 from faasight_store.queries.merged import Sql
 from faasight_store.queries.metric_figures import Shape
 from faasight_store.queries.windows import step_ns
-from faasight_store.times import from_ns, to_ns, within
+from faasight_store.times import day, from_ns, to_ns, within
 from faasight_store.types import Scope
 from faasight_store.values import key_values
 
@@ -168,5 +168,5 @@ def _labelled(scope: Scope, shape: Shape, group_by: Sequence[str], where: Mappin
 
 def _days(scope: Scope) -> dict[str, Any]:
     """Return the days that the scope touches, and the one before, whose series go on."""
-    first = from_ns(to_ns(scope.start) - metric_figures.LOOK_BACK_NS).date()
-    return {"first_day": str(first), "last_day": str(scope.end.date()), "environment": scope.environment}
+    first = from_ns(to_ns(scope.start) - metric_figures.LOOK_BACK_NS)
+    return {"first_day": day(first), "last_day": day(scope.end), "environment": scope.environment}

@@ -3,7 +3,7 @@
 from faasight_store.connection import Store
 from faasight_store.migrate import macro
 from faasight_store.pattern_types import AttributeKey, LogPattern
-from faasight_store.times import MINUTE, from_ns, to_ns, within
+from faasight_store.times import MINUTE, day, from_ns, to_ns, within
 from faasight_store.types import Scope
 
 SLOT_NS = 5 * MINUTE  # of the rollup
@@ -62,8 +62,7 @@ def attribute_keys(store: Store, scope: Scope, signal: str, prefix: str = "", li
           AND startsWith(key, {prefix:String})
         GROUP BY key ORDER BY total DESC, key LIMIT {limit:UInt32}""",
         {
-            "signal": signal, "prefix": prefix, "first": str(scope.start.date()), "last": str(scope.end.date()),
-            "limit": limit,
+            "signal": signal, "prefix": prefix, "first": day(scope.start), "last": day(scope.end), "limit": limit,
         },
     )  # fmt: skip
     return [AttributeKey(key, count, some) for key, count, some in rows]
