@@ -14,6 +14,7 @@ from faasight.delivery import Exporter
 from faasight.imports import ImportWatcher
 from faasight.settings import Settings
 from faasight.watchdog import Watchdog
+from faasight.witness import Witness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Agent:
         self.coldstart = ColdStart(self.watcher, began)
         self.delivery: Delivery = self._exporter()
         self.watchdog = Watchdog(lambda invocation: expire(self, invocation))
+        self.witness = Witness(self.service)
         self._metrics: Metrics | None = None
         self.when_loaded: list[Callable[[], None]] = []  # what waits for the end of the function's own set-up
         self._resource = b""
@@ -62,6 +64,19 @@ class Agent:
         hooks.register(self)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.after_fork)
+        self.report_killed()
+
+    def report_killed(self) -> None:
+        """Report what a killed process left unfinished in this sandbox, at once: we may be killed just so."""
+        try:
+            killed = self.witness.open(self.coldstart.began)
+            for span in killed:
+                self.delivery.add(span)
+            if killed:
+                self.delivery.flush(self.settings.flush_timeout)
+            self.witness.settle()
+        except Exception as error:  # noqa: BLE001 - the function starts whatever was found
+            complaints.failure("reporting a killed invocation", error)
 
     def after_fork(self) -> None:
         """Make anew what a child process must not share: the socket, the thread, the parent's telemetry."""
@@ -70,6 +85,7 @@ class Agent:
             span.invocation.claim()  # the parent reports the invocation that forked
         self.delivery.reset()
         self.watchdog.reset()
+        self.witness.reset()
         if self._metrics is not None:
             self._metrics.reset()
 

@@ -26,7 +26,9 @@ _MAX_DEADLINE_S = 86_400.0
 class Invocation:
     """State of one call of the handler. It belongs to one context: several may run at once in one process."""
 
-    __slots__ = ("_open", "_ticket", "active", "cold", "deadline", "delivery", "request_id", "span", "timed_out")
+    __slots__ = (
+        "_open", "_ticket", "active", "cold", "deadline", "delivery", "note", "request_id", "span", "timed_out",
+    )  # fmt: skip
 
     def __init__(self, span: Span, request_id: str, cold: bool, deadline: float, delivery: Delivery) -> None:
         self.span = span
@@ -35,6 +37,7 @@ class Invocation:
         self.cold = cold
         self.deadline = deadline  # time.monotonic value, inf if there is none
         self.timed_out = False
+        self.note = -1  # where the witness has it
         self.active: Active | None = None
         self._open: dict[str, Span] = {}
         self._ticket = [True]
@@ -85,6 +88,9 @@ def begin(agent: Agent, event: object, context: object) -> Invocation:
         deadline = time.monotonic() + remaining_ms / 1000
     invocation = Invocation(span, request_id, cold, deadline, agent.delivery)
     span.invocation = invocation
+    if agent.witness.to_open:
+        agent.report_killed()
+    invocation.note = agent.witness.begin(span, now + remaining_ms * 1_000_000 if remaining_ms > 0 else 0)
     invocation.active = Active(span)
     if deadline != float("inf"):  # last: what is watched and never finished would be reported as a time-out
         margin = min(agent.settings.timeout_margin, remaining_ms / 2000)
@@ -167,16 +173,20 @@ def finish(agent: Agent, invocation: Invocation, result: object = None, error: B
     invocation.span.end_ns = now_ns()  # before our own work, which is no part of the function's duration
     agent.watchdog.forget(invocation)
     mine = invocation.claim()
-    if mine:
-        if error is not None:
-            _note_error(invocation.span, error)
-        else:
-            _note_result(invocation.span, result)
-    if invocation.active is not None:
-        invocation.active.end()
-    if mine:
-        _report(agent, invocation, [invocation.span])
-        agent.delivery.flush(_budget(agent, invocation))
+    try:
+        if mine:
+            if error is not None:
+                _note_error(invocation.span, error)
+            else:
+                _note_result(invocation.span, result)
+        if invocation.active is not None:
+            invocation.active.end()
+        if mine:
+            _report(agent, invocation, [invocation.span])
+            agent.delivery.flush(_budget(agent, invocation))
+    finally:
+        if mine:
+            agent.witness.end(invocation.note)
 
 
 def _budget(agent: Agent, invocation: Invocation) -> float:
@@ -195,6 +205,7 @@ def expire(agent: Agent, invocation: Invocation) -> None:
     copies[0].message = f"the function's time limit of {limit} ms is reached"
     _report(agent, invocation, copies)
     agent.delivery.flush(max(invocation.deadline - time.monotonic(), 0.01))
+    agent.witness.end(invocation.note)  # the kill at the limit is no news then
 
 
 def _unfinished(span: Span, now: int) -> Span:

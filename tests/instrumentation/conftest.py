@@ -332,6 +332,7 @@ def function(sink: Sink, tmp_path: Path) -> Iterator[StartFunction]:
             "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[7]abc",
             "AWS_REGION": "eu-central-1",
             "PYTHONPATH": str(folder),
+            "TMPDIR": str(folder),  # what is found there of killed invocations is this sandbox's own
         }
         sandbox = Sandbox(folder, defaults | environment, command or ([str(WRAPPER)] if wrapped else []) + runtime)
         sandboxes.append(sandbox)

@@ -354,4 +354,4 @@ def test_an_init_error_is_not_told_when_we_are_disabled(function: Any, sink: Any
     )
     assert sandbox.outcome().kind == "init error"
     sandbox.process.wait(10)
-    assert len(sink.spans()) == told
+    assert sum(span.name == "INIT" for span in sink.spans()) == told, "a slow machine makes spans of imports too"

@@ -154,6 +154,19 @@ def test_either_ones_failure_counts(shared_store: Store, function: str, platform
     )
 
 
+def test_a_killed_one_has_no_duration_until_the_platform_tells_it(shared_store: Store) -> None:
+    """The next process in its sandbox tells of it, and knows when it began."""
+    killed = {"faasight.killed": True}
+    run = otlp.Run(
+        time.time_ns() - MINUTE, 9_000, next(_names), outcome="error", error_type="killed", attributes=killed
+    )
+    alone = _one(shared_store, run, name=run.function)
+    assert (alone.outcome, alone.error_type, alone.duration_ms) == ("error", "killed", None)
+    report = replace(run, outcome="out_of_memory", ms=1_200.0).record("report")
+    merged = _one(shared_store, report, name=run.function)
+    assert (merged.outcome, merged.duration_ms) == ("out_of_memory", 1_200.0)
+
+
 def test_one_that_only_started_is_lost_after_a_while_and_found_again(shared_store: Store) -> None:
     old = otlp.Run(time.time_ns() - 20 * MINUTE, function=next(_names))
     assert _one(shared_store, old.record("start"), name=old.function).outcome == "lost"

@@ -76,7 +76,7 @@ SELECT
     greatest(toUInt16OrZero(attributes['faasight.attempt']), 1) AS attempt,
     toFloat64OrNull(attributes['faasight.queue_wait_ms']) AS queue_wait_ms,
     toFloat64OrNull(attributes['faasight.timeout_ms']) AS timeout_ms,
-    duration_ns / 1e6 AS duration_ms,
+    if(attributes['faasight.killed'] = 'true', NULL, duration_ns / 1e6) AS duration_ms,  -- when it was killed nobody knows
     span_stream.init_ms AS init_ms,
     attributes['faasight.init_type'] AS init_type,
     attributes['faas.coldstart'] = 'true' AS cold_start,
