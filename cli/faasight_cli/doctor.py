@@ -1,5 +1,6 @@
 """`faasight doctor`: looks at everything that FaaSight needs, and says what to type where something is wrong."""
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -18,7 +20,7 @@ from faasight_collector import AddressError, TlsError, TokenFileError
 from faasight_collector.access import tokens
 from faasight_collector.access.address import check_hosts
 from faasight_collector.access.tls import Certificates
-from faasight_store import DsnError, StoreError, StoreLockedError
+from faasight_store import LEAST_MEMORY_BYTES, DsnError, StoreError, StoreLockedError
 
 from faasight_cli import logs, ports, services, settings, up
 from faasight_cli.console import Console
@@ -27,6 +29,9 @@ from faasight_cli.settings import Settings
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 _LEAST_DISK_MB = 1024
+_OTHERS_MB = 512  # the collector and the dashboards
+_LEAST_STORE_MB = LEAST_MEMORY_BYTES // 1024**2
+_CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 _RENEW_DAYS = 14
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -199,8 +204,33 @@ def _store(own: Settings, running: bool) -> Iterator[Finding]:
         yield Finding(PROBLEM, str(problem), "correct FAASIGHT_STORE, or see that the server is up")
     else:
         yield Finding(OK, f"{name} can be opened")
+        yield from _memory(own)
         if pending:
             yield Finding(NOTE, f"its schema lacks {', '.join(pending)}", "faasight migrate; faasight up does it too")
+
+
+def _memory(own: Settings) -> Iterator[Finding]:
+    """Compare the embedded engine's bound with what the machine, or the container, has."""
+    if services.data_dir(own) is None:
+        return
+    machine_mb = _memory_mb()
+    asked_mb = own.store_memory_mb
+    if not asked_mb:
+        yield Finding(OK, f"the embedded store may take nine tenths of {machine_mb:,} MiB of memory")
+    elif asked_mb > machine_mb - _OTHERS_MB:
+        advice = f"FAASIGHT_STORE_MEMORY_MB={max(machine_mb - _OTHERS_MB, _LEAST_STORE_MB)}, or a larger machine"
+        what = f"the embedded store may take {asked_mb:,} MiB, and {machine_mb:,} MiB are all there is, for everything"
+        yield Finding(PROBLEM, what, advice)
+    else:
+        yield Finding(OK, f"the embedded store may take {asked_mb:,} of {machine_mb:,} MiB of memory")
+
+
+def _memory_mb() -> int:
+    """Return the memory of this machine, or of the control group that it is bounded by, in MiB."""
+    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # no control group of version 2, or "max"
+        found = min(found, int(_CGROUP_MEMORY.read_text("ascii")))
+    return found // 1024**2
 
 
 def _pending(own: Settings) -> list[str]:

@@ -29,7 +29,7 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened o
 
 def open_store(settings: Settings) -> Store:
     """Open the store. Raises StoreError."""
-    return Store.open(settings.store)
+    return Store.open(settings.store, memory_bytes=settings.store_memory_mb * _MIB)
 
 
 def opened(settings: Settings) -> Store:
@@ -104,6 +104,7 @@ def collector_settings(settings: Settings, worker: int = 0) -> "CollectorSetting
     """Return the collector's own settings; `worker` is its number among several, 0 if it is alone."""
     from faasight_collector import Settings as CollectorSettings
     from faasight_collector.adoption import WORKER
+    from faasight_collector.store_memory import segment_bytes
 
     home = journal_dir(settings)
     workers = settings.workers if worker else 1
@@ -128,6 +129,7 @@ def collector_settings(settings: Settings, worker: int = 0) -> "CollectorSetting
         max_body_bytes=settings.max_body_mb * _MIB,
         journal_budget_bytes=settings.journal_budget_mb * _MIB // workers,
         disk_reserve_bytes=settings.disk_reserve_mb * _MIB,
+        segment_bytes=segment_bytes(settings.store_memory_mb * _MIB),
         store_is_shared=data_dir(settings) is None,  # a server takes inserts while we are stopped
         stop_timeout_s=_SHIPPING_S,
         lifetime=lifetime(settings),

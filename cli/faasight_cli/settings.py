@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from faasight.settings import TABLE as OF_WRAPPER
+from faasight_store import LEAST_MEMORY_BYTES
 
 from faasight_cli.errors import SettingError
 
@@ -29,6 +30,7 @@ class Settings:
     """The table's values; one field for each row, by its name."""
 
     store: str
+    store_memory_mb: int  # 0: the engine's own bound
     collector_http: Address
     collector_grpc: Address | None  # None is off
     dashboards: Address
@@ -141,6 +143,12 @@ def _one_of(*names: str) -> Kind:
     return Kind("choice", ", ".join(names[:-1]) + " or " + names[-1], parse)
 
 
+def _memory_mb(text: str) -> int:
+    if not text.isdecimal() or (int(text) and not LEAST_MEMORY_BYTES // 1024**2 <= int(text) <= 10_000_000):
+        raise ValueError
+    return int(text)
+
+
 def _range(text: str) -> str:
     if not re.fullmatch(r"now-[1-9]\d*[smhd]", text):
         raise ValueError
@@ -156,11 +164,19 @@ YES_NO = Kind("yes or no", "yes, no, true, false, on, off, 1 or 0", _yes_no)
 ORIGINS = Kind("origins", "https://app.example.com,http://localhost:3000 and the like, or nothing", _origins)
 RANGE = Kind("range", "now-5m, now-3h, now-7d and the like", _range)
 MB = _whole(1, 10_000_000)
+MEMORY_MB = Kind("number", f"0, or a whole number from {LEAST_MEMORY_BYTES // 1024**2} to 10000000", _memory_mb)
 DAYS = _whole(1, 3650)
 
 TABLE: tuple[Setting, ...] = (
     Setting(
         "store", DSN, "chdb://./faasight-data", "Where telemetry is kept: embedded in a folder, or a ClickHouse server."
+    ),
+    Setting(
+        "store_memory_mb",
+        MEMORY_MB,
+        "0",
+        "How much memory (MiB) the embedded store may take in all; 0 is nine tenths of the machine."
+        " A server has a setting of its own.",
     ),
     Setting(
         "collector_http",

@@ -37,6 +37,7 @@ from faasight_collector.settings import Settings
 from faasight_collector.ship import Shipper
 from faasight_collector.siblings import TELL_EVERY_S, Siblings, State
 from faasight_collector.stats import Stats
+from faasight_collector.store_memory import StoreMemory
 
 log = structlog.get_logger()
 
@@ -68,6 +69,7 @@ class Collector:
         self._clock = clock
         self._tracer = tracer or observe.tracer()
         self._inserts = Inserts(store, self._tracer)
+        self._memory = StoreMemory(store)
         worker = f"#{settings.worker}" if settings.worker else ""
         self._name = f"{socket.gethostname()}:{settings.http_port}{worker}"
         self.stats = Stats()
@@ -105,6 +107,7 @@ class Collector:
         self._shipper.start()
         self._periodic = [
             Periodic("report", self.settings.report_every_s, self._report, last=True),
+            Periodic("memory", self.settings.report_every_s, self._memory.look),
             Periodic("tokens", self.settings.report_every_s, self._keep_last_use, last=True),
             Periodic("adopt", self.settings.adopt_every_s, Adopter(self.settings, self.journal, letters)),
         ]
@@ -190,7 +193,7 @@ class Collector:
 
     def _pages(self, access: Access, http: HttpServer) -> dict[bytes, Page]:
         figures = AccessFigures(access, lambda: http.connections, http.ended)
-        further = [figures, self._inserts]
+        further = [figures, self._inserts, self._memory]
         self._exposition = Exposition(
             self.stats, self.journal, self._clock, further, budget_bytes=self.settings.journal_budget_bytes
         )

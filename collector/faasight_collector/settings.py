@@ -8,6 +8,7 @@ from faasight_store.lifetime import Lifetime
 from faasight_collector.access.tls import TlsFiles
 
 MIB = 1024 * 1024
+SEGMENT_BYTES = 32 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,9 @@ class Settings:
     idle_timeout_s: float = 120.0  # of a kept-alive connection
 
     commit_window_s: float = 0.002  # how long a request waits for others to share its fdatasync
-    segment_bytes: int = 32 * MIB  # an insert has a price of its own; larger ones make the engine use much more memory
+    segment_bytes: int = (
+        SEGMENT_BYTES  # an insert has a price of its own; larger ones make the engine use much more memory
+    )
     segment_age_s: float = 1.0  # how long a record waits for its segment to be shipped
     segment_age_max_s: float = 5.0  # the same where the store is slow: an insert has a price of its own, however small
     keep_shipped_s: float = 300.0  # shipped segments are kept as long, and shipped again on start

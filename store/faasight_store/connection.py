@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from io import IOBase
 from typing import Any, Self
@@ -13,7 +14,7 @@ from faasight_store import durability, failures, landing, migrate, shape
 from faasight_store.clients import Pool, connector, first_client, quietly_close
 from faasight_store.cluster import shard_of
 from faasight_store.dsn import Dsn, EmbeddedDsn, ServerDsn, parse
-from faasight_store.embedded import Engine
+from faasight_store.embedded import MEMORY_ASKED, Engine, Memory
 from faasight_store.errors import StoreError, StoreUnavailableError
 from faasight_store.shape import Shape
 
@@ -32,6 +33,7 @@ class Store:
         self._engine = engine
         self._first = first
         connect = connector(dsn)
+        self._memory_bytes = dsn.memory_bytes if isinstance(dsn, EmbeddedDsn) else 0
         self._readers = Pool(connect, READERS)
         self._writer = Pool(connect, 1)
         self._schemas = landing.keep_schemas(dsn.path.resolve() / "schemas") if isinstance(dsn, EmbeddedDsn) else None
@@ -39,14 +41,19 @@ class Store:
         self._closed = False
 
     @classmethod
-    def open(cls, dsn: str) -> Self:
+    def open(cls, dsn: str, *, memory_bytes: int = 0) -> Self:
         """Connect to `chdb:///path` or `clickhouse://user:password@host:port/database`.
 
         `?database=name` chooses another database than `faasight` of an embedded engine; one process may open several
-        databases of one directory. Raises DsnError, StoreLockedError or StoreUnavailableError.
+        databases of one directory. `memory_bytes` (at least `LEAST_MEMORY_BYTES`; 0: no bound of ours) is what an
+        embedded engine may take in all; a server has its own.
+        Raises DsnError, StoreLockedError or StoreUnavailableError.
         """
         address = parse(dsn)
-        engine = Engine.acquire(address.path) if isinstance(address, EmbeddedDsn) else None
+        engine = None
+        if isinstance(address, EmbeddedDsn):
+            address = replace(address, memory_bytes=memory_bytes)
+            engine = Engine.acquire(address.path, memory_bytes)
         try:
             first = first_client(address)
         except BaseException:
@@ -68,7 +75,7 @@ class Store:
 
         Raises StoreUnavailableError (also when a limit is reached), QueryError (a bad regular expression), StoreError.
         """
-        settings = {"max_execution_time": timeout_s, "max_memory_usage": QUERY_MEMORY_BYTES}
+        settings = {"max_execution_time": timeout_s, "max_memory_usage": self._query_bytes}
         try:
             with self._readers.client() as client:
                 result = client.query(sql, parameters=dict(parameters or {}), settings=settings)
@@ -77,10 +84,19 @@ class Store:
         except DriverError as error:
             raise failures.of_query(error, timeout_s) from None
 
+    def memory(self) -> Memory | None:
+        """Return what the embedded engine takes of this process's memory; None for a server. Raises StoreError."""
+        return Memory.of(self.query(MEMORY_ASKED)) if isinstance(self.dsn, EmbeddedDsn) else None
+
+    @property
+    def _query_bytes(self) -> int:
+        """What one read may take: at most half of the engine's, for inserts must go on."""
+        return min(QUERY_MEMORY_BYTES, self._memory_bytes // 2) if self._memory_bytes else QUERY_MEMORY_BYTES
+
     @contextmanager
     def stream(self, sql: str, fmt: str, *, timeout_s: float) -> Iterator[IOBase]:
         """Lend the result of a read as bytes in one of ClickHouse's formats. Raises StoreError."""
-        settings = {"max_execution_time": timeout_s, "max_memory_usage": QUERY_MEMORY_BYTES}
+        settings = {"max_execution_time": timeout_s, "max_memory_usage": self._query_bytes}
         try:
             with self._readers.client() as client, client.raw_stream(sql, settings=settings, fmt=fmt) as result:
                 yield result

@@ -20,6 +20,7 @@ class EmbeddedDsn:
 
     path: Path
     database: str = DEFAULT_DATABASE
+    memory_bytes: int = 0  # how much the engine may take; 0: nine tenths of the machine, as the engine has it
 
     def __str__(self) -> str:
         return f"chdb://{self.path}"

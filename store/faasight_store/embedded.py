@@ -1,11 +1,50 @@
-"""The engine inside this process: one directory, shared by every store that is open on it."""
+"""The engine inside this process: one directory and one bound on memory, shared by every store that is open on it."""
 
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from faasight_store.errors import StoreError
 from faasight_store.lock import DirectoryLock
+
+LEAST_MEMORY_BYTES = 512 * 1024 * 1024  # below it a request of 20 MiB may never be stored
+MEMORY_ASKED = (
+    "SELECT greatest(value, 0),"
+    " (SELECT toInt64(value) FROM system.server_settings WHERE name = 'max_server_memory_usage')"
+    " FROM system.metrics WHERE metric = 'MemoryTracking'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the engine has taken of the process's memory, and what it may take, in bytes."""
+
+    used: int
+    limit: int
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[int, ...]]) -> "Memory":
+        """Return the answer to `MEMORY_ASKED`."""
+        return cls(*map(int, rows[0]))
+
+
+def memory_options(limit: int) -> dict[str, str]:
+    """Return what the engine starts with, so that it stays within `limit` bytes; nothing for 0.
+
+    Its caches are 5 GiB by default and count: they would fill it for good. Merges start only while half of it is free.
+    """
+    if not limit:
+        return {}
+    shares = {
+        "max_server_memory_usage": 1,
+        "merges_mutations_memory_usage_soft_limit": 2,
+        "mark_cache_size": 16,
+        "primary_index_cache_size": 16,
+        "index_mark_cache_size": 32,
+    }
+    return {name: str(limit // part) for name, part in shares.items()}
 
 
 class Engine:
@@ -14,22 +53,31 @@ class Engine:
     _guard: ClassVar[threading.Lock] = threading.Lock()
     _path: ClassVar[Path | None] = None
     _uses: ClassVar[int] = 0
+    _memory_bytes: ClassVar[int] = 0
     _lock: ClassVar[DirectoryLock | None] = None
 
     @classmethod
-    def acquire(cls, path: Path) -> "Engine":
-        """Lock the directory for this process; raises StoreLockedError, or StoreError if another one is open."""
+    def acquire(cls, path: Path, memory_bytes: int = 0) -> "Engine":
+        """Lock the directory for this process.
+
+        Raises StoreLockedError, or StoreError if another directory is open, or with another bound on its memory.
+        """
         path = path.resolve()
         with cls._guard:
             if cls._path is None:
                 lock = DirectoryLock(path)
                 lock.acquire()
-                cls._path, cls._lock = path, lock
+                cls._path, cls._lock, cls._memory_bytes = path, lock, memory_bytes
             elif cls._path != path:
                 raise StoreError(
                     f"This process has the data directory {cls._path} open and cannot open {path} too: "
                     "chDB allows one at a time. "
                     "Close the other store first, or use one directory with several databases (chdb:///path?database=name)."
+                )
+            elif cls._memory_bytes != memory_bytes:
+                raise StoreError(
+                    f"The engine of {path} runs in this process with {_shown(cls._memory_bytes)} of memory, "
+                    f"and cannot have {_shown(memory_bytes)} too: give both the same."
                 )
             cls._uses += 1
         return cls()
@@ -42,3 +90,7 @@ class Engine:
             if cls._uses == 0 and cls._lock is not None:
                 cls._lock.release()
                 cls._path = cls._lock = None
+
+
+def _shown(memory_bytes: int) -> str:
+    return f"{memory_bytes // 1024**2} MiB" if memory_bytes else "no bound"

@@ -37,6 +37,7 @@ BUSY = {
 }
 # A message that gives two members of a `oneof` is valid protobuf (the last one counts), and the engine's BAD_ARGUMENTS.
 _BAD_PROTOBUF = "Invalid protobuf data"
+_WHOLE_ENGINE = "(total) memory limit"
 _IN_A_VIEW = "while pushing to view"
 _MEMORY = 241  # a segment that needs too much will need it again
 _CODE = re.compile(r"\bCode: (\d+)\.")
@@ -58,6 +59,11 @@ def of_query(error: DriverError, timeout_s: float) -> StoreError:
     if code in (159, 160):
         return StoreUnavailableError(
             f"The query took longer than {timeout_s:g} s and was stopped; choose a shorter time range."
+        )
+    if code == 241 and _WHOLE_ENGINE in str(error):
+        return StoreUnavailableError(
+            "The store has no memory left for the query just now; try again, choose a shorter time range, "
+            "or give it more (FAASIGHT_STORE_MEMORY_MB for the embedded one)."
         )
     if code == 241:
         return StoreUnavailableError(

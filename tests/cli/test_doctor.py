@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faasight_cli import doctor
+from faasight_cli import doctor, settings
 from faasight_cli.doctor import NOTE, PROBLEM, Finding
 from faasight_collector.access import tokens
 
@@ -142,3 +142,22 @@ def test_the_token_file_and_the_certificate_are_looked_at(free: dict[str, str], 
 def test_listening_beyond_this_machine_without_a_token_is_a_problem(free: dict[str, str]) -> None:
     (found,) = problems(list(doctor.examine({}, {**free, "collector_http": "0.0.0.0:0"})))
     assert "faasight tokens create" in found.what + found.advice
+
+
+def test_more_memory_for_the_store_than_there_is_is_a_problem(
+    free: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    group = tmp_path / "memory.max"
+    monkeypatch.setattr(doctor, "_CGROUP_MEMORY", group)
+
+    def look(memory_mb: str) -> Finding:
+        return next(doctor._memory(settings.load({"FAASIGHT_STORE_MEMORY_MB": memory_mb}, free)))
+
+    group.write_text(str(2048 * 1024 * 1024))
+    found = look("2000")
+    assert (found.state, "2,048 MiB" in found.what) == (PROBLEM, True)
+    assert "FAASIGHT_STORE_MEMORY_MB=1536" in found.advice
+    assert look("1536").state == doctor.OK
+    assert "2,048 MiB" in look("0").what
+    group.write_text("max\n")
+    assert "2,048 MiB" not in look("0").what

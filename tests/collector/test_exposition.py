@@ -13,11 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 DOCS = Path(__file__).parents[2] / "docs" / "watching.md"
 PREFIX = "faasight_collector_"
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([\w, ]*) ?\|", re.MULTILINE)
-NOT_HERE = {  # with TLS, with tokens, with several workers
+NOT_HERE = {  # with TLS, with tokens, with several workers, with an embedded store
     "tls_certificate_expiry_timestamp_seconds",
     "token_requests_total",
     "token_last_used_timestamp_seconds",
     "worker_up",
+    "store_memory_bytes",
+    "store_memory_limit_bytes",
 }
 
 
