@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 OURS = "faasight"  # our key in tracestate: `faasight=f:<service>` names the sender
 _HEX = frozenset("0123456789abcdef")
 _MAX_ENTRIES = 32  # of a tracestate, W3C Trace Context 3.3.1.1
+_MAX_PARENT = 256  # characters of a traceparent: version 00 has 55, and a longer one of the future is cut short here
+MAX_HEADERS = 512  # of one event; AWS allows 10 kB of them, and what has more is no set of headers
 _MAX_STATE = 1_024  # characters; twice what the standard asks to be passed on, and room enough in a message (carry.py)
 
 current: ContextVar[Span | None] = ContextVar("faasight_span", default=None)
@@ -46,7 +48,7 @@ class Remote:
 
 def parse(traceparent: object, tracestate: object = "") -> Remote | None:
     """Read the two headers; None if the first is not valid (W3C Trace Context 3.2)."""
-    if not isinstance(traceparent, str):
+    if not isinstance(traceparent, str) or len(traceparent) > _MAX_PARENT:
         return None
     parts = traceparent.strip().split("-")
     if len(parts) < 4 or (parts[0] == "00" and len(parts) != 4):
@@ -61,7 +63,7 @@ def parse(traceparent: object, tracestate: object = "") -> Remote | None:
 
 def _state(tracestate: object) -> str:
     """Return a tracestate that is fit to be sent on, else "": it must not make the user's next call fail."""
-    state = tracestate.strip() if isinstance(tracestate, str) else ""
+    state = tracestate.strip() if isinstance(tracestate, str) and len(tracestate) <= 2 * _MAX_STATE else ""
     return state if len(state) <= _MAX_STATE and state.isascii() and state.isprintable() else ""
 
 
@@ -71,18 +73,33 @@ def _is_id(text: str, length: int) -> bool:
 
 def extract(carrier: Carrier | None, value: Callable[[Any], object] = lambda item: item) -> Remote | None:
     """Find the two names in headers or message attributes, whatever their case; `value` unwraps an item."""
-    if not carrier:
+    if not carrier or len(carrier) > MAX_HEADERS:
         return None
-    found = {}
-    for key, item in carrier.items():
-        if isinstance(key, str) and len(key) in {10, 11} and (name := key.lower()) in {"traceparent", "tracestate"}:
-            found[name] = value(item)
-    return parse(found.get("traceparent"), found.get("tracestate", ""))
+    parent = carrier.get("traceparent")  # as nearly everybody writes it
+    state = carrier.get("tracestate")
+    if parent is None:
+        parent = header(carrier, "traceparent")
+        if parent is None:
+            return None
+    if state is None:
+        state = header(carrier, "tracestate")
+    return parse(value(parent), value(state) if state is not None else "")
+
+
+def header(carrier: Carrier, name: str) -> object:
+    """Find one header, whatever its case; None if there is none. `name` is in small letters."""
+    found = carrier.get(name)
+    if found is None:
+        length = len(name)
+        for key in carrier:
+            if isinstance(key, str) and len(key) == length and key.lower() == name:
+                return carrier[key]
+    return found
 
 
 def xray_trace_id(header: object) -> str:
     """Trace id of an X-Ray header (`Root=1-5759e988-bd862e3fe1be46a994272793;Parent=...`) in W3C form, or ""."""
-    if not isinstance(header, str):
+    if not isinstance(header, str) or len(header) > 4 * _MAX_PARENT:
         return ""
     for field in header.split(";"):
         key, _, root = field.strip().partition("=")

@@ -108,7 +108,7 @@ def _watch(agent: Agent, invocation: Invocation, at: float) -> None:
 
 def _root_span(trigger: Trigger, now: int) -> Span:
     parent = _common_parent(trigger)
-    trace_id = parent.trace_id if parent else _new_trace_id()
+    trace_id = parent.trace_id if parent else trigger.trace_id or _new_trace_id()
     span = Span(
         trigger.name,
         trigger.kind,
@@ -120,12 +120,17 @@ def _root_span(trigger: Trigger, now: int) -> Span:
     if parent:
         span.trace_state = parent.state
     if trigger.records:
-        span.links = [(remote.trace_id, remote.span_id, remote.state) for remote in trigger.parents]
+        links = {(remote.trace_id, remote.span_id): remote.state for remote in trigger.parents}  # one for each span
+        span.links = [(*ids, state) for ids, state in links.items()]
     caller = next((remote.caller for remote in trigger.parents if remote.caller), "")
     if caller:
         span.attributes["faasight.caller"] = caller
     if trigger.sent_ns:
         span.attributes["faasight.queue_wait_ms"] = max(now - trigger.sent_ns, 0) / 1e6
+    if trigger.last_ns:
+        span.attributes["faasight.iterator_age_ms"] = max(now - trigger.last_ns, 0) / 1e6
+    if trigger.ids:
+        span.attributes["faasight.source.ids"] = trigger.ids
     if trigger.attempt:
         span.attributes["faasight.attempt"] = trigger.attempt
     return span

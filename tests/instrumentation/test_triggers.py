@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from faasight.spans import CONSUMER, SERVER
-from faasight.triggers import _time, recognise
+from faasight.triggers import recognise
+from faasight.triggers.reading import when
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
@@ -249,7 +250,7 @@ def test_a_topic_in_a_queue_is_unwrapped() -> None:
 )
 def test_times_are_those_of_the_standard_library(text: str) -> None:
     expected = datetime.fromisoformat(text).astimezone(UTC).timestamp()
-    assert _time(text) == round(expected * 1_000) * 1_000_000
+    assert when(text) == round(expected * 1_000) * 1_000_000
 
 
 JUNK = st.recursive(
@@ -296,13 +297,22 @@ def test_malformed_events_never_raise(event: Any) -> None:
     assert recognise(event).name
 
 
+def test_an_event_that_no_reader_knows_is_an_invocation_all_the_same() -> None:
+    assert recognise({"detail-type": ["a list"], "source": "shop"}).name == "invoke"
+
+
 @pytest.mark.parametrize(
-    "event",
+    "record",
     [
-        {"detail-type": ["a list"], "source": "shop"},
-        {"Records": [{"eventSource": "aws:sqs", "attributes": {"SentTimestamp": "\u00b2"}}]},
-        {"Records": [{"eventSource": "aws:kinesis", "kinesis": {"approximateArrivalTimestamp": float("nan")}}]},
+        {"eventSource": "aws:sqs", "attributes": {"SentTimestamp": "\u00b2"}},
+        {"eventSource": "aws:kinesis", "kinesis": {"approximateArrivalTimestamp": float("nan")}},
+        {"eventSource": "aws:kinesis", "kinesis": {"approximateArrivalTimestamp": float("inf")}},
+        {"eventSource": "aws:kinesis", "kinesis": {"approximateArrivalTimestamp": -1}},
+        {"eventSource": "aws:sqs", "attributes": {"SentTimestamp": "9" * 400}},
+        {"eventSource": "aws:s3", "eventTime": "99999-01-01T00:00:00Z"},
     ],
 )
-def test_an_event_that_no_detector_can_read_is_an_invocation_all_the_same(event: dict[str, Any]) -> None:
-    assert recognise(event).name == "invoke"
+def test_a_time_that_is_none_costs_the_time_alone(record: dict[str, Any]) -> None:
+    trigger = recognise({"Records": [record]})
+    assert trigger.name.startswith("process")
+    assert trigger.sent_ns == trigger.last_ns == 0

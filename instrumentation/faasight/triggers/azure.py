@@ -1,0 +1,123 @@
+"""Azure Functions: what its triggers bind, told by the class's name; a batch is a list of them."""
+
+from __future__ import annotations
+
+import os
+
+from faasight.context import extract, parse
+from faasight.spans import CONSUMER, SERVER
+from faasight.triggers.reading import MAX_RECORDS, mapping, moment, number, rows, text
+from faasight.triggers.trigger import Trigger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def binding(event: Any) -> Trigger | None:  # noqa: ANN401 - a class of azure.functions, which is not imported here
+    """Read one object, or a batch of them. Which queue or hub it is, Azure does not tell the function's parameter."""
+    batch = event[:MAX_RECORDS] if type(event) is list else [event]
+    reader = READERS.get(type(batch[0]).__name__)
+    return reader(batch) if reader else None
+
+
+def _http(batch: list[Any]) -> Trigger:
+    asked = batch[0]
+    method = text(asked.method)
+    _, _, rest = text(asked.url).partition("://")
+    path = "/" + rest.partition("/")[2].partition("?")[0]
+    site = os.environ.get("WEBSITE_SITE_NAME", "")
+    trigger = Trigger(method or "invoke", SERVER, "http", "url" if site else "", site)
+    trigger.attributes["http.request.method"] = method
+    trigger.attributes["url.path"] = path
+    headers = asked.headers
+    trigger.parent(parse(headers.get("traceparent"), headers.get("tracestate") or ""))
+    return trigger
+
+
+def _queue(batch: list[Any]) -> Trigger:
+    trigger = Trigger("process queue", CONSUMER, "pubsub", "queue", "")
+    trigger.messages("azure_queue_storage", [text(item.id) for item in batch])
+    for item in batch:
+        trigger.sent(moment(item.insertion_time))
+        trigger.attempt = max(trigger.attempt, number(item.dequeue_count))
+    return trigger
+
+
+def _service_bus(batch: list[Any]) -> Trigger:
+    trigger = Trigger("process servicebus", CONSUMER, "pubsub", "queue", "")
+    trigger.messages("servicebus", [text(item.message_id) for item in batch])
+    for item in batch:
+        trigger.sent(moment(item.enqueued_time_utc))
+        trigger.attempt = max(trigger.attempt, number(item.delivery_count))
+        trigger.parent(_remote(mapping(item.application_properties)))
+    return trigger
+
+
+def _event_hub(batch: list[Any]) -> Trigger:
+    trigger = Trigger("process eventhub", CONSUMER, "pubsub", "stream", "")
+    trigger.messages("eventhubs", [str(number(item.sequence_number)) for item in batch])
+    shared = mapping(batch[0].metadata)  # of the whole batch, and dear: each item would read all of it anew
+    properties = shared.get("PropertiesArray") or [shared.get("Properties")]
+    for item in batch:
+        trigger.sent(moment(item.enqueued_time))
+    for found in rows(properties)[: len(batch)]:
+        trigger.parent(_remote(found))
+    trigger.last_ns = moment(batch[-1].enqueued_time)
+    return trigger
+
+
+def _kafka(batch: list[Any]) -> Trigger:
+    topic = text(batch[0].topic)
+    trigger = Trigger(f"process {topic}".strip(), CONSUMER, "pubsub", "topic", topic)
+    trigger.messages("kafka", [f"{text(i.topic)}-{i.partition}:{i.offset}"[:300] for i in batch])
+    for item in batch:
+        trigger.sent(moment(item.timestamp))
+    trigger.last_ns = moment(batch[-1].timestamp)
+    return trigger
+
+
+def _blob(batch: list[Any]) -> Trigger:
+    name = text(batch[0].name)  # container/path
+    container = name.partition("/")[0]
+    trigger = Trigger(f"process {container}", CONSUMER, "datasource", "bucket", container)
+    trigger.attributes["azure.blob.name"] = name
+    return trigger
+
+
+def _timer(batch: list[Any]) -> Trigger:
+    trigger = Trigger("schedule", CONSUMER, "timer", "schedule", "")
+    trigger.attributes["azure.timer.past_due"] = batch[0].past_due is True
+    return trigger
+
+
+def _event_grid(batch: list[Any]) -> Trigger:
+    topic = text(batch[0].topic).rpartition("/")[2]
+    trigger = Trigger(f"process {text(batch[0].event_type)}", CONSUMER, "pubsub", "bus", topic)
+    trigger.messages("eventgrid", [text(item.id) for item in batch])
+    for item in batch:
+        trigger.sent(moment(item.event_time))
+    return trigger
+
+
+def _documents(_batch: list[Any]) -> Trigger:
+    return Trigger("process cosmosdb", CONSUMER, "datasource", "table", "")
+
+
+def _remote(properties: dict[str, Any]) -> Any:  # noqa: ANN401 - Remote or None
+    """Read a message's properties: W3C's names, or Diagnostic-Id, which Azure's libraries write a traceparent into."""
+    return extract(properties) or parse(properties.get("Diagnostic-Id"))
+
+
+READERS: dict[str, Callable[[list[Any]], Trigger]] = {
+    "HttpRequest": _http,
+    "QueueMessage": _queue,
+    "ServiceBusMessage": _service_bus,
+    "EventHubEvent": _event_hub,
+    "KafkaEvent": _kafka,
+    "InputStream": _blob,
+    "TimerRequest": _timer,
+    "EventGridEvent": _event_grid,
+    "DocumentList": _documents,
+}
