@@ -137,8 +137,9 @@ def _check(store: Store) -> None:
     for name in _tables(store, store.shape.data, "%MergeTree"):
         check = f"CHECK TABLE `{store.shape.data}`.`{name}` SETTINGS check_query_single_value_result = 0"
         with store.stream(check, "TSV", timeout_s=_CHECK_TIMEOUT_S) as answer:
-            parts = [line.split("\t") for line in answer.read().decode().splitlines()]
-        for part, whole, wrong in parts:
+            lines = answer.read().decode().splitlines()
+        for line in lines:
+            part, whole, wrong = (*line.split("\t"), "", "")[:3]
             if whole != "1":
                 raise StoreError(f"The back-up is damaged: table {name}, part {part}: {wrong[:300]}")
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as DriverError
+from urllib3.exceptions import HTTPError
 
 from faasight_store import durability, failures, landing, migrate, shape
 from faasight_store.clients import Pool, connector, first_client, quietly_close
@@ -102,6 +103,8 @@ class Store:
                 yield result
         except DriverError as error:
             raise failures.of_query(error, timeout_s) from None
+        except HTTPError as error:  # the driver hands its connection's errors through here
+            raise StoreUnavailableError(f"The store's answer broke off; it may work later. {error}") from None
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement that returns nothing."""

@@ -15,6 +15,7 @@ from faasight_store.errors import StoreError
 
 _TIMEOUT_S = 3600.0  # for one day of one table
 _CHUNK = 1 << 20
+_END = b"PAR1"  # of every Parquet file: https://parquet.apache.org/docs/file-format/
 # The column that a table's partitions are made of is its time.
 _TIME = re.compile(r"\((\w+)\)")
 
@@ -90,6 +91,10 @@ def _write(store: Store, table: str, column: str, day: date, path: Path) -> None
                 while chunk := source.read(_CHUNK):
                     file.write(chunk)
         with part.open("rb+") as file:
+            # A server that fails in mid-stream has answered 200 by then, and puts its words behind half of the rows.
+            file.seek(max(0, part.stat().st_size - len(_END)))
+            if file.read() != _END:
+                raise StoreError(f"ClickHouse broke off {table} of {day}; no file was written. Try again.")
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:

@@ -1,6 +1,9 @@
 """Export: Parquet files that others read, one a table and day, and that can be brought back."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pyarrow.parquet as parquet
@@ -58,6 +61,24 @@ def test_a_second_export_replaces_the_first_and_leaves_no_pieces(store: Store, t
     (file,) = _export(store, tmp_path, "spans")
     assert parquet.read_table(file.path).num_rows == 3
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_an_answer_that_breaks_off_leaves_no_file(
+    server_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server has said 200 by then; its error is the end of the body."""
+
+    @contextmanager
+    def broken(*_: object, **__: object) -> Iterator[BytesIO]:
+        yield BytesIO(b"PAR1 half of the rows\r\n__exception__\r\nabc Code: 241. DB::Exception: memory")
+
+    with Store.open(server_dsn) as store:
+        store.migrate()
+        store.command(_SPANS, {"day": DAY})
+        monkeypatch.setattr(store, "stream", broken)
+        with pytest.raises(StoreError, match="broke off spans of 2026-11-03; no file was written"):
+            _export(store, tmp_path, "spans")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_table_that_is_not_there_and_a_folder_that_cannot_be_written_are_told(store: Store, tmp_path: Path) -> None:
