@@ -52,7 +52,9 @@ def _of_bucket(trigger: Trigger, detail: Event) -> None:
     trigger.attributes["faasight.origin.name"] = bucket
     trigger.attributes["aws.s3.bucket"] = bucket
     trigger.attributes["aws.s3.key"] = text(item.get("key"))
-    trigger.known_by(object_id(bucket, item, "etag"))
+    if etag := text(item.get("etag")):
+        trigger.attributes["faasight.s3.etag"] = etag
+    trigger.known_by(object_id(bucket, text(item.get("key")), text(item.get("etag"))))
 
 
 def _schedule(event: Event) -> Trigger:

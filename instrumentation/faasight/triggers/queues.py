@@ -81,8 +81,8 @@ def _wrapped(body: object, left: int) -> Trigger | None:
     """Read the event that a message's text is; None if it is the user's own, or more than may be parsed."""
     if not isinstance(body, str) or len(body) > left or not body.startswith("{"):
         return None
-    head = body[:512]  # where each of these names itself: most bodies need not be parsed
-    if '"Notification"' not in head and '"detail-type"' not in head and '"aws:s3"' not in head:
+    # Within a message's own text these names stand escaped. Most bodies have none of them, and need not be parsed.
+    if '"Notification"' not in body and '"detail-type"' not in body and '"aws:s3"' not in body:
         return None
     try:
         message = json.loads(body)

@@ -62,6 +62,9 @@ class Trigger:
     def origin(self, inner: Trigger) -> None:
         """Take from what was found within this one's message where it first came from, and its ids."""
         kind = inner.attributes.get("faasight.source.kind")
+        for key in ("aws.s3.bucket", "aws.s3.key", "faasight.s3.etag"):
+            if key in inner.attributes:
+                self.attributes.setdefault(key, inner.attributes[key])
         if kind and "faasight.origin.kind" not in self.attributes:
             self.attributes["faasight.origin.kind"] = inner.attributes.get("faasight.origin.kind", kind)
             self.attributes["faasight.origin.name"] = inner.attributes.get(

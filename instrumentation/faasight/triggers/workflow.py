@@ -24,7 +24,7 @@ def task(event: Event) -> Trigger | None:
     machine = text(mapping(event.get("StateMachine")).get("Name")) or arn.rpartition(":")[0].rpartition(":")[2]
     step = text(state.get("Name"))
     trigger = Trigger(f"task {step}".strip(), SERVER, "other", "workflow", machine)
-    trigger.attributes["aws.step_functions.execution.arn"] = arn
+    trigger.attributes["faasight.execution_id"] = arn
     if step:
         trigger.attributes["aws.step_functions.state.name"] = step
         trigger.attempt = number(state.get("RetryCount")) + 1
