@@ -49,7 +49,7 @@ class Adopter:
                     log.error("a journal cannot be adopted; trying again", journal=str(directory), error=str(error))
                 self._failing.add(directory)
         self._letters.recount()  # people delete some, and hand others in again
-        self._journal.count_dead_letters(self._letters.bytes)
+        self._journal.inventory.count_dead_letters(self._letters.bytes)
 
     def _adopt(self, directory: Path) -> None:
         unlock = lock_directory(directory)

@@ -74,7 +74,7 @@ class Exposition(MetricSource):
         return family
 
     def _room(self) -> Metric:
-        usage = self._journal.usage()
+        usage = self._journal.inventory.usage()
         family = GaugeMetricFamily(_PREFIX + "journal_bytes", "What the journal holds on disk", labels=["state"])
         for state, size in (("pending", usage.pending), ("kept", usage.kept), ("dead_letters", usage.dead_letters)):
             family.add_metric([state], size)

@@ -57,7 +57,7 @@ class Intake:
         except OSError as error:
             raise overloaded("disk_error", f"a dead letter cannot be written: {error}") from error
         self._stats.dead_letter(part.signal)
-        self._journal.count_dead_letters(self._dead_letters.bytes)
+        self._journal.inventory.count_dead_letters(self._dead_letters.bytes)
 
     def refused(self, signal: str, refusal: Refusal) -> None:
         """Count a request that did not get as far."""

@@ -9,21 +9,17 @@ files, whose state is in the name's ending:
     .sealed.done    shipped, kept for a while and shipped again on start (likewise .split.done)
 """
 
-import contextlib
-import os
 import secrets
-import shutil
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from faasight_collector.errors import JournalError, Refusal, overloaded
-from faasight_collector.journal_state import Done, Entry, State, Usage
+from faasight_collector.inventory import DISK_CHECK_S, ORDINARY, Inventory
 from faasight_collector.recent import Memory, RecentDigests
 from faasight_collector.recovery import latest_digests, recover, take
 from faasight_collector.segments import Segment, digest_of, encode_header
@@ -33,12 +29,22 @@ from faasight_collector.writer import SegmentFile, lock_directory, sync_director
 
 log = structlog.get_logger()
 
+Done = Callable[[Refusal | None], None]  # called once: with None when the record is safe, else with what to answer
 Outcome = tuple[Done, Refusal | None]
 
 _MAX_QUEUED = 64 * 1024 * 1024  # bytes that wait for the disk; more would be memory without a bound
-_DISK_CHECK_S = 1.0
 _LOCK_WAIT_S = 20.0  # for a neighbour that adopts what a worker left
-_ORDINARY = 64 * 1024  # bytes of a request, for the question whether there is room
+
+
+@dataclass(slots=True)
+class Entry:
+    """A record that waits for its commit."""
+
+    signal: str
+    payload: bytes
+    done: Done
+    key: bytes | None = None  # names the record in place of its bytes
+    name: bytes = b""  # the digest of either
 
 
 class Journal:
@@ -61,16 +67,19 @@ class Journal:
         self._clock = clock
         self._run = secrets.token_hex(8)  # makes segment ids unique over all journals and restarts
         self._sequence = 0
-        self._state = State()
-        self._lock = threading.Lock()
+        self.inventory = Inventory(settings, clock)
+        self._lock = threading.Lock()  # of the following five; the inventory has its own
+        self._queue: list[Entry] = []
+        self._queued_bytes = 0
+        self._closing = False
+        self._seal_now = False
+        self._files: dict[str, SegmentFile] = {}
         self._work = threading.Event()
         self.sealed_some = threading.Event()  # wakes the shipper
-        self._files: dict[str, SegmentFile] = {}
         self._unsealed: list[tuple[str, SegmentFile]] = []  # complete, and the disk refuses to rename them
         self._age_s = settings.segment_age_s
         self._recent: Memory = RecentDigests()
         self._claimed: dict[str, set[bytes]] = {}  # by signal: claimed, and not safe yet
-        self._checked_disk = 0.0
         self._thread = threading.Thread(target=self._commit_loop, name="faasight-journal", daemon=True)
         self._unlock: Callable[[], None] = _nothing
 
@@ -94,11 +103,11 @@ class Journal:
                 f"{f' ({error.filename})' if error.filename else ''}. Mend that, or choose another by FAASIGHT_JOURNAL."
             ) from error
         for segment in found:
-            self._enqueue(segment)
-        self._check_disk()
+            self.inventory.add(segment)
+        self.inventory.check_disk()
         self._thread.start()
         if found:
-            log.info("journal recovered", segments=len(found), bytes=self._state.usage.pending)
+            log.info("journal recovered", segments=len(found), bytes=self.inventory.usage().pending)
             self.sealed_some.set()
 
     def adopt(self, directory: Path) -> int:
@@ -111,8 +120,7 @@ class Journal:
             for segment in [segment for segment in found if segment.signal == signal]:
                 taken = take(segment, self._directory / signal)
                 if taken is not None:
-                    with self._lock:
-                        self._enqueue(taken)
+                    self.inventory.add(taken)
             sync_directory(self._directory / signal)
         self.sealed_some.set()
         return len(found)
@@ -122,10 +130,6 @@ class Journal:
         found = recover(directory, now=now, keep_s=self._settings.keep_shipped_s)
         self._recent.recovered(str(directory.resolve()), latest_digests(found))
         return found
-
-    def _enqueue(self, segment: Segment) -> None:
-        self._line_of(segment).append(segment)
-        self._count(segment, 1)
 
     def close(self) -> None:
         """Finish, and give the directory back; call it after the shipper has stopped."""
@@ -140,7 +144,7 @@ class Journal:
     def finish(self) -> None:
         """Commit and seal everything; nothing more is accepted."""
         with self._lock:
-            self._state.closing = True
+            self._closing = True
         self._work.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -155,96 +159,30 @@ class Journal:
         Raises Refusal when there is no room: nothing was kept then.
         """
         size = len(payload)
-        state = self._state
         with self._lock:
-            if state.closing:
+            if self._closing:
                 raise overloaded("stopping", "the collector is stopping")
-            if state.queued_bytes + size > _MAX_QUEUED and state.queue:
+            if self._queued_bytes + size > _MAX_QUEUED and self._queue:
                 raise overloaded("busy", "the journal's disk does not keep up", retry_after_s=1)
-            self._refuse_if_full(size)
-            state.queue.append(Entry(signal, payload, done, key))
-            state.queued_bytes += size
-            first = len(state.queue) == 1
+            self.inventory.refuse_if_full(size, self._queued_bytes)
+            self._queue.append(Entry(signal, payload, done, key))
+            self._queued_bytes += size
+            first = len(self._queue) == 1
         if first:
             self._work.set()
-
-    def _refuse_if_full(self, size: int) -> None:
-        usage, settings = self._state.usage, self._settings
-        if usage.pending + usage.dead_letters + self._state.queued_bytes + size > settings.journal_budget_bytes:
-            raise overloaded(
-                "journal_full",
-                f"the journal has reached its budget of {settings.journal_budget_bytes} bytes",
-            )
-        if self._state.disk_free + usage.kept < settings.disk_reserve_bytes + size:
-            raise overloaded("disk_full", f"the disk of {self._directory} is nearly full")
 
     def refusal(self) -> Refusal | None:
         """Return why an ordinary request would not be accepted now, or None."""
         with self._lock:
-            if self._state.closing:
+            if self._closing:
                 return overloaded("stopping", "the collector is stopping")
             try:
-                self._refuse_if_full(_ORDINARY)
+                self.inventory.refuse_if_full(ORDINARY, self._queued_bytes)
             except Refusal as refusal:
                 return refusal
         return None
 
-    # -- shipping -----------------------------------------------------------------------------------------------------
-
-    def next_segment(self, signal: str, *, replays: bool = True, but: Collection[str] = frozenset()) -> Segment | None:
-        """Return the oldest segment of a signal that is not shipped yet, else one to ship again, or None.
-
-        What the store most likely has already waits, so that pages show fresh data soon after a restart. Segments whose
-        ids are in `but` are passed over.
-        """
-        with self._lock:
-            for line in (self._state.sealed[signal], self._state.replays[signal] if replays else ()):
-                for segment in line:
-                    if segment.id not in but:
-                        return segment
-            return None
-
-    def mark_split(self, segment: Segment) -> Segment:
-        """Remember on disk that a segment is stored in parts, before the first part is: a replay must do the same."""
-        path = segment.path.with_name(f"{segment.id}.split{'.done' if segment.replay else ''}")
-        segment.path.rename(path)
-        marked = replace(segment, path=path, split=True)
-        with self._lock:  # before anything else can fail: the file has its new name already
-            line = self._line_of(segment)
-            line[line.index(segment)] = marked
-        sync_directory(path.parent)
-        return marked
-
-    def mark_shipped(self, segment: Segment) -> None:
-        """Keep a stored segment for a while more; a crash of the engine's machine may need it again."""
-        path = segment.path if segment.replay else segment.path.with_name(segment.path.name + ".done")
-        now = self._clock()
-        # A replay keeps the time of its first shipping: restarts in a row must not carry it past the store's
-        # deduplication window.
-        shipped_ns = segment.shipped_ns or int(now * 1e9)
-        os.utime(segment.path, ns=(shipped_ns, shipped_ns))  # before the rename, after which nothing may fail
-        segment.path.rename(path)
-        with self._lock:
-            self._line_of(segment).remove(segment)
-            self._count(segment, -1)
-            self._state.usage.kept += segment.bytes
-            self._state.kept.append((now, replace(segment, path=path)))
-        self._drop_kept()
-
-    def _line_of(self, segment: Segment) -> deque[Segment]:
-        return (self._state.replays if segment.replay else self._state.sealed)[segment.signal]
-
-    def _count(self, segment: Segment, times: int) -> None:
-        usage = self._state.usage
-        if segment.replay:
-            usage.kept += times * segment.bytes
-        else:
-            usage.pending += times * segment.bytes
-
-    def count_dead_letters(self, total_bytes: int) -> None:
-        """Let dead letters take their part of the disk budget: they are never dropped to make room."""
-        with self._lock:
-            self._state.usage.dead_letters = total_bytes
+    # -- sealing and telling ------------------------------------------------------------------------------------------
 
     def pace(self, insert_s: float) -> None:
         """Make segments as old as keeps the store at most a quarter busy, now that an insert takes `insert_s`."""
@@ -254,35 +192,28 @@ class Journal:
     def seal_all(self) -> None:
         """Ask for all open segments to be sealed soon, whatever their age."""
         with self._lock:
-            self._state.seal_now = True
+            self._seal_now = True
         self._work.set()
-
-    def usage(self) -> Usage:
-        """Return what the journal holds on disk."""
-        with self._lock:
-            return replace(self._state.usage)
 
     def pending_bytes(self, signal: str) -> int:
         """Return the bytes of a signal that are not in the store yet."""
         with self._lock:
             file = self._files.get(signal)
-            return sum(segment.bytes for segment in self._state.sealed.get(signal, ())) + (file.bytes if file else 0)
+            return self.inventory.waiting_bytes(signal) + (file.bytes if file else 0)
 
     def oldest_ms(self, signal: str) -> int | None:
         """Return when the oldest record that is not in the store yet was written (Unix ms), or None."""
         with self._lock:
-            waiting = self._state.sealed.get(signal)
-            if waiting:
-                return waiting[0].created_ms
+            oldest = self.inventory.oldest_ms(signal)
             file = self._files.get(signal)
-            return file.created_ms if file else None
+            return file.created_ms if oldest is None and file else oldest
 
     # -- the commit thread --------------------------------------------------------------------------------------------
 
     def _commit_loop(self) -> None:
         while True:
             self._work.wait(self._until_next_seal())
-            if self._settings.commit_window_s and not self._state.closing:
+            if self._settings.commit_window_s and not self._closing:
                 time.sleep(self._settings.commit_window_s)  # others join the same fdatasync
             self._work.clear()
             try:
@@ -290,28 +221,27 @@ class Journal:
                     return
             except Exception:
                 log.exception("the journal's thread met a fault of ours; it goes on")
-                time.sleep(_DISK_CHECK_S)  # not as fast as it can
+                time.sleep(DISK_CHECK_S)  # not as fast as it can
 
     def _commit_round(self) -> bool:
         """Write what has come, seal what is due, and tell whether that was the last of it."""
         with self._lock:
-            batch, self._state.queue, self._state.queued_bytes = self._state.queue, [], 0
-            closing, seal_now = self._state.closing, self._state.seal_now
-            self._state.seal_now = False
+            batch, self._queue, self._queued_bytes = self._queue, [], 0
+            closing, seal_now = self._closing, self._seal_now
+            self._seal_now = False
         if batch:
             outcomes = self._commit(batch)
-            self._drop_kept()
+            self.inventory.drop_kept()
             self.deliver(outcomes)
         self._seal_due(everything=closing or seal_now)
-        self._check_disk()
-        return closing and not self._state.queue
+        self.inventory.check_disk()
+        return closing and not self._queue
 
     def _until_next_seal(self) -> float | None:
         if self._unsealed or any(file.broken for file in self._files.values()):
-            return _DISK_CHECK_S
+            return DISK_CHECK_S
         if not self._files:
-            crowded = self._state.disk_free < self._settings.disk_reserve_bytes + _MAX_QUEUED
-            return _DISK_CHECK_S if crowded else None
+            return DISK_CHECK_S if self.inventory.is_tight(_MAX_QUEUED) else None
         now = self._clock() * 1000
         oldest = min(file.created_ms for file in self._files.values())
         return min(max(oldest / 1000 + self._age_s - now / 1000, 0.0), self._age_s)
@@ -382,8 +312,7 @@ class Journal:
         self._recent.keep(written)
         self._claimed[signal].difference_update(written)
         written.clear()
-        with self._lock:
-            self._state.usage.pending += file.bytes - before
+        self.inventory.wrote(file.bytes - before)
 
     def _new_file(self, signal: str) -> SegmentFile:
         self._sequence += 1
@@ -442,44 +371,8 @@ class Journal:
         if path is None:
             return
         segment = Segment(signal, path.stem, path, file.bytes, file.created_ms)
-        with self._lock:
-            self._state.sealed[signal].append(segment)
+        self.inventory.add_sealed(segment)
         self.sealed_some.set()
-
-    # -- room ---------------------------------------------------------------------------------------------------------
-
-    def _check_disk(self) -> None:
-        now = time.monotonic()
-        if now - self._checked_disk < _DISK_CHECK_S:
-            return
-        self._checked_disk = now
-        with contextlib.suppress(OSError):
-            free = shutil.disk_usage(self._directory).free
-            with self._lock:
-                self._state.disk_free = free
-        self._drop_kept()
-
-    def _drop_kept(self) -> None:
-        """Delete shipped segments that are old enough, or whose room is needed."""
-        settings, state = self._settings, self._state
-        while True:
-            with self._lock:
-                if not state.kept:
-                    return
-                shipped_at, segment = state.kept[0]
-                crowded = (
-                    state.usage.pending + state.usage.kept > settings.journal_budget_bytes
-                    or state.disk_free < settings.disk_reserve_bytes
-                )
-                if not crowded and 0 <= self._clock() - shipped_at < settings.keep_shipped_s:
-                    return
-                state.kept.popleft()
-                state.usage.kept -= segment.bytes
-                state.disk_free += segment.bytes
-            try:
-                segment.path.unlink(missing_ok=True)
-            except OSError as error:  # the next start deletes it
-                log.warning("a shipped segment cannot be deleted", segment=segment.id, error=str(error))
 
 
 def _elsewhere() -> Refusal:

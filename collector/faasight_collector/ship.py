@@ -45,7 +45,7 @@ class Shipper:
 
     def start(self) -> None:
         """Begin to ship."""
-        self._journal.count_dead_letters(self._dead_letters.bytes)
+        self._journal.inventory.count_dead_letters(self._dead_letters.bytes)
         self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
@@ -84,7 +84,7 @@ class Shipper:
     def _try(self, lane: Lane) -> bool:
         """Ship the oldest segment of one signal, if there is one; a failure makes this signal wait, and no other."""
         resting = lane.resting(time.monotonic())
-        segment = self._journal.next_segment(lane.signal, replays=not self._stop.is_set(), but=resting)
+        segment = self._journal.inventory.next_segment(lane.signal, replays=not self._stop.is_set(), but=resting)
         if segment is None:
             return False
         try:
@@ -101,7 +101,7 @@ class Shipper:
         with observe.shipping(self._tracer, segment, records):
             if records:
                 segment = self._land(segment, records)
-            self._journal.mark_shipped(segment)
+            self._journal.inventory.mark_shipped(segment)
         if not segment.replay:
             lag_s = max(0.0, self._clock() - segment.created_ms / 1000)
             self._stats.shipped(segment.signal, count, lag_s)
@@ -126,7 +126,7 @@ class Shipper:
                 self._journal.pace(time.monotonic() - began)
             except BadDataError as error:
                 log.warning("the store refused a segment; storing it in parts", segment=segment.id, error=str(error))
-                segment = self._journal.mark_split(segment)
+                segment = self._journal.inventory.mark_split(segment)
                 records = self._read(segment, again=True)
             else:
                 return segment
@@ -154,4 +154,4 @@ class Shipper:
     def _bury(self, segment: Segment, name: str, payload: memoryview, reason: str) -> None:
         self._dead_letters.keep(segment.signal, name, payload, reason)
         self._stats.dead_letter(segment.signal)
-        self._journal.count_dead_letters(self._dead_letters.bytes)
+        self._journal.inventory.count_dead_letters(self._dead_letters.bytes)

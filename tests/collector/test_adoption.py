@@ -50,7 +50,7 @@ def contents(segment: Segment) -> list[bytes]:
 
 
 def waiting(collector: Collector) -> list[bytes]:
-    return [payload for segment in collector.journal._state.sealed["traces"] for payload in contents(segment)]
+    return [payload for segment in collector.journal.inventory._waiting["traces"] for payload in contents(segment)]
 
 
 @pytest.fixture
@@ -84,11 +84,11 @@ def test_a_crashed_workers_journal_is_adopted(
     eventually(
         lambda: [row[0] for row in shared_store.query(FIND, {"name": name})] == sorted(span_id.hex() for span_id in ids)
     )
-    eventually(lambda: collector.journal.usage().pending == 0)
+    eventually(lambda: collector.journal.inventory.usage().pending == 0)
     assert not list((lost / "traces").iterdir())
     assert (home / "worker-1" / "dead-letters" / "poison-0.bin").read_bytes() == b"\xff"
     assert not list((lost / "dead-letters").iterdir())
-    eventually(lambda: collector.journal.usage().dead_letters > 0)
+    eventually(lambda: collector.journal.inventory.usage().dead_letters > 0)
 
 
 def test_what_was_in_an_adopted_journal_is_known_when_it_comes_again(
@@ -230,7 +230,7 @@ def test_an_adoption_that_broke_off_between_two_disks_stores_nothing_twice(
     journal = Journal(replace(settings, store_is_shared=True))
     journal.open()
     journal.adopt(tmp_path / "lost")
-    assert [contents(segment) for segment in journal._state.sealed["traces"]] == [[body]]
+    assert [contents(segment) for segment in journal.inventory._waiting["traces"]] == [[body]]
     assert [path.name for path in here.iterdir()] == [f"{name}.sealed"]
     assert not list((tmp_path / "lost" / "traces").iterdir())
     journal.close()
@@ -250,7 +250,7 @@ def test_a_copy_between_two_disks_that_broke_off_is_made_again(
         with pytest.raises(OSError, match="No space"):
             journal.adopt(tmp_path / "lost")
     journal.adopt(tmp_path / "lost")
-    assert [contents(segment) for segment in journal._state.sealed["traces"]] == [[body]]
+    assert [contents(segment) for segment in journal.inventory._waiting["traces"]] == [[body]]
     assert [path.name for path in (settings.journal_dir / "traces").iterdir()] == [f"{name}.sealed"]
     assert not list((tmp_path / "lost" / "traces").iterdir())
     journal.close()

@@ -48,7 +48,7 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(
                 headers = {"content-type": "application/x-protobuf"}
                 url = f"http://{collector.http_address}/v1/traces"
                 assert requests.post(url, body, headers=headers, timeout=10).status_code == 200
-            eventually(lambda collector=collector: collector.journal.usage().pending == 0)
+            eventually(lambda collector=collector: collector.journal.inventory.usage().pending == 0)
         finally:
             collector.stop()
     assert [row[0] for row in shared_store.query(FIND, {"name": name})] == sorted(span_id.hex() for span_id in ids)
@@ -67,5 +67,5 @@ def test_what_was_shipped_when_the_clock_was_wrong_is_not_shipped_for_days(
     os.utime(path, (now + shipped, now + shipped))
     journal = Journal(replace(settings, store_is_shared=True), clock=lambda: now)
     journal.open()
-    assert len(journal._state.replays["traces"]) == again
+    assert len(journal.inventory._replays["traces"]) == again
     journal.close()

@@ -63,9 +63,9 @@ def test_a_letter_is_stored_once_when_it_is_handed_in_again(
     store.refused = b""
     hand_over([second], home)
     eventually(lambda: shared_store.query(FIND, {"name": name}) == [(span_id.hex(),)])
-    eventually(lambda: not list(home.glob("handed-*")) and collector.journal.usage().pending == 0)
+    eventually(lambda: not list(home.glob("handed-*")) and collector.journal.inventory.usage().pending == 0)
     assert kept(home) == []
-    eventually(lambda: collector.journal.usage().dead_letters == 0)
+    eventually(lambda: collector.journal.inventory.usage().dead_letters == 0)
 
 
 def test_handed_in_twice_because_it_broke_off_it_is_stored_once(
@@ -84,7 +84,7 @@ def test_handed_in_twice_because_it_broke_off_it_is_stored_once(
         hand_over(kept(home), home)
     collector = start_collector(shared_store, adopt_every_s=0.05)
     eventually(lambda: not list(home.glob("handed-*")))
-    eventually(lambda: collector.journal.usage().pending == 0)
+    eventually(lambda: collector.journal.inventory.usage().pending == 0)
     assert shared_store.query(FIND, {"name": name}) == [(span_id.hex(),)]
 
 

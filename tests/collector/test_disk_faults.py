@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import random
@@ -85,9 +86,9 @@ def commit(journal: Journal, payloads: list[bytes]) -> list[Refusal | None]:
 def all_records(journal: Journal) -> Counter[bytes]:
     """Return every record that would be shipped, with how often."""
     found: Counter[bytes] = Counter()
-    while segment := journal.next_segment("traces"):
+    while segment := journal.inventory.next_segment("traces"):
         found.update(bytes(item.payload) for item in scan(segment.path.read_bytes()) if isinstance(item, Record))
-        journal.mark_shipped(segment)
+        journal.inventory.mark_shipped(segment)
     return found
 
 
@@ -103,6 +104,7 @@ def test_whatever_the_disk_refuses_nothing_is_lost_or_doubled(
     journal.open()
     waiting = [b"%d-" % n + b"x" * chance.randrange(1500) for n in range(200)]
     acknowledged: list[bytes] = []
+    kills = itertools.count()
     while waiting:
         disk.failing = chance.choice([0.0, 0.1, 0.5])
         batch = [waiting.pop() for _ in range(min(len(waiting), chance.randrange(1, 8)))]
@@ -114,7 +116,7 @@ def test_whatever_the_disk_refuses_nothing_is_lost_or_doubled(
                 waiting.insert(chance.randrange(len(waiting) + 1), payload)
         if chance.random() < 0.04:
             disk.failing = 0.0
-            _check_a_kill_now(settings, tmp_path / f"kill-{len(waiting)}", acknowledged, waiting)
+            _check_a_kill_now(settings, tmp_path / f"kill-{next(kills)}", acknowledged, waiting)
     assert len(disk.failed) == len(CALLS), f"some calls never failed: {disk.failed}"
     disk.failing = 0.0
     journal.finish()
@@ -124,13 +126,23 @@ def test_whatever_the_disk_refuses_nothing_is_lost_or_doubled(
 
 def _check_a_kill_now(settings: Settings, copy: Path, acknowledged: list[bytes], waiting: list[bytes]) -> None:
     """Look at a copy of the files: a process that is killed leaves them as they are."""
-    shutil.copytree(settings.journal_dir, copy)
+    _copy_at_once(settings.journal_dir, copy)
     journal = Journal(replace(settings, journal_dir=copy))
     journal.open()
     assert commit(journal, waiting) == [None] * len(waiting)  # what was refused comes again
     journal.finish()
     assert all_records(journal) == Counter(acknowledged + waiting)
     journal.close()
+
+
+def _copy_at_once(source: Path, target: Path) -> None:
+    """Copy a folder; anew if a file got another name meanwhile, for no kill leaves a half of that."""
+    for _ in range(20):
+        with contextlib.suppress(shutil.Error):
+            shutil.copytree(source, target)
+            return
+        shutil.rmtree(target)
+    pytest.fail("the files never stood still")
 
 
 class Claiming(RecentDigests):
@@ -202,28 +214,28 @@ def test_a_segment_that_cannot_be_marked_is_shipped_again_under_its_token(
     landed: list[str] = []
 
     shipper = Shipper(journal, Target(landed, []), DeadLetters(settings.journal_dir / FOLDER, lambda: 0.0), Stats())
-    segment = journal.next_segment("traces")
+    segment = journal.inventory.next_segment("traces")
     assert segment is not None
     where = {
         "rename": (Path, "rename"),
         "utime": (os, "utime"),
-        "fsync": ("faasight_collector.journal.sync_directory", None),
+        "fsync": ("faasight_collector.inventory.sync_directory", None),
     }[call]
     with monkeypatch.context() as patch:
         fail = _failing(OSError(errno.ENOSPC, "No space left on device"))
         if where[1] is None:
             patch.setattr(where[0], fail)
             with pytest.raises(OSError, match="No space"):
-                journal.mark_split(segment)
+                journal.inventory.mark_split(segment)
         else:
             patch.setattr(*where, fail)
             with pytest.raises(OSError, match="No space"):
                 shipper.ship(segment)
-    again = journal.next_segment("traces")
+    again = journal.inventory.next_segment("traces")
     assert again is not None
     assert again.path.exists()
     shipper.ship(again)
-    assert journal.next_segment("traces") is None
+    assert journal.inventory.next_segment("traces") is None
     assert set(landed) <= {segment.id, f"{segment.id}/0-1"}
     journal.close()
 
@@ -275,7 +287,7 @@ def test_a_flipped_bit_anywhere_costs_its_record_alone_and_is_told(
     journal = Journal(settings)
     journal.open()
     letters = DeadLetters(settings.journal_dir / FOLDER, lambda: 0.0)
-    while segment := journal.next_segment("traces"):
+    while segment := journal.inventory.next_segment("traces"):
         Shipper(journal, Target([], landed), letters, Stats()).ship(segment)
     journal.close()
     whole = b"".join(landed)

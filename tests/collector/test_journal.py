@@ -58,19 +58,19 @@ def contents(segment: Segment) -> list[bytes]:
 def take_all(journal: Journal, signal: str = "traces") -> list[bytes]:
     """Ship every sealed segment to a list."""
     found: list[bytes] = []
-    while (segment := journal.next_segment(signal)) is not None:
+    while (segment := journal.inventory.next_segment(signal)) is not None:
         found += contents(segment)
-        journal.mark_shipped(segment)
+        journal.inventory.mark_shipped(segment)
     return found
 
 
 def test_what_was_committed_is_in_a_sealed_segment(open_journal: Open, eventually: Eventually) -> None:
     journal = open_journal()
     assert [commit(journal, body) for body in (b"one", b"two")] == [None, None]
-    eventually(lambda: journal.next_segment("traces") and journal.oldest_ms("traces"))
+    eventually(lambda: journal.inventory.next_segment("traces") and journal.oldest_ms("traces"))
     journal.finish()
     assert take_all(journal) == [b"one", b"two"]
-    assert journal.usage().pending == 0
+    assert journal.inventory.usage().pending == 0
 
 
 def test_a_committed_record_is_on_disk_before_it_is_answered(open_journal: Open, settings: Settings) -> None:
@@ -103,10 +103,10 @@ def test_segments_are_sealed_by_size_and_have_ids_of_their_own(open_journal: Ope
         commit(journal, b"%d" % n * 600)
     journal.finish()
     ids = []
-    while (segment := journal.next_segment("traces")) is not None:
+    while (segment := journal.inventory.next_segment("traces")) is not None:
         ids.append(segment.id)
         assert segment.bytes < 2500
-        journal.mark_shipped(segment)
+        journal.inventory.mark_shipped(segment)
     assert len(set(ids)) == len(ids) >= 5
 
 
@@ -137,13 +137,13 @@ def test_shipped_segments_are_shipped_again_on_start_and_deleted_when_old(
     take_all(first)
     first.close()
     second = open_journal()
-    segment = second.next_segment("traces")
+    segment = second.inventory.next_segment("traces")
     assert segment is not None
     assert segment.replay
     assert take_all(second) == [b"shipped"]
     second.close()
     third = open_journal(keep_shipped_s=-1)
-    assert third.next_segment("traces") is None
+    assert third.inventory.next_segment("traces") is None
     assert list((settings.journal_dir / "traces").iterdir()) == []
 
 
@@ -154,15 +154,15 @@ def test_what_is_new_goes_before_what_is_shipped_again(open_journal: Open) -> No
     take_all(first)
     first.close()
     second = open_journal()
-    kept = second.usage()
+    kept = second.inventory.usage()
     assert (kept.pending, kept.kept > 0) == (0, True)
     commit(second, b"fresh")
     second.finish()
-    fresh = second.next_segment("traces", replays=False)
+    fresh = second.inventory.next_segment("traces", replays=False)
     assert fresh is not None
     assert not fresh.replay
     assert take_all(second) == [b"fresh", b"shipped"]
-    assert second.next_segment("traces") is None
+    assert second.inventory.next_segment("traces") is None
 
 
 def test_a_replayed_segment_keeps_its_id(open_journal: Open) -> None:
@@ -170,12 +170,12 @@ def test_a_replayed_segment_keeps_its_id(open_journal: Open) -> None:
     first = open_journal()
     commit(first, b"x")
     first.finish()
-    before = first.next_segment("traces")
+    before = first.inventory.next_segment("traces")
     assert before is not None
-    marked = first.mark_split(before)
-    first.mark_shipped(marked)
+    marked = first.inventory.mark_split(before)
+    first.inventory.mark_shipped(marked)
     first.close()
-    after = open_journal().next_segment("traces")
+    after = open_journal().inventory.next_segment("traces")
     assert after is not None
     assert (after.id, after.split) == (before.id, True)
 
@@ -202,7 +202,7 @@ def test_a_torn_tail_is_cut_off(open_journal: Open, settings: Settings, cut: int
 
 def test_an_open_segment_without_a_whole_record_disappears(open_journal: Open, settings: Settings) -> None:
     leave_open_segment(settings, lambda data: data[:7])
-    assert open_journal().next_segment("traces") is None
+    assert open_journal().inventory.next_segment("traces") is None
 
 
 def test_a_killed_process_left_an_open_segment(open_journal: Open, settings: Settings) -> None:
@@ -240,10 +240,14 @@ def test_room_comes_back_when_segments_are_shipped(
     journal = open_journal(journal_budget_bytes=10_000, segment_age_s=0.01)
     for n in range(3):
         commit(journal, b"%d" % n * 3000)
-    eventually(lambda: len(list((settings.journal_dir / "traces").glob("*.sealed"))) and journal.next_segment("traces"))
-    eventually(lambda: take_all(journal) or journal.usage().pending == 0)
+    eventually(
+        lambda: (
+            len(list((settings.journal_dir / "traces").glob("*.sealed"))) and journal.inventory.next_segment("traces")
+        )
+    )
+    eventually(lambda: take_all(journal) or journal.inventory.usage().pending == 0)
     assert commit(journal, b"3" * 3000) is None
-    usage = journal.usage()
+    usage = journal.inventory.usage()
     assert usage.pending + usage.kept <= 10_000
 
 
@@ -258,13 +262,13 @@ def test_a_slow_store_gets_fewer_and_larger_segments(
     assert [path.suffix for path in (settings.journal_dir / "traces").iterdir()] == [".open"]
     journal.pace(0.001)
     commit(journal, b"5")
-    eventually(lambda: journal.next_segment("traces"))
+    eventually(lambda: journal.inventory.next_segment("traces"))
     assert take_all(journal) == [b"0", b"1", b"2", b"3", b"4", b"5"]
 
 
 def test_dead_letters_take_their_part_of_the_budget(open_journal: Open) -> None:
     journal = open_journal(journal_budget_bytes=10_000)
-    journal.count_dead_letters(9_990)
+    journal.inventory.count_dead_letters(9_990)
     with pytest.raises(Refusal, match="budget"):
         commit(journal, b"x" * 100)
 
@@ -334,7 +338,7 @@ def test_a_replay_is_not_mistaken_for_new_by_a_stop_before_it_was_shipped(open_j
     first.close()
     for _ in range(2):
         again = open_journal()
-        segment = again.next_segment("traces")
+        segment = again.inventory.next_segment("traces")
         assert segment is not None
         assert segment.replay
         again.close()
@@ -410,5 +414,5 @@ def test_a_segment_that_cannot_be_renamed_stops_no_commit_and_is_shipped_later(
     assert commit(journal, b"after") is None
     refusing.clear()
     journal.seal_all()
-    eventually(lambda: journal.usage().pending and len(journal._state.sealed["traces"]) == 2)
+    eventually(lambda: journal.inventory.usage().pending and len(journal.inventory._waiting["traces"]) == 2)
     assert sorted(take_all(journal)) == [b"after", b"before"]

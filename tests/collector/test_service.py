@@ -114,7 +114,7 @@ def test_its_own_counters_arrive_in_the_store(
         return tuple(int(new - old) for new, old in zip(shared_store.query(count)[0], before, strict=True))
 
     eventually(lambda: difference() == (3, 1, 3, 1))
-    eventually(lambda: collector.journal.usage().pending == 0)
+    eventually(lambda: collector.journal.inventory.usage().pending == 0)
     now = datetime.now(UTC)
     health = ingest.health(shared_store, Scope(now - timedelta(minutes=5), now + timedelta(minutes=1)))
     assert health.lag_max_s is not None

@@ -76,7 +76,7 @@ def test_a_store_that_goes_and_comes_back_gets_everything_once(
         answer = requests.post(f"http://{collector.http_address}/v1/traces", body, headers=PROTOBUF, timeout=10)
         assert answer.status_code == 200
     eventually(lambda: stored(shared_store, name) == hexes(ids))
-    eventually(lambda: collector.journal.usage().pending == 0)
+    eventually(lambda: collector.journal.inventory.usage().pending == 0)
     assert len(faulty.landed) > len(set(faulty.landed)), "no answer was lost: the test shows nothing"
     assert stored(shared_store, name) == hexes(ids)
     assert requests.get(f"http://{collector.http_address}/readyz", timeout=10).json()["store"] == "ok"
@@ -107,7 +107,7 @@ def test_what_is_stored_is_not_stored_again_after_a_restart(
     first.stop()
     faulty = Faulty(shared_store)
     second = start_collector(faulty)
-    eventually(lambda: faulty.landed and second.journal.usage().pending == 0)
+    eventually(lambda: faulty.landed and second.journal.inventory.usage().pending == 0)
     assert stored(shared_store, name) == hexes(ids)
 
 
@@ -149,7 +149,7 @@ def ship_segment(settings: Settings, target: Target, payloads: list[bytes], sign
     )
     journal = Journal(settings)
     journal.open()
-    segment = journal.next_segment(signal)
+    segment = journal.inventory.next_segment(signal)
     assert segment is not None
     Shipper(journal, target, letters(settings), Stats()).ship(segment)
     journal.close()
@@ -189,7 +189,7 @@ def test_parts_are_not_stored_twice_when_they_are_shipped_again(
     ship_segment(settings, shared_store, payloads)
     again = Journal(settings)
     again.open()
-    segment = again.next_segment("traces")
+    segment = again.inventory.next_segment("traces")
     assert segment is not None
     assert segment.split
     Shipper(again, shared_store, letters(settings), Stats()).ship(segment)
@@ -210,14 +210,14 @@ def test_a_record_that_the_disk_damaged_is_a_dead_letter(
     (folder / f"1700000000000-{secrets.token_hex(8)}-000001.sealed").write_bytes(data)
     journal = Journal(settings)
     journal.open()
-    segment = journal.next_segment("traces")
+    segment = journal.inventory.next_segment("traces")
     assert segment is not None
     stats = Stats()
     Shipper(journal, shared_store, letters(settings), stats).ship(segment)
     assert stored(shared_store, name) == hexes([ids[0], ids[2]])
     assert len(kept(settings)) == stats.snapshot()["traces"].dead_letters == 1
     assert "checksum mismatch" in kept(settings)[0].with_suffix(".json").read_text()
-    assert journal.usage().dead_letters > 0
+    assert journal.inventory.usage().dead_letters > 0
     journal.close()
 
 

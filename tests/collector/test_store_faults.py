@@ -83,7 +83,7 @@ def test_acknowledged_is_stored_once_whatever_the_store_does(
     collector = start_collector(broken_store, segment_age_s=0.3, segment_age_max_s=0.5, **QUIET)
     send_all(collector, [make_traces(name=name, ids=[span_id]) for span_id in ids])
     collector.journal.seal_all()
-    eventually(lambda: proxy.met[fault] == times and collector.journal.usage().pending == 0)
+    eventually(lambda: proxy.met[fault] == times and collector.journal.inventory.usage().pending == 0)
     check(database, name, ids)
 
 
@@ -107,5 +107,5 @@ def test_faults_of_every_kind_and_a_restart_in_between(
     proxy.always("")
     proxy.order("error", "cut_answer", "gateway", "lost_answer")
     second = start_collector(broken_store, **QUIET)
-    eventually(lambda: second.journal.usage().pending == 0)
+    eventually(lambda: second.journal.inventory.usage().pending == 0)
     check(database, name, ids)
