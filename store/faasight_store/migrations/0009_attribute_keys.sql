@@ -1,6 +1,6 @@
 -- Which attributes spans and log lines have, for autocomplete: nothing of it is read from the big tables.
 
--- `some` are a few values of each key.
+-- `some` are a few values of each key; so they stay no longer than what they are values of, but for the rest of its month.
 CREATE TABLE IF NOT EXISTS attribute_keys (
     day Date,
     signal Enum8('spans' = 1, 'logs' = 2),
@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS attribute_keys (
 ) ENGINE = {{engine AggregatingMergeTree}}
 PARTITION BY toStartOfMonth(day)
 ORDER BY (day, signal, key)
-{{keep rollups}}
+{{keep traces}}
 {{settings}};
 
 -- Rows with the same keys are counted as one before their keys are taken apart: there are few such sets, and none is missed.
