@@ -162,7 +162,10 @@ class Store:
     def _shards(self) -> int:
         """How many shards the cluster has. A new one is seen by processes that start after it."""
         asked = "SELECT max(shard_num) FROM system.clusters WHERE cluster = {cluster:String}"
-        return int(self.query(asked, {"cluster": self.shape.cluster})[0][0])
+        found = int(self.query(asked, {"cluster": self.shape.cluster})[0][0])
+        if not found:
+            raise StoreError(f"The server no longer knows the cluster {self.shape.cluster}: see its remote_servers.")
+        return found
 
     def _shard_settings(self, token: str) -> dict[str, str | int]:
         try:
