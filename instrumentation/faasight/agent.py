@@ -6,7 +6,7 @@ import os
 from _thread import allocate_lock
 
 import faasight
-from faasight import encode, resource
+from faasight import encode, mask, resource
 from faasight.coldstart import ColdStart
 from faasight.complain import complaints
 from faasight.context import current
@@ -32,6 +32,7 @@ class Agent:
         from faasight.invocation import expire
 
         complaints.strict = settings.strict
+        mask.configure(settings.mask == "on", settings.mask_keys)
         self.settings = settings
         self.service = resource.service_name(settings)
         self.account = ""

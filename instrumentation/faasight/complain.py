@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from faasight import mask
+
 PERIOD_S = 60.0
 
 
@@ -22,6 +24,7 @@ class Complaints:
         if now < self._next:
             self._held += 1
             return
+        what = mask.text(what)
         more = f" (and {self._held} more)" if self._held else ""
         self._next, self._held = now + PERIOD_S, 0
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from _struct import pack  # `struct` is this and a re-export
 
+from faasight import mask
 from faasight.complain import complaints
 from faasight.spans import CONSUMER, SERVER, safe_str
 
@@ -66,7 +67,7 @@ def _any_value(value: object) -> bytes:
         return b"\x21" + pack("<d", value)
     if isinstance(value, (list, tuple)):
         return _message(b"\x2a", b"".join(_message(b"\x0a", _any_value(item)) for item in value))
-    return _text(b"\x0a", safe_str(value)[:_MAX_TEXT])
+    return _text(b"\x0a", mask.text(safe_str(value))[:_MAX_TEXT])
 
 
 def attributes(tag: bytes, pairs: Mapping[str, Any]) -> bytes:

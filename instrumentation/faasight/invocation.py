@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from faasight import memory
+from faasight import mask, memory
 from faasight.complain import complaints
 from faasight.context import current, parse, xray_trace_id
 from faasight.spans import ERROR, Span, new_trace_id, now_ns
@@ -77,6 +77,9 @@ def begin(agent: Agent, event: object, context: object) -> Invocation:
     agent.know_account(getattr(context, "invoked_function_arn", ""))
     cold = agent.coldstart.take(now)
     remaining_ms = _remaining_ms(context)
+    path = span.attributes.get("url.path")
+    if path:
+        span.attributes["url.path"] = mask.value("url.path", path)
     span.attributes.update({
         "faas.invocation_id": request_id,
         "faas.coldstart": cold,

@@ -10,6 +10,7 @@ from json import dumps
 from math import isfinite
 
 from faasight import agent as agents
+from faasight import mask
 from faasight.complain import complaints
 from faasight.context import current
 from faasight.spans import safe_str
@@ -33,7 +34,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "_frame_type",
 }
 _dumps_options: dict[str, Any] = {
-    "default": str,
+    "default": lambda other: mask.text(str(other)),
     "ensure_ascii": False,
     "separators": (",", ":"),
     "skipkeys": True,
@@ -47,7 +48,7 @@ def head(created: float, level: str, message: str, logger: str) -> dict[str, Any
     line: dict[str, Any] = {
         "timestamp": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{millis:03d}Z",
         "level": _LEVELS.get(level, level),
-        "message": message,
+        "message": mask.text(message),
         "logger": logger,
         "function": agents.get().service,
         "version": os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", ""),
@@ -64,7 +65,7 @@ def head(created: float, level: str, message: str, logger: str) -> dict[str, Any
 def add(line: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
     """Add the user's keys; one that is taken gets a trailing underscore."""
     for key, value in extra.items():
-        line[f"{key}_" if key in line else key] = value
+        line[f"{key}_" if key in line else key] = mask.value(key, value)
     return line
 
 
@@ -82,7 +83,7 @@ def _plain(value: object) -> object:
     """Return what JSON can hold, whatever the value is; NaN and infinities are text."""
     if isinstance(value, (str, bool, int)) or (isinstance(value, float) and isfinite(value)):
         return value
-    return safe_str(value)
+    return mask.text(safe_str(value))
 
 
 class JsonFormatter(logging.Formatter):
@@ -99,8 +100,8 @@ class JsonFormatter(logging.Formatter):
         add(line, {key: value for key, value in vars(record).items() if key not in _STANDARD})
         if record.exc_info and record.exc_info[0] is not None:
             line["error_type"] = record.exc_info[0].__name__
-            line["error_message"] = safe_str(record.exc_info[1])
-            line["stack_trace"] = self.formatException(record.exc_info)
+            line["error_message"] = mask.text(safe_str(record.exc_info[1]))
+            line["stack_trace"] = mask.text(self.formatException(record.exc_info))
         return write(line) + self._end
 
 
@@ -151,8 +152,8 @@ def _exception(_logger: object, _method: str, event: dict[str, Any]) -> dict[str
         from faasight.spans import stack_trace
 
         event["error_type"] = type(error).__name__
-        event["error_message"] = safe_str(error)
-        event["stack_trace"] = stack_trace(error)
+        event["error_message"] = mask.text(safe_str(error))
+        event["stack_trace"] = mask.text(stack_trace(error))
     return event
 
 

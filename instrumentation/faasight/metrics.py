@@ -6,11 +6,14 @@ import math
 from _thread import allocate_lock
 
 from faasight import agent as agents
+from faasight import mask
 from faasight.complain import complaints
 from faasight.spans import now_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from faasight.spans import Value
 
 _MAX_SERIES = 1_000  # name and dimensions, between two flushes
@@ -81,6 +84,7 @@ def metric(name: str, value: float, *, unit: str = "1", kind: str = "sum", **dim
                 f"metric {name!r}: value {value!r} of kind {kind!r} is not a finite number of kind sum or gauge"
             )
             return
-        agent.metrics_of_process().record(str(name), value, unit, kind, dimensions)
+        hidden: dict[str, Any] = {key: mask.value(key, item) for key, item in dimensions.items()}
+        agent.metrics_of_process().record(str(name), value, unit, kind, hidden)
     except Exception as error:  # noqa: BLE001 - a number that cannot be kept must not end the function
         complaints.failure("metric", error)

@@ -10,11 +10,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from faasight import tracing
+from faasight import mask, tracing
 from faasight.spans import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from faasight.agent import Agent
@@ -61,8 +61,8 @@ def convert(span: ReadableSpan) -> Span | None:
     ours.parent_id = trace.format_span_id(span.parent.span_id) if span.parent else ""
     ours.trace_state = context.trace_state.to_header()
     ours.end_ns = span.end_time or ours.start_ns
-    ours.attributes = dict(span.attributes or {})
-    ours.events = [(event.timestamp, event.name, dict(event.attributes or {})) for event in span.events]
+    ours.attributes = _masked(span.attributes)
+    ours.events = [(event.timestamp, event.name, _masked(event.attributes)) for event in span.events]
     ours.links = [
         (
             trace.format_trace_id(link.context.trace_id),
@@ -71,9 +71,13 @@ def convert(span: ReadableSpan) -> Span | None:
         )
         for link in span.links
     ]
-    ours.status, ours.message = span.status.status_code.value, span.status.description or ""
+    ours.status, ours.message = span.status.status_code.value, mask.text(span.status.description or "")
     ours.scope = span.instrumentation_scope.name if span.instrumentation_scope else "opentelemetry"
     return ours
+
+
+def _masked(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {key: mask.value(key, value) for key, value in (attributes or {}).items()}
 
 
 def make_current(span: Span) -> Callable[[], None]:

@@ -73,6 +73,8 @@ TABLE = (
         "logs", "FAASIGHT_LOGS", "json|off", "json", "json: lines carry request, trace and span ids; off: as they are"
     ),
     Setting("log_level", "FAASIGHT_LOG_LEVEL", "level", "", "DEBUG, INFO...; else logging's own, INFO for structlog"),
+    Setting("mask", "FAASIGHT_MASK", "on|off", "on", "on: secrets are hidden in errors, logs, attributes and metrics"),
+    Setting("mask_keys", "FAASIGHT_MASK_KEYS", "words", "", "more keys whose values are hidden: iban,birthday"),
     Setting("exporter", "FAASIGHT_EXPORTER", "builtin|otlp", "builtin", "otlp: through opentelemetry-exporter-otlp"),
     Setting("strict", "FAASIGHT_STRICT", "flag", "0", "1 raises the wrapper's own failures: for its tests"),
 )
@@ -102,6 +104,8 @@ class Settings:
     peer_services: dict[str, str]
     logs: str
     log_level: str
+    mask: str
+    mask_keys: tuple[str, ...]
     exporter: str
     strict: bool
 

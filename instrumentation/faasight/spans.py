@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+from faasight import mask
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,18 +68,18 @@ class Span:
         self.links: list[tuple[str, str, str]] = []  # trace id, span id, trace state
 
     def set(self, key: str, value: Value) -> Span:
-        """Set one attribute."""
-        self.attributes[key] = value
+        """Set one attribute; secrets are hidden."""
+        self.attributes[key] = mask.value(key, value)
         return self
 
     def event(self, name: str, **attributes: Value) -> Span:
         """Note a point in time."""
-        self.events.append((now_ns(), name, attributes))
+        self.events.append((now_ns(), name, {key: mask.value(key, value) for key, value in attributes.items()}))
         return self
 
     def fail(self, error_type: str, message: str = "") -> Span:
         """Mark the span as failed."""
-        self.status, self.message = ERROR, message
+        self.status, self.message = ERROR, mask.text(message) if message else ""
         self.attributes["error.type"] = error_type
         return self
 
@@ -89,13 +91,17 @@ class Span:
             if kind.__module__ in {"builtins", "__main__"}
             else f"{kind.__module__}.{kind.__qualname__}"
         )
-        message = safe_str(error)
+        self.fail(name, safe_str(error))
         self.events.append((
             now_ns(),
             "exception",
-            {"exception.type": name, "exception.message": message, "exception.stacktrace": stack_trace(error)},
+            {
+                "exception.type": name,
+                "exception.message": self.message,
+                "exception.stacktrace": mask.text(stack_trace(error)),
+            },
         ))  # fmt: skip
-        return self.fail(name, message)
+        return self
 
 
 def safe_str(value: object) -> str:

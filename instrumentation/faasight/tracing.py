@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from faasight import agent
+from faasight import agent, mask
 from faasight.context import current
 from faasight.spans import INTERNAL, Span, now_ns
 
@@ -85,7 +85,7 @@ class span:  # noqa: N801 - it is used like a function: `with faasight.span("val
 
     def __init__(self, name: str, **attributes: Value) -> None:
         self._name = name
-        self._attributes: dict[str, Any] = attributes
+        self._attributes: dict[str, Any] = {key: mask.value(key, value) for key, value in attributes.items()}
         self._active: Active | None = None
 
     def __enter__(self) -> Span:

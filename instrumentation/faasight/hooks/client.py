@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faasight import tracing
+from faasight import mask, tracing
 from faasight.complain import complaints
 from faasight.context import outgoing
 from faasight.spans import CLIENT
@@ -22,7 +22,7 @@ def begin(agent: Agent, method: str, url: str, host: str, port: int) -> Active |
     peer = agent.settings.peer_services.get(f"{host}:{port}") or agent.settings.peer_services.get(host, "")
     attributes = {
         "http.request.method": method.upper(),
-        "url.full": without_secrets(url),
+        "url.full": mask.text(without_secrets(url)),
         "server.address": host,
         "server.port": port,
     }

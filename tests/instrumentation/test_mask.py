@@ -1,0 +1,172 @@
+"""No secret of the corpus leaves in a span, a metric, a log line or an error text, whatever it is wrapped in."""
+
+import json
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import faasight
+import pytest
+from faasight import mask
+from faasight.complain import Complaints
+from faasight.logs import JsonFormatter
+from polling import wait_until
+
+# Made up, or from the issuers' own documentation; put together here, so that no scanner takes this file for a leak.
+AWS_SECRET = "wJalrXUtnFEMI" + "/K7MDENG/bPxRfiCYEXAMPLEKEY"
+JWT = (
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+    + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0"
+    + ".dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+)
+CORPUS = {  # name: (text around it with {}, the secret)
+    "access key id": ("The key {} is not valid", "AKIA" + "IOSFODNN7EXAMPLE"),
+    "temporary key id": ("InvalidClientTokenId: {}", "ASIA" + "IOSFODNN7EXAMPLE"),
+    "secret key": ("aws_secret_access_key = {}", AWS_SECRET),
+    "bare secret key": ("aws configure: '{}'", AWS_SECRET),
+    "jwt": ("cannot verify {}: expired", JWT),
+    "bearer": ("401 for Authorization: Bearer {}", "mF_9.B5f-4.1JqM"),
+    "basic": ("headers={{'Authorization': 'Basic {}'}}", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+    "password in a url": ("could not connect to postgresql://app:{}@db.internal:5432/shop", "s3cr/3t@p#w"),
+    "user in a url": ("clone of https://{}@git.internal/x failed", "oauth2-abcdefghij"),
+    "query of requests": ("Max retries exceeded with url: /v1/pay?key={} (Caused by X)", "q-77-hunter2"),
+    "signed url": ("GET https://b.s3.amazonaws.com/k?X-Amz-Signature={}&x=1", "fe5f80f77d5fa3beca038a248ff027"),
+    "password": ("login failed for bob, password={}", "hunter2"),
+    "quoted password": ('{{"user": "bob", "password": "{}"}}', "hunter 2, and more"),
+    "escaped json": ('body was "{{\\"client_secret\\": \\"{}\\"}}"', "hunter2"),
+    "python dict": ("KeyError in {{'api_key': '{}', 'b': 1}}", "hunter2"),
+    "cookie": ("Set-Cookie: {}", "sessionid=38afes7a8"),
+    "card": ("declined: {}", "4111 1111 1111 1111"),
+    "card without spaces": ("declined: {} (visa)", "4012888888881881"),
+    "e-mail": ("no customer {} here", "ann.smith+shop@example.co.uk"),
+    "github": ("remote: {} was revoked", "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"),
+    "stripe": ("No such charge for {}", "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc"),
+    "slack": ("token {} revoked", "xoxb-" + "17653672481-19874698323-pdFZKVeTuE8sk7oOHcbrzqgy"),
+    "slack hook": ("POST https://hooks.slack.com/{} 404", "services/T00000000/B00000000/XXXXXXXXXXXX"),
+    "google": ("API key {} expired", "AIza" + "SyDaGmWKa4JsXZ-HjGw7ISLn_3namBGewQe"),
+    "azure": ("AccountName=a;AccountKey={};EndpointSuffix=x", "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsu=="),
+    "private key": (
+        "bad key:\n-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\nabc",
+        "MIIEowIBAAKCAQEAr7",
+    ),
+    "cut private key": ("bad key: -----BEGIN PRIVATE KEY-----\n{}", "MIIEowIBAAKCAQEAr7"),
+}
+each = pytest.mark.parametrize(("around", "secret"), CORPUS.values(), ids=CORPUS)
+
+
+@each
+def test_nothing_of_the_corpus_leaves(
+    agent: Any, sink: Any, capsys: pytest.CaptureFixture[str], around: str, secret: str
+) -> None:
+    text = around.format(secret)
+    lines = []
+
+    def handler(event: Any, context: Any) -> None:
+        faasight.metric("orders", 1, note=text)
+        with faasight.span("work", note=text) as span:
+            span.set("more", [text]).event("seen", note=text)
+            faasight.current_span().fail("Refused", text)
+        error = ValueError(text)
+        record = logging.makeLogRecord({"msg": text, "args": None, "note": text, "nested": {"a": [text]}, "odd": error})
+        record.exc_info = (ValueError, error, None)
+        lines.append(JsonFormatter().format(record))
+        Complaints().say(text)
+        raise error
+
+    with pytest.raises(ValueError) as raised:
+        faasight.observe(handler)({}, SimpleNamespace(aws_request_id="1"))
+    assert str(raised.value) == text, "the function's own error comes back as it is"
+    wait_until(sink.metrics, "the metric has come")
+    sink.wait()
+    sent = b"".join(body for _, _, body in sink.requests).decode("utf-8", "replace")
+    assert "orders" in sent
+    for channel in (sent, lines[0], json.dumps(json.loads(lines[0]), ensure_ascii=False), capsys.readouterr().err):
+        assert channel
+        assert secret not in channel
+    assert mask.HIDDEN in sent
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order 4711 accepted for customer 12 in 38 ms",
+        "commit 35331e4a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e",  # 40 hex digits are no key
+        "at 1700000000000000000 ns, request 8f14e45f-ceea-467f-ab1c-3c2d1e0f9a8b",
+        "what is this? nothing",
+        "/var/task/App/Handlers/OrderHandlerV2/process.py:38",
+        "KeyError: 'customer'",
+        "4111111111111112 is no card",
+        "https://shop.internal:8080/orders/4711",
+        "tokens: 12 of 4096 used by the tokenizer",
+        "@decorator over a method @ 3 o'clock",
+        "",
+    ],
+)
+def test_plain_text_stays_as_it_is(text: str) -> None:
+    assert mask.text(text) == text
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["password", "DB_PASSWORD", "dbPassword", "http.request.header.authorization", "x-api-key", "token", "user.email"],
+)
+def test_values_of_telling_keys_are_hidden(key: str) -> None:
+    assert mask.value(key, "hunter2") == mask.HIDDEN
+    assert mask.value("a", {"b": [{key: "hunter2"}]}) == {"b": [{key: mask.HIDDEN}]}
+
+
+@pytest.mark.parametrize("key", ["http.route", "aws.dynamodb.table_names", "tokens_used", "author", "pinned", "step"])
+def test_values_of_other_keys_stay(key: str) -> None:
+    assert mask.value(key, "hunter2") == "hunter2"
+
+
+def test_the_users_own_keys_and_the_switch(new_agent: Any) -> None:
+    new_agent(FAASIGHT_MASK_KEYS="iban, birth-day")
+    assert [mask.value(key, "x") for key in ("iban", "IBAN", "birth_day", "other")] == ["***", "***", "***", "x"]
+    new_agent(FAASIGHT_MASK="off")
+    assert mask.value("password", "hunter2") == "hunter2"
+    assert mask.text("password=hunter2") == "password=hunter2"
+    new_agent()
+
+
+class Hostile(str):
+    """A str that cannot be looked at."""
+
+    __slots__ = ()
+
+    def lower(self) -> str:
+        """Fail."""
+        raise RuntimeError
+
+
+def test_containers_are_bounded_and_nothing_raises() -> None:
+    circular: list[Any] = []
+    circular += [circular] * 50
+    deep: Any = "password=hunter2"
+    for _ in range(5_000):
+        deep = [deep]
+    for given in (
+        circular,
+        deep,
+        {"a": [0] * 100_000},
+        Hostile("x"),
+        {Hostile("x"): 1},
+        10**5_000,
+        object(),
+        float("nan"),
+    ):
+        mask.value("a", given)
+    assert "hunter2" not in str(mask.value("a", deep))
+    assert mask.value("card", 4111111111111111) == mask.HIDDEN
+    assert mask.value("n", 4711) == 4711
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["a", "a.", "@", "a@", "://", "://a:", "?a=", "password", "password=", "eyJa.", "'", "A1a/", "4 ", "-----BEGIN "],
+)
+def test_a_long_text_takes_no_longer_than_its_length(piece: str) -> None:
+    """A rule whose time is quadratic would take minutes here: what is looked at has 65,536 characters."""
+    rest = " key token @ ? :// bearer eyj akia " + piece
+    assert len(mask.text(piece * 200_000 + rest)) <= 2 * 65_536
+    assert len(mask.text((rest + piece * 60_000)[:65_536])) <= 2 * 65_536
