@@ -73,7 +73,8 @@ def authorizer(event: Event) -> Trigger | None:
     api, _, rest = arn.rpartition(":")[2].partition("/")  # api id/stage/method/path
     _, _, route = rest.partition("/")
     method, _, path = route.partition("/")
-    trigger = Trigger(f"authorize {method} /{path}", SERVER, "http", "api", api)
+    pattern = text(event.get("routeKey")) or f"{method} {text(event.get('resource'))}".rstrip()
+    trigger = Trigger(f"authorize {pattern}", SERVER, "http", "api", api)  # a path would be a name for each order
     trigger.attributes["faasight.step"] = "authorizer"
     trigger.attributes["http.request.method"] = method
     trigger.attributes["url.path"] = f"/{path}"

@@ -8,6 +8,7 @@ answers None for an event that is not its own.
 from __future__ import annotations
 
 from faasight.complain import complaints
+from faasight.context import parse
 from faasight.spans import SERVER
 from faasight.triggers.trigger import Trigger
 
@@ -98,7 +99,15 @@ def recognise(event: object) -> Trigger:
     except Exception as error:  # noqa: BLE001 - an event of any shape may come; its invocation is to be seen
         complaints.say(f"the event cannot be read: {type(error).__name__}")
         trigger = None
-    return trigger or Trigger("invoke", SERVER, "other")
+    return trigger or _plain(event)
+
+
+def _plain(event: object) -> Trigger:
+    """Make the trigger of a direct call, or of a workflow's task: its input may carry a context at the top."""
+    trigger = Trigger("invoke", SERVER, "other")
+    if isinstance(event, dict):
+        trigger.parent(parse(event.get("traceparent"), event.get("tracestate")))
+    return trigger
 
 
 def _of_dictionary(event: dict[str, Any]) -> Trigger | None:

@@ -19,7 +19,7 @@ class Trigger:
     )  # fmt: skip
 
     def __init__(self, name: str, kind: int, trigger: str, source: str = "", source_name: str = "") -> None:
-        self.name = name  # the span's
+        self.name = name.strip()  # the span's
         self.kind = kind  # SERVER or CONSUMER
         self.attributes: dict[str, Any] = {"faas.trigger": trigger}
         if source:

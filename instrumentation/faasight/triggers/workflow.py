@@ -28,7 +28,8 @@ def task(event: Event) -> Trigger | None:
     if step:
         trigger.attributes["aws.step_functions.state.name"] = step
         trigger.attempt = number(state.get("RetryCount")) + 1
-    trigger.sent(when(state.get("EnteredTime")))
+    if trigger.attempt < 2:  # the state is entered once: a retry's wait would hold the attempts before
+        trigger.sent(when(state.get("EnteredTime")))
     trigger.parent(extract(event) or extract(mapping(execution.get("Input"))))
     trigger.trace_id = _trace_id(arn)
     return trigger.known_by(arn)
