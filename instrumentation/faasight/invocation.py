@@ -59,6 +59,10 @@ class Invocation:
         if span is not self.span and not self.timed_out:
             self.delivery.add(span)
 
+    def forget(self, span: Span) -> None:
+        """Let a finished span go that is not worth sending."""
+        self._open.pop(span.span_id, None)
+
     def unfinished(self) -> list[Span]:
         """Return the spans that are still open."""
         return list(self._open.copy().values())

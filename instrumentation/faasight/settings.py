@@ -25,7 +25,7 @@ class Setting:
         self.meaning = meaning
 
 
-_LIBRARIES = "botocore,urllib3,httpx,structlog,opentelemetry"
+_LIBRARIES = "botocore,urllib3,httpx,aiohttp,psycopg,pymysql,sqlite3,redis,pymongo,structlog,opentelemetry"
 
 TABLE = (
     Setting("disabled", "FAASIGHT_DISABLED", "flag", "0", "1 switches the wrapper off altogether"),
@@ -58,7 +58,13 @@ TABLE = (
     Setting(
         "import_threshold_ms", "FAASIGHT_IMPORT_THRESHOLD_MS", "number", "5", "slower imports become spans of INIT"
     ),
-    Setting("hooks", "FAASIGHT_HOOKS", "words", _LIBRARIES, "libraries to instrument when they are imported"),
+    Setting(
+        "hooks",
+        "FAASIGHT_HOOKS",
+        "words",
+        _LIBRARIES,
+        "libraries to instrument when they are imported",
+    ),
     Setting(
         "carry",
         "FAASIGHT_CARRY",
@@ -66,6 +72,7 @@ TABLE = (
         "eventbridge,stepfunctions",
         "payloads whose JSON objects carry the context on: eventbridge, stepfunctions, kinesis; or off",
     ),
+    Setting("statements", "FAASIGHT_STATEMENTS", "flag", "0", "1: texts of SQL statements, their values left out"),
     Setting(
         "peer_services", "FAASIGHT_PEER_SERVICES", "pairs", "", "external services: 127.0.0.1:4010=payment-provider"
     ),
@@ -101,6 +108,7 @@ class Settings:
     import_threshold_ms: float
     hooks: tuple[str, ...]
     carry: tuple[str, ...]
+    statements: bool
     peer_services: dict[str, str]
     logs: str
     log_level: str

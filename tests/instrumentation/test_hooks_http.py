@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import aiohttp
+import aiohttp.client
 import faasight
 import httpx
 import pytest
 import requests
 import urllib3
 import urllib3.connectionpool
+from faasight.hooks import aiohttp as aiohttp_hook
 from faasight.hooks import client
 from faasight.hooks import httpx as httpx_hook
 from faasight.hooks import urllib3 as urllib3_hook
@@ -80,6 +83,8 @@ def patched(new_agent: Any, sink: Any, provider: Provider, monkeypatch: pytest.M
         (httpx.AsyncHTTPTransport, "handle_async_request"),
     ):
         monkeypatch.setattr(transport, method, getattr(transport, method))
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", aiohttp.ClientSession.__init__)
+    aiohttp_hook.install(aiohttp.client, agent)
     urllib3_hook.install(urllib3.connectionpool, agent)
     httpx_hook.install(httpx, agent)
     return agent
@@ -106,7 +111,15 @@ def by_httpx_async(url: str) -> int:
     return asyncio.run(call())
 
 
-CALLS = [by_urllib3, by_requests, by_httpx, by_httpx_async]
+def by_aiohttp(url: str, **named: Any) -> int:
+    async def call() -> int:
+        async with aiohttp.ClientSession() as session, session.get(url, **named) as response:
+            return response.status
+
+    return asyncio.run(call())
+
+
+CALLS = [by_urllib3, by_requests, by_httpx, by_httpx_async, by_aiohttp]
 
 
 def observed(work: Any) -> Any:
@@ -146,7 +159,7 @@ def test_a_call_that_fails_is_a_failed_span_and_the_same_exception(
     patched: Any, sink: Any, provider: Provider, call: Any
 ) -> None:
     provider.close()
-    with pytest.raises((OSError, httpx.HTTPError, urllib3.exceptions.HTTPError)):
+    with pytest.raises((OSError, aiohttp.ClientError, httpx.HTTPError, urllib3.exceptions.HTTPError)):
         observed(lambda: call(provider.url))
     sink.wait()
     span = sink.named("GET payment-provider")
@@ -174,13 +187,55 @@ def test_redirects_of_requests_are_requests_of_their_own(patched: Any, sink: Any
     assert statuses == [302, 200]
 
 
+def test_redirects_of_aiohttp_are_one_request_and_the_users_tracing_is_kept(
+    patched: Any, sink: Any, provider: Provider
+) -> None:
+    seen: list[str] = []
+
+    async def mine(_: object, __: object, told: Any) -> None:
+        seen.append(told.method)
+
+    async def call() -> int:
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_start.append(mine)
+        session = aiohttp.ClientSession(trace_configs=[tracing])
+        async with session, session.get(f"{provider.url}/redirect") as response:
+            return response.status
+
+    assert observed(lambda: asyncio.run(call())) == 200
+    (root,) = sink.wait()
+    (span,) = [span for span in sink.spans() if span.name == "GET payment-provider"]
+    assert span.attributes["http.response.status_code"] == 200
+    assert span.parent_id == root.span_id
+    assert {headers["traceparent"].split("-")[2] for _, headers in provider.seen} == {span.span_id}
+    assert seen == ["GET"]
+
+
+def test_calls_of_aiohttp_side_by_side_do_not_mix(patched: Any, sink: Any, provider: Provider) -> None:
+    async def call() -> None:
+        async with aiohttp.ClientSession() as session:
+            answers = await asyncio.gather(*(session.get(f"{provider.url}/status/{410 + n}") for n in range(8)))
+            for answer in answers:
+                answer.release()
+
+    observed(lambda: asyncio.run(call()))
+    (root,) = sink.wait()
+    spans = {span.span_id: span for span in sink.spans() if span.raw.kind == 3}
+    assert len(spans) == 8
+    assert {span.parent_id for span in spans.values()} == {root.span_id}
+    for path, headers in provider.seen:
+        span = spans[headers["traceparent"].split("-")[2]]
+        assert path == f"/status/{span.attributes['http.response.status_code']}"
+
+
 def test_a_context_of_the_users_own_is_kept(patched: Any, sink: Any, provider: Provider) -> None:
     mine = {"Traceparent": f"00-{'c' * 32}-{'d' * 16}-01"}
     given = dict(mine)
     observed(lambda: requests.get(provider.url, headers=mine, timeout=5))
     observed(lambda: httpx.get(provider.url, headers=mine))
+    observed(lambda: by_aiohttp(provider.url, headers=mine))
     assert mine == given, "the user's own dictionary is not written to"
-    assert [headers["traceparent"] for _, headers in provider.seen] == [mine["Traceparent"]] * 2
+    assert [headers["traceparent"] for _, headers in provider.seen] == [mine["Traceparent"]] * 3
 
 
 def test_outside_an_invocation_nothing_is_added(patched: Any, provider: Provider) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from faasight.complain import complaints
+from faasight.hooks import WAITS_FOR
 from faasight.settings import TABLE, Settings
 
 
@@ -17,7 +18,7 @@ def test_defaults() -> None:
     assert settings.endpoint == "http://127.0.0.1:4318"
     assert settings.flush_timeout == 0.2
     assert settings.disabled is False
-    assert settings.hooks == ("botocore", "urllib3", "httpx", "structlog", "opentelemetry")
+    assert set(settings.hooks) == set(WAITS_FOR), "all that there is"
 
 
 def test_values_are_read_by_their_kind() -> None:

@@ -16,6 +16,12 @@ WAITS_FOR = {
     "botocore": "botocore.client",
     "urllib3": "urllib3.connectionpool",
     "httpx": "httpx",
+    "aiohttp": "aiohttp.client",
+    "psycopg": "psycopg",
+    "pymysql": "pymysql.cursors",
+    "sqlite3": "sqlite3",
+    "redis": "redis",
+    "pymongo": "pymongo.monitoring",
     "structlog": "structlog",
     "opentelemetry": "opentelemetry.trace",
 }
