@@ -94,6 +94,20 @@ def test_a_flow_costs_what_all_its_functions_cost(store: Store) -> None:
     assert dearest[0].cost_usd == pytest.approx(expected / 4)
 
 
+@pytest.mark.parametrize("sent", [True, False])
+def test_what_waited_long_in_a_queue_costs_too(store: Store, *, sent: bool) -> None:
+    """Whoever sent it ran long before the scope, or was never seen."""
+    at = time.time_ns() - 10 * MINUTE
+    order, payment = _run(at - 3 * HOUR, ms=100), _run(at, ms=200, function="payment", source="queue")
+    consumer = payment.traces()
+    link = consumer.resource_spans[0].scope_spans[0].spans[0].links.add()
+    link.trace_id, link.span_id = order.trace_id, order.span_id
+    store.land("traces", otlp.segment(consumer, *([order.traces()] if sent else [])), "t")
+    (flow,) = cost.flows(store, _scope(at - MINUTE, 5 * MINUTE))
+    assert (flow.service, flow.traces, flow.invocations) == ("payment", 1, 1)
+    assert flow.cost_usd == pytest.approx(_usd(200))
+
+
 def test_the_forecast_goes_by_the_last_seven_days(store: Store) -> None:
     now = datetime.now(UTC).replace(minute=30, second=0, microsecond=0)
     # Before the seventh day, dear; since then 24 equal runs a day.

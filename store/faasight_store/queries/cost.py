@@ -48,8 +48,11 @@ _TRACES = f"""SELECT if(begun.linked_trace_id = toFixedString('', 16), ran.trace
         sum(ran.invocations) AS invocations, sum(ran.usd) AS usd
     FROM (SELECT trace_id, count() AS invocations, sum(cost_usd) AS usd FROM SOURCE
           WHERE NOT never_ran AND trace_id != toFixedString('', 16) GROUP BY trace_id) AS ran
-    LEFT JOIN (SELECT trace_id, argMin(linked_trace_id, ts) AS linked_trace_id FROM span_links
-               WHERE forward AND {within("ts", "from_ns", "to_ns")} GROUP BY trace_id) AS begun
+    LEFT JOIN (SELECT trace_id, argMin(link.linked_trace_id, ts) AS linked_trace_id FROM span_links AS link
+               WHERE forward AND {within("ts", "from_ns", "to_ns")}
+                 AND link.linked_trace_id IN
+                     (SELECT trace_id FROM trace_index WHERE {within("slot", "from_ns", "to_ns")})
+               GROUP BY trace_id) AS begun
     ON ran.trace_id = begun.trace_id
     GROUP BY entry"""
 _ROOTS = f"""SELECT trace_id, min(root).3 AS service, min(root).4 AS name FROM trace_index
@@ -59,8 +62,9 @@ _ROOTS = f"""SELECT trace_id, min(root).3 AS service, min(root).4 AS name FROM t
 def flows(store: Store, scope: Scope, limit: int = 50) -> list[FlowCost]:
     """Return what each business flow cost, the dearest first: traces by how they begin.
 
-    What consumes a queue is a trace of its own, linked to the one that sent: it counts there, one link back. Read from
-    the facts: for ranges of hours, not of weeks.
+    What consumes a queue is a trace of its own, linked to the one that sent: it counts there, one link back, if that is
+    not older than 20 minutes before the scope, else as a flow of its own. Read from the facts: for ranges of hours, not
+    of weeks.
     """
     text, parameters = _by_trace(scope)
     rows = store.query(
