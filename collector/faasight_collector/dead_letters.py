@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from faasight_collector.preview import without_secrets
 from faasight_collector.writer import sync_directory
 
 log = structlog.get_logger()
@@ -81,7 +82,7 @@ class DeadLetters:
             _write(note, text)  # last: a letter without its note is written anew
             sync_directory(self._directory)
             self.bytes += len(payload) + len(text)
-        log.warning("record went to the dead letters", signal=signal, name=name, reason=reason)
+        log.warning("record went to the dead letters", signal=signal, name=name, reason=without_secrets(reason))
 
     def adopt(self, directory: Path) -> int:
         """Take over the letters of another folder, and return how many. Raises OSError."""

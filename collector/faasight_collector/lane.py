@@ -5,6 +5,7 @@ import time
 import structlog
 from faasight_store import StoreError
 
+from faasight_collector.preview import without_secrets
 from faasight_collector.segments import Segment
 
 log = structlog.get_logger()
@@ -51,7 +52,7 @@ class Lane:
 
     def failed(self, segment: Segment, error: Exception) -> bool:
         """Wait twice as long as the last time; return True if others may pass at once instead."""
-        said = str(error) or type(error).__name__
+        said = without_secrets(str(error)) or type(error).__name__  # /readyz shows it to whoever asks
         if not (isinstance(error, OSError) or (isinstance(error, StoreError) and error.answered)):
             self._tried = ("", 0)
         elif self._is_stuck(segment):

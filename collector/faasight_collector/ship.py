@@ -13,6 +13,7 @@ from faasight_collector.dead_letters import DeadLetters
 from faasight_collector.inserts import Target
 from faasight_collector.journal import Journal
 from faasight_collector.lane import Lane
+from faasight_collector.preview import without_secrets
 from faasight_collector.segments import SIGNALS, Damage, Record, Segment, join, scan
 from faasight_collector.stats import Stats
 
@@ -125,7 +126,8 @@ class Shipper:
                 self._target.land(segment.signal, whole, segment.id)
                 self._journal.pace(time.monotonic() - began)
             except BadDataError as error:
-                log.warning("the store refused a segment; storing it in parts", segment=segment.id, error=str(error))
+                said = without_secrets(str(error))  # an engine quotes what it cannot read
+                log.warning("the store refused a segment; storing it in parts", segment=segment.id, error=said)
                 segment = self._journal.inventory.mark_split(segment)
                 records = self._read(segment, again=True)
             else:

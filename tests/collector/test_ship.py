@@ -11,10 +11,12 @@ import requests
 from faasight_collector import Collector, Settings
 from faasight_collector.dead_letters import DeadLetters
 from faasight_collector.journal import Journal
+from faasight_collector.lane import Lane
 from faasight_collector.segments import digest_of, encode_header
 from faasight_collector.ship import Shipper, Target
 from faasight_collector.stats import Stats
-from faasight_store import Store, StoreUnavailableError
+from faasight_store import BadDataError, Store, StoreUnavailableError
+from structlog.testing import capture_logs
 
 Eventually = Callable[[Callable[[], object]], None]
 MakeTraces = Callable[..., bytes]
@@ -341,3 +343,32 @@ def test_a_view_that_fails_is_not_bad_data(bare_store: Store) -> None:
         bare_store.land("records", b'{"ts": "no number"}', "token")
     assert refused.value.answered
     assert bare_store.query("SELECT count() FROM first") == [(1,)]
+
+
+class Quoting:
+    """An engine that quotes what it cannot read."""
+
+    said = 'Cannot parse input: expected , before: "password=hunter2 and so on"'
+
+    def land(self, *_: object) -> None:
+        """Refuse."""
+        raise BadDataError(self.said)
+
+
+def test_secrets_that_an_engine_quotes_are_neither_logged_nor_shown(settings: Settings) -> None:
+    """Its reason goes into the log, and by /readyz to whoever asks; as a whole it lies beside the dead letter alone."""
+    journal = Journal(settings)
+    journal.open()
+    journal.append("traces", b"x", lambda _: None)
+    journal.finish()
+    segment = journal.inventory.next_segment("traces")
+    assert segment is not None
+    letters = DeadLetters(settings.journal_dir / "dead-letters", lambda: 0.0)
+    lane = Lane("traces")
+    with capture_logs() as lines:
+        Shipper(journal, Quoting(), letters, Stats()).ship(segment)
+        lane.failed(segment, StoreUnavailableError(Quoting.said))
+    told = [line.get("error", line.get("reason", "")) for line in lines] + [lane.trouble()]
+    assert len(told) == 4
+    assert all("Cannot parse" in text and "hunter2" not in text for text in told)
+    journal.close()
