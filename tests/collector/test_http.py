@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from backports import zstd
 from faasight_collector import Collector, admit
+from faasight_collector.exposition import Exposition
 from google.rpc.status_pb2 import Status
 
 from tests.collector.wire import Response, Wire, post
@@ -373,6 +374,16 @@ def test_pages(collector: Collector, make_traces: MakeTraces) -> None:
     text = say(collector, b"GET /metrics HTTP/1.1\r\n\r\n").body.decode()
     assert 'faasight_collector_accepted_requests_total{signal="traces"} 1.0' in text
     assert 'faasight_collector_rejected_requests_total{reason="corrupt_protobuf",signal="traces"} 1.0' in text
+
+
+def test_a_page_that_fails_is_answered_and_the_connection_goes_on(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Exposition, "text", lambda _: [][0])
+        wire.send(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert wire.response().status == 500
+    wire.send(b"GET /metrics HTTP/1.1\r\n\r\n")
+    answer = wire.response()
+    assert (answer.status, b'reason="internal"' in answer.body) == (200, True)
 
 
 def test_head_has_no_body(wire: Wire) -> None:

@@ -159,11 +159,17 @@ class Routes:
         """Answer a request that got in; `reply` is called once, on the event loop, now or when the body is safe."""
         door = request.door
         if door is None:
-            reply(self._pages[request.path]())
+            reply(self._page(request))
         elif len(request.body) <= _LARGE and not door.one_by_one:
             self._take(door, request, reply)
         else:
             self._take_aside(door, request, reply)
+
+    def _page(self, request: Request) -> Answer:
+        try:
+            return self._pages[request.path]()
+        except Exception as error:  # noqa: BLE001  # the connection would wait for its answer for ever
+            return _OTLP.refused(request, self._fault(request, error))
 
     def limit(self, door: Door | None) -> int:
         """Return how many bytes a body may have that goes through a door."""
