@@ -13,7 +13,7 @@ class Periodic:
     """A thread that does one thing every so often, whatever errors it meets; with `last`, also when it is stopped."""
 
     def __init__(self, name: str, every_s: float, action: Callable[[], None], *, last: bool = False) -> None:
-        self._name = name
+        self.name = name
         self._every_s = every_s
         self._action = action
         self._last = last
@@ -24,10 +24,11 @@ class Periodic:
         """Begin."""
         self._thread.start()
 
-    def stop(self, timeout_s: float) -> None:
-        """End, after a last time if that was asked for."""
+    def stop(self, timeout_s: float) -> bool:
+        """End, after a last time if that was asked for; return False if it is still busy."""
         self._stop.set()
         self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         failing = False
@@ -41,9 +42,9 @@ class Periodic:
             self._action()
         except (StoreError, OSError) as error:
             if not quiet:
-                log.warning(f"{self._name} failed; it is tried again", error=str(error))
+                log.warning(f"{self.name} failed; it is tried again", error=str(error))
             return False
         except Exception:
-            log.exception(f"{self._name} failed; it is tried again")
+            log.exception(f"{self.name} failed; it is tried again")
             return False
         return True

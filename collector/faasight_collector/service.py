@@ -42,6 +42,7 @@ from faasight_collector.store_memory import StoreMemory
 log = structlog.get_logger()
 
 _UNPACKERS = 2  # threads that unpack and check large bodies
+_ADOPT = "adopt"
 _ENDING_S = 0.25  # of the stop time, for each step that is not shipping
 
 JSON_LOG_TYPES = frozenset({JSON, "application/x-ndjson", "application/jsonl", "text/plain", ""})
@@ -109,7 +110,7 @@ class Collector:
             Periodic("report", self.settings.report_every_s, self._report, last=True),
             Periodic("memory", self.settings.report_every_s, self._memory.look),
             Periodic("tokens", self.settings.report_every_s, self._keep_last_use, last=True),
-            Periodic("adopt", self.settings.adopt_every_s, Adopter(self.settings, self.journal, letters)),
+            Periodic(_ADOPT, self.settings.adopt_every_s, Adopter(self.settings, self.journal, letters)),
         ]
         if self.settings.worker <= 1:  # one of several does for the store what is to be done once
             self._periodic += [
@@ -131,10 +132,11 @@ class Collector:
         self.journal.finish()
         idle = self._shipper is None or self._shipper.stop(max(0.1, deadline - time.monotonic() - _ENDING_S))
         for periodic in self._periodic:
-            periodic.stop(max(0.1, deadline - time.monotonic()))
+            ended = periodic.stop(max(0.1, deadline - time.monotonic()))
+            idle = idle and (ended or periodic.name != _ADOPT)
         for executor in (self._executor, self._one_by_one):
             executor.shutdown(wait=False, cancel_futures=True)
-        if idle:  # else the store still reads a segment: the directory stays ours until the process ends
+        if idle:  # else a segment is still being read, or adopted: the directory stays ours until the process ends
             self.journal.close()
 
     @property
