@@ -65,8 +65,15 @@ def milliseconds(value: object) -> int:
 
 def moment(value: object) -> int:
     """Return ns since the epoch of a `datetime`, as Google's and Azure's libraries give them; 0 if it is none."""
-    stamp = getattr(value, "timestamp", None)
-    return seconds(stamp()) if callable(stamp) else when(value)
+    if not hasattr(value, "tzinfo"):
+        return when(value)
+    from datetime import timezone  # loaded, as there is such an object
+
+    stamp: Any = value
+    if stamp.tzinfo is None:
+        stamp = stamp.replace(tzinfo=timezone.utc)  # noqa: UP017 - datetime.UTC came with 3.11, and we run on 3.10
+    whole = seconds(int(stamp.timestamp()))
+    return whole + stamp.microsecond * 1_000 if whole else 0
 
 
 def when(value: object) -> int:
