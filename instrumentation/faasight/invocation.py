@@ -8,7 +8,7 @@ import time
 from faasight import mask, memory
 from faasight.complain import complaints
 from faasight.context import current, parse, xray_trace_id
-from faasight.spans import ERROR, Span, new_trace_id, now_ns
+from faasight.spans import ERROR, Span, new_trace_id, now_ns, safe_str
 from faasight.tracing import Active
 from faasight.triggers import Trigger, recognise
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from faasight.delivery import Delivery
 
 _MAX_DEADLINE_S = 86_400.0
+_MAX_ID = 256  # characters of a request id; those of AWS have 36
 
 
 class Invocation:
@@ -77,8 +78,8 @@ def begin(agent: Agent, event: object, context: object) -> Invocation:
     if not trigger.parents:
         _parent_of_client(trigger, context)
     span = _root_span(trigger, now)
-    request_id = str(getattr(context, "aws_request_id", None) or _request_id())
-    agent.know_account(getattr(context, "invoked_function_arn", ""))
+    request_id = safe_str(_of(context, "aws_request_id") or _request_id())[:_MAX_ID]
+    agent.know_account(_of(context, "invoked_function_arn"))
     cold = agent.coldstart.take(now)
     remaining_ms = _remaining_ms(context)
     path = span.attributes.get("url.path")
@@ -153,7 +154,7 @@ def _common_parent(trigger: Trigger) -> Remote | None:
 
 def _parent_of_client(trigger: Trigger, context: object) -> None:
     """Take the context that a Lambda-to-Lambda call carries in its ClientContext."""
-    custom = getattr(getattr(context, "client_context", None), "custom", None)
+    custom = _of(_of(context, "client_context"), "custom")
     remote = parse(custom.get("traceparent"), custom.get("tracestate", "")) if isinstance(custom, dict) else None
     if remote is not None:
         trigger.parents.append(remote)
@@ -171,11 +172,19 @@ def _request_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def _of(context: object, name: str) -> Any:  # noqa: ANN401 - it may be anything
+    """Return an attribute, None if there is none: a context may be the user's own, with properties that raise."""
+    try:
+        return getattr(context, name, None)
+    except Exception:  # noqa: BLE001 - see above
+        return None
+
+
 def _remaining_ms(context: object) -> int:
-    ask = getattr(context, "get_remaining_time_in_millis", None)
+    ask = _of(context, "get_remaining_time_in_millis")
     try:
         remaining = int(ask()) if callable(ask) else 0
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - a stand-in of a test, or a class of the user's own: it has no deadline then
         return 0
     return remaining if remaining < _MAX_DEADLINE_S * 1000 else 0
 
