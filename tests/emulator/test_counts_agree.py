@@ -1,0 +1,152 @@
+"""The store's totals are the emulator's own counts: every run once, every throttle once, whatever ended it."""
+
+import importlib.resources
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from faasight_collector import Collector
+from faasight_collector import Settings as CollectorSettings
+from faasight_emulator import Counts, Emulator, TooManyRequestsError
+from faasight_store import Scope, Store, rollup
+from faasight_store.queries import functions, invocations
+from faasight_store.times import MINUTE, to_ns
+from polling import wait_until
+
+Start = Callable[..., Emulator]
+SECONDS_TO_RETRY = 11.0  # AWS waits a minute; the store tells runs of one request id apart from ten seconds on
+
+RESOURCES = """
+  Plain: {Type: AWS::Serverless::Function, Properties: {Handler: app.echo}}
+  Wide: {Type: AWS::Serverless::Function, Properties: {Handler: app.sleep}}
+  Narrow: {Type: AWS::Serverless::Function, Properties: {Handler: app.sleep, ReservedConcurrentExecutions: 1}}
+  Never: {Type: AWS::Serverless::Function, Properties: {Handler: app.echo, ReservedConcurrentExecutions: 0}}
+  Slow: {Type: AWS::Serverless::Function, Properties: {Handler: app.sleep, Timeout: 1}}
+  Grow: {Type: AWS::Serverless::Function, Properties: {Handler: app.grow, MemorySize: 256}}
+  Leave: {Type: AWS::Serverless::Function, Properties: {Handler: app.leave}}
+  Fail: {Type: AWS::Serverless::Function, Properties: {Handler: app.fail}}
+  Later: {Type: AWS::Serverless::Function, Properties: {Handler: app.fail}}
+  Broken: {Type: AWS::Serverless::Function, Properties: {Handler: nowhere.handler}}
+"""
+LOAD: Sequence[tuple[str, object]] = [
+    *[("plain", {"n": n}) for n in range(40)],
+    *[("wide", {"seconds": 0.2})] * 8,
+    *[("narrow", {"seconds": 0.3})] * 4,
+    *[("never", {})] * 3,
+    *[("slow", {"seconds": 30})] * 2,
+    ("slow", {"seconds": 0}),
+    *[("grow", {"mb": 400})] * 2,
+    ("grow", {"mb": 1}),
+    ("leave", {"code": 3}),
+    *[("fail", {"message": f"of {n}"}) for n in range(5)],
+    *[("broken", {})] * 2,
+]
+
+
+@pytest.fixture
+def empty(store_named: Callable[[str, str], Store]) -> Store:
+    """Return a store for the one test of this file."""
+    return store_named("embedded", "counts_agree")
+
+
+@pytest.fixture
+def collector(empty: Store, tmp_path: Path) -> Iterator[Collector]:
+    """Run a collector before it."""
+    settings = CollectorSettings(journal_dir=tmp_path / "journal", http_port=0, grpc_port=0)
+    running = Collector(settings, empty)
+    running.start()
+    yield running
+    running.stop()
+
+
+def burst(emulator: Emulator) -> None:
+    """Invoke everything, some at once.
+
+    Of those that nobody waits for, one fails twice under one request id, and of two for one place one is throttled
+    under the id that it runs with later.
+    """
+    for name, event in (("later", {}), ("narrow", {"seconds": 0.3}), ("narrow", {"seconds": 0.3})):
+        emulator.invoke(name, event, asynchronous=True)
+
+    def refused(one: tuple[str, object]) -> str:
+        try:
+            emulator.invoke(*one)
+        except TooManyRequestsError:
+            return one[0]
+        return ""
+
+    with ThreadPoolExecutor(8) as callers:
+        never_ran = Counter(callers.map(refused, LOAD))
+    wanted = {"later": 2, "narrow": 6 - never_ran["narrow"]}
+    wait_until(
+        lambda: all(emulator.counts()[name].invocations == count for name, count in wanted.items()),
+        "all that nobody waits for has run",
+        120,
+    )
+
+
+def stored(store: Store, scope: Scope) -> dict[str, Counts]:
+    """Return the store's numbers in the shape of the emulator's."""
+    ends = Counter((one.function, one.outcome) for one in invocations.recent(store, scope, limit=1000))
+    return {
+        row.function: Counts(
+            invocations=row.totals.invocations,
+            cold_starts=row.totals.cold_starts,
+            errors=row.totals.errors,
+            timeouts=row.totals.timeouts,
+            throttles=row.totals.throttles,
+            out_of_memory=ends[row.function, "out_of_memory"],
+            init_errors=ends[row.function, "init_error"],
+        )
+        for row in functions.functions(store, scope)
+    }
+
+
+def differences(store: Store, scope: Scope, told: dict[str, Counts]) -> dict[str, tuple[Counts | None, Counts | None]]:
+    """Return what the store and the emulator say of each function of which they differ."""
+    found = stored(store, scope)
+    return {
+        name: (found.get(name), told.get(name)) for name in found.keys() | told if found.get(name) != told.get(name)
+    }
+
+
+def test_the_store_counts_what_the_emulator_did(start: Start, collector: Collector, empty: Store) -> None:
+    endpoint = f"http://{collector.http_address}"
+    wrapper = Path(str(importlib.resources.files("faasight"))) / "faasight-exec"
+    emulator = start(
+        RESOURCES,
+        collector=endpoint,
+        opt={"faasight": wrapper},
+        environment={"FAASIGHT_ENDPOINT": endpoint, "AWS_LAMBDA_EXEC_WRAPPER": "/opt/faasight"},
+        retry_delays=(SECONDS_TO_RETRY, 600.0),
+    )
+    began = datetime.now(UTC) - timedelta(minutes=1)
+    burst(emulator)
+    emulator.stop()
+    told = emulator.counts()
+    assert told["never"].throttles == 3
+    assert told["narrow"].throttles > 0
+    assert (told["later"].invocations, told["later"].errors) == (2, 2)
+    assert sum(one.timeouts for one in told.values()) >= 2
+    assert sum(one.out_of_memory for one in told.values()) >= 2
+    assert told["broken"].init_errors == 2
+    assert sum(one.cold_starts for one in told.values()) > len(told)
+
+    scope = Scope(began, began + timedelta(minutes=30))
+    last: list[object] = []
+
+    def agree() -> bool:
+        last[:] = [differences(empty, scope, told)]
+        return not last[0]
+
+    try:
+        wait_until(agree, "both count alike", 120, every_s=0.5)
+    except AssertionError:
+        pytest.fail(f"(store, emulator) differ: {last[0]}")
+    collector.stop()  # with all that it still had
+    assert differences(empty, scope, told) == {}
+    assert rollup.settle_minutes(empty, to_ns(datetime.now(UTC)) + 4 * MINUTE) > 0
+    assert differences(empty, scope, told) == {}
