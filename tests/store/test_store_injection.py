@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import shop_history
 from faasight_store import QueryError, Scope, Store
-from faasight_store.queries import functions, invocations, logs, signals, traces
+from faasight_store.queries import cost, deployments, functions, invocations, logs, metrics, patterns, signals, traces
 from faasight_store.queries import map as maps
 
 HOSTILE = (
@@ -46,6 +46,12 @@ QUERIES: dict[str, Callable[[Store, Scope, str], Any]] = {
     "map": lambda store, scope, text: maps.invocation_map(store, replace(scope, environment=text)),
     "traces": lambda store, scope, text: traces.find(store, scope, function=text),
     "traces, environment": lambda store, scope, text: traces.find(store, replace(scope, environment=text)),
+    "patterns": lambda store, scope, text: patterns.patterns(store, scope, function=text),
+    "patterns, level": lambda store, scope, text: patterns.patterns(store, scope, level=text),
+    "attribute keys": lambda store, scope, text: patterns.attribute_keys(store, scope, "logs", text),
+    "deployments": lambda store, scope, text: deployments.deployments(store, scope, text),
+    "cost": lambda store, scope, text: cost.cost(store, scope, function=text),
+    "metrics": lambda store, scope, text: metrics.metrics(store, replace(scope, environment=text)),
     "logs": lambda store, scope, text: logs.search(store, replace(scope, environment=text)),
     "log volume": lambda store, scope, text: logs.volume(store, replace(scope, environment=text), buckets=5),
 }
@@ -89,6 +95,8 @@ def test_names_that_become_columns_are_taken_from_a_list(shop: shop_history.Shop
             signals.measure(shop.store, text, *window)
         with pytest.raises(ValueError, match="cannot be grouped"):
             signals.measure(shop.store, "errors", *window, group_by=(text,))
+        with pytest.raises(QueryError, match="cost cannot be told by"):
+            cost.cost(shop.store, shop.scope, text)
         with pytest.raises(ValueError, match="trace id"):
             traces.trace(shop.store, text)
     assert {name for (name,) in shop.store.query("SHOW TABLES")} >= {"spans", "logs", "invocation_facts"}
