@@ -63,6 +63,16 @@ def test_a_bomb_of_many_members_is_refused(encoding: str) -> None:
     assert refused.value.http == 413
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_a_body_of_countless_empty_members_is_refused_at_once(encoding: str) -> None:
+    """Nothing comes out of them, so that no limit of size is met; 20 MiB of them took minutes."""
+    pack = PACKERS[encoding]
+    assert decompress(encoding, pack(b"") * 500 + pack(b"all"), LIMIT) == b"all"
+    with pytest.raises(Refusal) as refused:
+        decompress(encoding, pack(b"") * 100_000 + pack(b"all"), LIMIT)
+    assert (refused.value.http, refused.value.reason) == (413, "too_complex")
+
+
 @pytest.mark.parametrize("encoding", PACKERS)
 @pytest.mark.parametrize("damage", ["cut", "noise", "empty", "trailing"])
 def test_corrupt_bodies_are_bad_requests(encoding: str, damage: str) -> None:
