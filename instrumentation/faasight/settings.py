@@ -63,7 +63,7 @@ TABLE = (
         "FAASIGHT_HOOKS",
         "words",
         _LIBRARIES,
-        "libraries to instrument when they are imported",
+        "libraries to instrument when they are imported; default: these; otel:NAME: by OpenTelemetry's own",
     ),
     Setting(
         "carry",

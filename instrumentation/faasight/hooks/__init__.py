@@ -29,10 +29,15 @@ WAITS_FOR = {
 
 def register(agent: Agent) -> None:
     """Wait for the libraries that the settings name."""
-    for name in agent.settings.hooks:
+    names = [name for word in agent.settings.hooks for name in (WAITS_FOR if word == "default" else (word,))]
+    if any(name.startswith("otel:") for name in names):
+        from faasight.hooks import official
+
+        names = official.register(agent, names)
+    for name in names:
         module = WAITS_FOR.get(name)
         if module is None:
-            complaints.say(f"FAASIGHT_HOOKS: {name!r} is not one of {', '.join(WAITS_FOR)}")
+            complaints.say(f"FAASIGHT_HOOKS: {name!r} is not one of default, {', '.join(WAITS_FOR)}, otel:NAME")
         else:
             agent.watcher.after(module, _installer(name, agent))
 
