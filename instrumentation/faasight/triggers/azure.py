@@ -71,7 +71,7 @@ def _event_hub(batch: list[Any]) -> Trigger:
 def _kafka(batch: list[Any]) -> Trigger:
     topic = text(batch[0].topic)
     trigger = Trigger(f"process {topic}".strip(), CONSUMER, "pubsub", "topic", topic)
-    trigger.messages("kafka", [f"{text(i.topic)}-{i.partition}:{i.offset}"[:300] for i in batch])
+    trigger.messages("kafka", [f"{text(i.topic)}-{number(i.partition)}:{number(i.offset)}" for i in batch])
     for item in batch:
         trigger.sent(moment(item.timestamp))
     trigger.last_ns = moment(batch[-1].timestamp)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from faasight.context import extract
+from faasight.context import MAX_HEADERS, extract
 from faasight.spans import CONSUMER
-from faasight.triggers.reading import MAX_RECORDS, from_bytes, mapping, milliseconds, rows, text
+from faasight.triggers.reading import MAX_RECORDS, from_bytes, mapping, milliseconds, number, rows, text
 from faasight.triggers.trigger import Trigger
 
 TYPE_CHECKING = False
@@ -34,11 +34,15 @@ def piped_kafka(items: object) -> Trigger:
 def _kafka(batch: list[dict[str, object]]) -> Trigger:
     topic = text(batch[0].get("topic"))
     trigger = Trigger(f"process {topic}", CONSUMER, "pubsub", "topic", topic)
-    trigger.messages("kafka", [f"{text(i.get('topic'))}-{i.get('partition')}:{i.get('offset')}"[:300] for i in batch])
+    trigger.messages(
+        "kafka",
+        [f"{text(item.get('topic'))}-{number(item.get('partition'))}:{number(item.get('offset'))}" for item in batch],
+    )
     for item in batch:
         trigger.sent(milliseconds(item.get("timestamp")))
-        headers = rows(item.get("headers"))
-        trigger.parent(extract({key: value for pair in headers for key, value in pair.items()}, from_bytes))
+        headers = rows(item.get("headers"))[:MAX_HEADERS]
+        named = {key: value for pair in headers if len(pair) == 1 for key, value in pair.items()}
+        trigger.parent(extract(named, from_bytes))
     trigger.last_ns = milliseconds(batch[-1].get("timestamp"))
     return trigger
 

@@ -96,10 +96,10 @@ def recognise(event: object) -> Trigger:
             if isinstance(event, list)
             else _of_object(event)
         )
+        return trigger or _plain(event)
     except Exception as error:  # noqa: BLE001 - an event of any shape may come; its invocation is to be seen
         complaints.say(f"the event cannot be read: {type(error).__name__}")
-        trigger = None
-    return trigger or _plain(event)
+        return Trigger("invoke", SERVER, "other")
 
 
 def _plain(event: object) -> Trigger:
