@@ -3,7 +3,6 @@
 import asyncio
 import importlib
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -260,6 +259,35 @@ def test_mongodb(sink: Any, mongo: str) -> None:
     assert spans[2].attributes["db.response.status_code"] == "11000"
 
 
+def test_mongodb_async(sink: Any, mongo: str) -> None:
+    async def work() -> None:
+        async with pymongo.AsyncMongoClient[Any](mongo) as client:
+            await asyncio.gather(*(client.shop[f"c{number}"].find_one({"card": SECRET}) for number in range(3)))
+            with faasight.span("after"):
+                await client.shop.orders.insert_one({"card": SECRET})
+
+    observed(lambda: asyncio.run(work()))
+    (root,) = sink.wait()
+    after = sink.named("after")
+    assert after.parent_id == root.span_id, "none of the three is still the current one"
+    assert sink.named("insert orders").parent_id == after.span_id
+    assert sorted(span.name for span in sink.spans() if span.name[:4] == "find") == ["find c0", "find c1", "find c2"]
+
+
+def test_a_closed_connection_says_what_it_says(sink: Any, postgres: str, mysql: Any) -> None:
+    def work() -> None:
+        connection = psycopg.connect(postgres)
+        connection.close()
+        with pytest.raises(psycopg.OperationalError, match="the connection is closed"):
+            connection.cursor().execute("SELECT 1")
+        other = pymysql.connect(**mysql)
+        other.close()
+        with pytest.raises(pymysql.err.InterfaceError):
+            other.cursor().execute("SELECT 1")
+
+    observed(work)
+
+
 def test_outside_an_invocation_nothing_is_added(patched: Any) -> None:
     connection = sqlite3.connect(":memory:")
     assert connection.execute("SELECT 1").fetchone() == (1,)
@@ -299,4 +327,3 @@ def test_a_library_is_patched_by_its_import_and_never_before(function: Any, sink
     sandbox = function(CODE)
     assert sandbox.invoke().body == [[False, False], False], sandbox.output()
     assert [span.name for span in databases_of(sink)] == ["SELECT"]
-    assert sys.modules

@@ -20,6 +20,8 @@ def install(module: ModuleType, agent: Agent) -> None:
         query: Any = args[0] if args else named.get("query")
         if hasattr(query, "as_string"):  # psycopg.sql; values in it are left out as those of any text
             query = query.as_string(cursor)
+        if cursor.connection.closed:
+            return None  # psycopg says so to the caller, and knows no host any more
         info = cursor.connection.info
         return database.statement(agent, "postgresql", query, info.dbname, info.host, info.port)
 
