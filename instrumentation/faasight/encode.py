@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _BYTE = [bytes((n,)) for n in range(128)]
 _MAX_TEXT = 16_384  # characters of one attribute: a stack trace fits, a payload does not
 _INT64 = 1 << 63
+_MAX_KEYS = 512
+_keys: dict[str, bytes] = {}
 # SpanFlags: the W3C flag "sampled", whether the parent's place is known, and whether that is another process.
 _SAMPLED, _KNOWN, _REMOTE = 0x001, 0x100, 0x200
 _LOCAL_FLAGS = (_SAMPLED | _KNOWN).to_bytes(4, "little")
@@ -73,10 +75,35 @@ def _any_value(value: object) -> bytes:
 def attributes(tag: bytes, pairs: Mapping[str, Any]) -> bytes:
     """Encode repeated KeyValue under `tag`; None is left out."""
     return b"".join(
-        _message(tag, _text(b"\x0a", key) + _message(b"\x12", _any_value(value)))
-        for key, value in pairs.items()
-        if value is not None
+        [
+            _short(tag, key, value) or _message(tag, _key(key) + _message(b"\x12", _any_value(value)))
+            for key, value in pairs.items()
+            if value is not None
+        ]
     )
+
+
+def _short(tag: bytes, key: str, value: object) -> bytes:
+    """Encode a KeyValue of a short ASCII text at a third of the cost, as nearly all are; b"" if it is none."""
+    if type(value) is not str or not value.isascii():
+        return b""
+    name, size = _key(key), len(value)
+    if len(name) + size > 123:  # all lengths are one byte up to here
+        return b""
+    return b"%b%c%b\x12%c\x0a%c%b" % (tag, len(name) + size + 4, name, size + 2, size, value.encode())
+
+
+def _key(key: str) -> bytes:
+    """Encode a KeyValue's key; those that come again and again once."""
+    try:
+        return _keys[key]
+    except KeyError:
+        encoded = _text(b"\x0a", key)
+        if type(key) is str and len(_keys) < _MAX_KEYS:
+            _keys[key] = encoded
+        return encoded
+    except TypeError:  # a key that cannot be one
+        return _text(b"\x0a", key)
 
 
 def resource(pairs: Mapping[str, Any]) -> bytes:

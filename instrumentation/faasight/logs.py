@@ -46,7 +46,7 @@ def head(created: float, level: str, message: str, logger: str) -> dict[str, Any
     """Return the fields that every line has, in wire.md's order; `created` in seconds since the epoch."""
     seconds, millis = divmod(int(created * 1000), 1000)
     line: dict[str, Any] = {
-        "timestamp": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{millis:03d}Z",
+        "timestamp": f"{_second(seconds)}.{millis:03d}Z",
         "level": _LEVELS.get(level, level),
         "message": mask.text(message),
         "logger": logger,
@@ -60,6 +60,18 @@ def head(created: float, level: str, message: str, logger: str) -> dict[str, Any
         line["span_id"] = span.span_id
         line["cold_start"] = span.invocation.cold
     return line
+
+
+_last_second = (-1, "")
+
+
+def _second(seconds: int) -> str:
+    """Return a second as RFC 3339 has it, without the zone; that of the line before is remembered."""
+    global _last_second
+    known = _last_second  # one step: another thread may put its own
+    if known[0] != seconds:
+        known = _last_second = (seconds, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)))
+    return known[1]
 
 
 def add(line: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:

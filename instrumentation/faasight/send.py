@@ -68,6 +68,7 @@ class Connection:
         for family, address in self._resolve(self.host, self.port, deadline):
             try:
                 self._socket = self._connect(family, address, deadline)
+                self._socket.settimeout(0.0)  # as it stays but for waiting: each change is a system call, and one more
                 return
             except OSError as failed:
                 error = failed
@@ -91,8 +92,16 @@ class Connection:
         head = f"POST {self.prefix}{path}{self._head}Content-Length: {len(body)}\r\n\r\n"
         rest = memoryview(head.encode("latin-1", "replace") + body)
         while rest:  # not `sendall`: that of TLS would give each record the whole time
-            self._socket.settimeout(_left(deadline))
-            rest = rest[self._socket.send(rest) :]
+            left = _left(deadline)
+            try:
+                sent = self._socket.send(rest)
+            except OSError as error:
+                if not _would_wait(error):
+                    raise
+                self._socket.settimeout(left)
+                sent = self._socket.send(rest)
+                self._socket.settimeout(0.0)
+            rest = rest[sent:]
 
     def read(self, deadline: float = 0.0) -> Answer | None:
         """Return the next answer; None if none is complete by the deadline (0: do not wait at all).
@@ -112,14 +121,16 @@ class Connection:
             raise OSError("not connected")
         wait = max(deadline - time.monotonic(), 0.0) if deadline else 0.0
         try:
-            self._socket.settimeout(wait)
+            if wait:
+                self._socket.settimeout(wait)
             data = self._socket.recv(65_536)
-        except (BlockingIOError, TimeoutError):
-            return False
         except OSError as error:
-            if type(error).__name__ == "SSLWantReadError":  # by name: ssl is not loaded for plain http
+            if _would_wait(error) or isinstance(error, TimeoutError):
                 return False
             raise
+        finally:
+            if wait:
+                self._socket.settimeout(0.0)
         if not data:
             raise ConnectionResetError("the collector closed the connection")
         self._received += data
@@ -247,6 +258,11 @@ def _split(host_port: str, default: int) -> tuple[str, int]:
         return host, int(port[1:] or default)
     host, _, port = host_port.partition(":")
     return host, int(port or default)
+
+
+def _would_wait(error: OSError) -> bool:
+    """Whether a socket has nothing to give or no room; TLS's two errors by name, for ssl is not loaded for http."""
+    return isinstance(error, BlockingIOError) or type(error).__name__ in {"SSLWantReadError", "SSLWantWriteError"}
 
 
 def _left(deadline: float) -> float:
