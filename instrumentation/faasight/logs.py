@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from json import dumps
+from json import JSONEncoder
 from math import isfinite
 
 from faasight import agent as agents
@@ -33,13 +33,13 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "taskName",
     "_frame_type",
 }
-_dumps_options: dict[str, Any] = {
-    "default": lambda other: mask.text(str(other)),
-    "ensure_ascii": False,
-    "separators": (",", ":"),
-    "skipkeys": True,
-    "allow_nan": False,
-}
+_dumps = JSONEncoder(  # made once: `json.dumps` makes one a call
+    default=lambda other: mask.text(str(other)),
+    ensure_ascii=False,
+    separators=(",", ":"),
+    skipkeys=True,
+    allow_nan=False,
+).encode
 
 
 def head(created: float, level: str, message: str, logger: str) -> dict[str, Any]:
@@ -84,9 +84,9 @@ def add(line: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
 def write(line: dict[str, Any]) -> str:
     """Return the line as JSON; whatever it holds, a line comes out."""
     try:
-        text = dumps(line, **_dumps_options)
+        text = _dumps(line)
     except Exception:  # noqa: BLE001 - a user's __str__ may raise anything, and logging it must not end the function
-        text = dumps({safe_str(key): _plain(value) for key, value in line.items()}, **_dumps_options)
+        text = _dumps({safe_str(key): _plain(value) for key, value in line.items()})
     # Lone surrogates are legal in a str and in no output.
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
