@@ -1,0 +1,65 @@
+"""What a trigger leaves on the invocation's span, as a collector gets it."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import faasight
+
+EVENTS = Path(__file__).parent / "events"
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+def sample(name: str) -> Any:
+    return json.loads((EVENTS / f"{name}.json").read_text())
+
+
+def invoke(event: Any) -> None:
+    faasight.observe(lambda *_: None)(event, None)
+
+
+def test_a_stream_s_batch_tells_its_wait_and_its_iterator_age(agent: Any, sink: Any) -> None:
+    invoke(sample("kinesis"))
+    (span,) = sink.wait()
+    attributes = span.attributes
+    assert attributes["faasight.queue_wait_ms"] - attributes["faasight.iterator_age_ms"] == 1_000  # of two records
+    assert len(attributes["faasight.source.ids"]) == 2
+
+
+def test_a_batch_links_to_every_sender_and_continues_their_trace(agent: Any, sink: Any) -> None:
+    event = sample("sqs")
+    event["Records"].append(event["Records"][0])  # sent by the same span as the first one
+    invoke(event)
+    (span,) = sink.wait()
+    assert (span.trace_id, span.parent_id) == (TRACE, SPAN)
+    assert [link.span_id.hex() for link in span.raw.links] == [SPAN, "00f067aa0ba902b8"]
+    assert span.attributes["faasight.attempt"] == 2
+
+
+def test_a_trace_without_a_parent_is_a_root_of_that_trace(agent: Any, sink: Any) -> None:
+    invoke(sample("sqs_dead_letters"))
+    (span,) = sink.wait()
+    assert (span.trace_id, span.parent_id) == ("5759e988bd862e3fe1be46a994272793", "")
+
+
+def test_50_events_at_once_never_mix(agent: Any, sink: Any) -> None:
+    """First events of their kinds, too: the readers are being imported meanwhile."""
+    gate = threading.Barrier(50)
+
+    def one(number: int) -> None:
+        event = sample("sqs")
+        event["Records"] = event["Records"][:1]
+        event["Records"][0]["messageId"] = f"m{number}"
+        event["Records"][0]["messageAttributes"]["traceparent"]["stringValue"] = f"00-{number + 1:032x}-{SPAN}-01"
+        gate.wait()
+        invoke(event)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    spans = sink.wait(50)
+    found = {(span.trace_id, span.attributes["messaging.message.id"]) for span in spans}
+    assert found == {(f"{number + 1:032x}", f"m{number}") for number in range(50)}
