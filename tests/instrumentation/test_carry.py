@@ -148,7 +148,7 @@ def test_a_batch_of_which_some_were_throttled() -> None:
     assert span.attributes["faasight.throttled"] is True
     assert span.attributes["error.type"] == "ProvisionedThroughputExceededException"
     assert span.attributes["messaging.batch.message_count"] == 150
-    assert len(span.attributes["faasight.message_ids"]) == aws_answers.MAX_IDS
+    assert len(span.attributes["faasight.sent.ids"]) == aws_answers.MAX_IDS
 
 
 def test_a_wrong_name_is_told_and_harms_nothing(function: Any, sink: Any) -> None:

@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from faasight.hooks import aws_targets, carry
 from faasight.hooks import botocore as hook
+from faasight.triggers import recognise
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,7 @@ def test_a_message_carries_its_context(patched: Any, sink: Any, aws_client: Any)
         "messaging.destination.name": "order-queue",
         "messaging.operation.type": "send",
         "messaging.message.id": answer["MessageId"],
+        "faasight.sent.ids": [answer["MessageId"]],
         "http.response.status_code": 200,
         "aws.request_id": answer["ResponseMetadata"]["RequestId"],
     }
@@ -117,14 +119,12 @@ def test_each_message_of_a_batch_carries_it(patched: Any, sink: Any, aws_client:
     assert all("traceparent" in message["MessageAttributes"] for message in received)
     sink.wait()
     (span,) = clients(sink)
-    assert set(span.attributes["faasight.message_ids"]) == {message["MessageId"] for message in received}
+    assert set(span.attributes["faasight.sent.ids"]) == {message["MessageId"] for message in received}
     assert span.attributes["messaging.batch.message_count"] == 3
 
 
 def test_an_event_of_a_bus_brings_the_context_to_the_consumer(patched: Any, sink: Any, aws_client: Any) -> None:
     """The whole way: put, rule, queue; the event there is what a function gets."""
-    from faasight.triggers import recognise
-
     sqs, events = aws_client("sqs"), aws_client("events")
     url = sqs.create_queue(QueueName="bus-queue")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -153,7 +153,7 @@ def test_records_of_a_stream_are_found_by_their_sequence_numbers(patched: Any, s
     sink.wait()
     span = sink.named("send clicks")
     numbers = [record["SequenceNumber"] for record in answer["Records"]]
-    assert span.attributes["faasight.message_ids"] == numbers
+    assert span.attributes["faasight.sent.ids"] == numbers
     patched.settings.carry = ("kinesis",)
     observed(lambda: kinesis.put_records(StreamName="clicks", Records=records))
     (shard,) = kinesis.list_shards(StreamName="clicks")["Shards"]
@@ -195,13 +195,17 @@ def test_an_object_of_a_bucket_is_found_by_key_and_etag(patched: Any, sink: Any,
     sink.wait()
     span = sink.named("S3.PutObject uploads")
     assert span.attributes["aws.s3.key"] == "a/b.txt"
+    notified = {
+        "bucket": {"name": "uploads"},
+        "object": {"key": "a/b.txt", "eTag": span.attributes["faasight.s3.etag"]},
+    }
+    trigger = recognise({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": notified}]})
+    assert trigger.ids == span.attributes["faasight.sent.ids"]
     assert span.attributes["faasight.s3.etag"] == "9dd4e461268c8034f5c8564e155c67a6"  # md5 of x: so the bucket tells it
 
 
 def test_a_topic_in_a_queue_brings_the_context_to_the_consumer(patched: Any, sink: Any, aws_client: Any) -> None:
     """The whole way: publish, subscription, receive, and our own reading of the event."""
-    from faasight.triggers import recognise
-
     sqs, sns = aws_client("sqs"), aws_client("sns")
     url = sqs.create_queue(QueueName="shipping")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

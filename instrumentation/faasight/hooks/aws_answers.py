@@ -21,6 +21,8 @@ THROTTLES = frozenset({
     "TransactionInProgressException",
 })  # fmt: skip
 MAX_IDS = 100  # of a batch, kept on its span: Kinesis takes 500 records, of 56 characters an id
+SENT_IDS = "faasight.sent.ids"  # the same strings as `faasight.source.ids` of the invocation that they lead to
+_WRITES = frozenset({"PutObject", "CompleteMultipartUpload"})  # with an ETag in the answer, and a notification of it
 _ID_KEYS = ("MessageId", "SequenceNumber", "EventId")
 
 
@@ -42,7 +44,11 @@ def note(span: Span, answer: Answer) -> None:
     elif isinstance(answer.get("executionArn"), str):
         span.attributes["faasight.execution_id"] = answer["executionArn"]
     elif "aws.s3.bucket" in span.attributes and isinstance(answer.get("ETag"), str):
-        span.attributes["faasight.s3.etag"] = answer["ETag"].strip('"')  # as it stands in the bucket's notification
+        etag = answer["ETag"].strip('"')  # as it stands in the bucket's notification
+        span.attributes["faasight.s3.etag"] = etag
+        if span.attributes.get("rpc.method") in _WRITES:
+            bucket, key = span.attributes["aws.s3.bucket"], span.attributes.get("aws.s3.key", "")
+            span.attributes[SENT_IDS] = [f"{bucket}/{key}#{etag}"]
 
 
 def note_throttle(span: Span, answer: Answer) -> None:
@@ -56,19 +62,15 @@ def note_throttle(span: Span, answer: Answer) -> None:
 
 def _note_messages(span: Span, answer: Answer) -> None:
     """Note the ids that the consumer's event will have, and the entries that were refused in an answer of 200."""
-    single = _id(answer)
-    if single:
-        span.attributes["messaging.message.id"] = single
-        return
     entries = _entries(answer)
-    ids = [name for entry in entries if (name := _id(entry))]
+    ids = [name for entry in entries or [answer] if (name := _id(entry))]
     codes = [code for entry in entries if (code := entry.get("ErrorCode") or entry.get("Code"))]
     if entries:
         span.attributes["messaging.batch.message_count"] = len(entries)
     if len(ids) == 1:
         span.attributes["messaging.message.id"] = ids[0]
-    elif ids:
-        span.attributes["faasight.message_ids"] = ids[:MAX_IDS]
+    if ids:
+        span.attributes[SENT_IDS] = ids[:MAX_IDS]
     if codes:
         span.attributes["faasight.batch.failures"] = len(codes)
         span.fail(str(codes[0]), f"{len(codes)} of {len(entries)} were refused")
