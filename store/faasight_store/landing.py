@@ -31,6 +31,8 @@ _WHOLE = {
     "async_insert": 0,
     # The views group what they write; rows of sums and states are merged later anyway, and queries sum them.
     "optimize_on_insert": 0,
+    # Bloom filters are made by the first merge: until then there is little to look through.
+    "materialize_skip_indexes_on_insert": 0,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     # A clamped clock keeps the days few; this is for the day when someone widens the clamp.
     "max_partitions_per_insert_block": 1000,
