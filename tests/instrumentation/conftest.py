@@ -349,7 +349,9 @@ def new_agent() -> Iterator[Callable[..., Agent]]:
     made: list[Agent] = []
 
     def make(**environment: str) -> Agent:
-        made.append(Agent(Settings({"FAASIGHT_STRICT": "1", "FAASIGHT_FALLBACK": "off", **environment}), time.perf_counter_ns()))
+        made.append(
+            Agent(Settings({"FAASIGHT_STRICT": "1", "FAASIGHT_FALLBACK": "off", **environment}), time.perf_counter_ns())
+        )
         faasight.agent.replace(made[-1])
         return made[-1]
 
