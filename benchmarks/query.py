@@ -1,6 +1,7 @@
 """How long the pages' queries take over a month of a fleet, and the same questions on the peer's tables.
 
 python benchmarks/query.py [--invocations 2000000] [--folder DIR] [--days 30] [--fact-days 2] [--span-days 8]
+    [--repeats 10] [--ranges '15 min' '7 d']
 
 The month's invocations stand in the rollups; facts (what is merged when read) are made for the last days and settled
 by the store itself, and the older days' rollups are those days again. Spans and log lines, of one invocation in ten,
@@ -8,8 +9,9 @@ are made for some days. Everything ends now: minutes that are not settled yet ar
 a live system.
 With --folder the data is kept, and brought up to the present when it is used again.
 
-Prints p50 and p95 in ms for each query and range, then the peer beside it over 7 days. `ours` and `peer` are the sums
-of the medians of the questions that both can answer.
+Prints p50 and p95 in ms for each query and range, and the median of the CPU time, which other work on the machine
+changes far less; then the peer beside it over 7 days. `ours` and `peer` are the sums of the medians of the questions
+that both can answer.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -89,19 +92,37 @@ def queries(store: Store, scope: Scope) -> Mapping[str, Callable[[], Any]]:
     }
 
 
-def timed(call: Callable[[], object], repeats: int) -> list[float]:
-    """Return how long some calls took, in ms and sorted; the first, which warms caches, is left out."""
+@dataclass(frozen=True, slots=True)
+class Took:
+    """How long some calls took, in ms; `cpu` is of all threads of the process, merges in the background included."""
+
+    wall: list[float]  # sorted
+    cpu: list[float]
+
+    @property
+    def p50(self) -> float:
+        """The median."""
+        return statistics.median(self.wall)
+
+    @property
+    def p95(self) -> float:
+        """What 95 % keep to; of few calls the longest."""
+        return self.wall[min(len(self.wall) - 1, int(len(self.wall) * 0.95))]
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50:7.0f}  p95 {self.p95:7.0f}  CPU {statistics.median(self.cpu):7.0f}"
+
+
+def timed(call: Callable[[], object], repeats: int) -> Took:
+    """Return how long some calls took; the first, which warms caches, is left out."""
     call()
-    took = []
+    wall, cpu = [], []
     for _ in range(repeats):
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         call()
-        took.append((time.perf_counter() - began) * 1000)
-    return sorted(took)
-
-
-def _p95(took: list[float]) -> float:
-    return took[min(len(took) - 1, int(len(took) * 0.95))]
+        wall.append((time.perf_counter() - began) * 1000)
+        cpu.append((time.process_time() - spent) * 1000)
+    return Took(sorted(wall), cpu)
 
 
 def _scope(now: int, length: int) -> Scope:
@@ -111,24 +132,21 @@ def _scope(now: int, length: int) -> Scope:
     return Scope(from_ns(end - length), from_ns(end))
 
 
-def measure(store: Store, arguments: argparse.Namespace) -> tuple[dict[str, dict[str, list[float]]], int]:
+def measure(store: Store, arguments: argparse.Namespace) -> tuple[dict[str, dict[str, Took]], int]:
     """Time every query over every range; return the times, and how many missed their goal."""
-    found: dict[str, dict[str, list[float]]] = {}
+    found: dict[str, dict[str, Took]] = {}
     missed = 0
     for label, length in RANGES.items():
-        if length > arguments.days * DAY:
+        if length > arguments.days * DAY or (arguments.ranges and label not in arguments.ranges):
             continue
         now = catch_up(store, arguments.invocations, arguments.days)
         found[label] = {}
         for name, call in queries(store, _scope(now, length)).items():
             found[label][name] = took = timed(call, arguments.repeats)
             goal = SEARCH_GOAL_MS if name.startswith("search") else GOAL_MS
-            late = _p95(took) > goal and not (name.startswith("search") and length > DAY)
+            late = took.p95 > goal and not (name.startswith("search") and length > DAY)
             missed += late
-            print(
-                f"{label:7} {name:24} p50 {statistics.median(took):7.0f}  p95 {_p95(took):7.0f}{'  !' if late else ''}",
-                flush=True,
-            )
+            print(f"{label:7} {name:24} {took}{'  !' if late else ''}", flush=True)
     return found, missed
 
 
@@ -148,14 +166,12 @@ def measure_others(store: Store, arguments: argparse.Namespace) -> int:
         ("the live tail", GOAL_MS, lambda: logs.tail(store, 0)),
     ):
         took = timed(call, arguments.repeats)
-        missed += _p95(took) > goal
-        print(f"{name:32} p50 {statistics.median(took):7.0f}  p95 {_p95(took):7.0f}", flush=True)
+        missed += took.p95 > goal
+        print(f"{name:32} {took}{'  !' if took.p95 > goal else ''}", flush=True)
     return missed
 
 
-def beside(
-    store: Store, peer: Store, arguments: argparse.Namespace, ours: dict[str, list[float]]
-) -> tuple[float, float]:
+def beside(store: Store, peer: Store, arguments: argparse.Namespace, ours: dict[str, Took]) -> tuple[float, float]:
     """Ask the peer the same over 7 days; return the sums of the medians, ours and the peer's."""
     now = time.time_ns()
     if not peer.query("SELECT count() FROM system.tables WHERE database = currentDatabase()")[0][0]:
@@ -169,9 +185,9 @@ def beside(
         print(f"{name}: {rows} spans, {size / max(rows, 1):.1f} bytes each on disk")
     sums = [0.0, 0.0]
     for name, call in _peer.questions(peer, _scope(now, 7 * DAY)).items():
-        theirs, own = statistics.median(timed(call, 3)), statistics.median(ours[name])
-        sums = [sums[0] + own, sums[1] + theirs]
-        print(f"7 d     {name:24} ours {own:7.0f}  peer {theirs:7.0f}  {theirs / own:6.1f} times", flush=True)
+        theirs, own = timed(call, 3), ours[name]
+        sums = [sums[0] + own.p50, sums[1] + theirs.p50]
+        print(f"7 d     {name:24} ours {own}  peer {theirs}  {theirs.p50 / own.p50:6.1f} times", flush=True)
     return sums[0], sums[1]
 
 
@@ -184,7 +200,10 @@ def main() -> None:
     parser.add_argument("--span-days", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--ranges", nargs="*", choices=RANGES, help="all; 7 d must be among them")
     arguments = parser.parse_args()
+    if arguments.ranges and "7 d" not in arguments.ranges:
+        parser.error("the peer is asked over 7 d, which must be among --ranges")
     with ExitStack() as stack:
         folder = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = stack.enter_context(Store.open(f"chdb://{folder}"))
