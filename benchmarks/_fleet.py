@@ -162,8 +162,8 @@ def large_trace(store: Store, now: int, spans: int) -> str:
     store.command(
         """INSERT INTO span_stream (valid, ts, start_ns, duration_ns, received_at, trace_id, span_id, parent_span_id,
             environment, service, function, name, kind, attributes)
-        SELECT true, fromUnixTimestamp64Nano(start_ns, 'UTC'), {now:Int64} - 5000000000 + number * 100000, 90000,
-            now64(9), unhex({trace:String}), substring(MD5(toString(number)), 1, 8),
+        SELECT true, fromUnixTimestamp64Nano(start_ns, 'UTC'), {now:Int64} - 5000000000 + number * 100000 AS start_ns,
+            90000, now64(9), unhex({trace:String}), substring(MD5(toString(number)), 1, 8),
             if(number = 0, '', substring(MD5(toString(intDiv(number, 10))), 1, 8)), 'default', service, service,
             concat('step ', toString(number % 50)), 1, map('index', toString(number), 'path', '/orders/stored')
         FROM (SELECT number, concat('fn-0', toString(number % 5)) AS service FROM numbers({spans:UInt64}))""",

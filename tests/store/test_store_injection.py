@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import otlp
 import pytest
 import shop_history
 from faasight_store import QueryError, Scope, Store
 from faasight_store.queries import cost, deployments, functions, invocations, logs, metrics, patterns, signals, traces
 from faasight_store.queries import map as maps
+from otlp_metrics import Request
 
 HOSTILE = (
     "' OR 1=1 --",
@@ -55,7 +57,68 @@ QUERIES: dict[str, Callable[[Store, Scope, str], Any]] = {
     "logs": lambda store, scope, text: logs.search(store, replace(scope, environment=text)),
     "log volume": lambda store, scope, text: logs.volume(store, replace(scope, environment=text), buckets=5),
 }
+# Of these each is tried with some of the texts: all of them with all would take a minute.
+OTHERS: dict[str, Callable[[Store, Scope, str], Any]] = {
+    "cost": lambda store, scope, text: cost.cost(store, scope, function=text),
+    "cost, environment": lambda store, scope, text: cost.cost(store, replace(scope, environment=text)),
+    "flows": lambda store, scope, text: cost.flows(store, replace(scope, environment=text)),
+    "dear traces": lambda store, scope, text: cost.traces(store, replace(scope, environment=text)),
+    "forecast": lambda store, scope, text: cost.forecast(store, scope.end, function=text),
+    "forecast, environment": lambda store, scope, text: cost.forecast(store, scope.end, environment=text),
+    "right sizes": lambda store, scope, text: cost.right_sizes(store, replace(scope, environment=text)),
+    "deployments": lambda store, scope, text: deployments.deployments(store, scope, text),
+    "deployments, environment": lambda store, scope, text: deployments.deployments(
+        store, replace(scope, environment=text)
+    ),
+    "versions": lambda store, scope, text: deployments.versions(store, scope, text),
+    "compare": lambda store, scope, text: deployments.compare(store, text, scope.end, timedelta(hours=1)),
+    "compare, environment": lambda store, scope, text: deployments.compare(
+        store, "checkout", scope.end, timedelta(hours=1), text
+    ),
+    "patterns": lambda store, scope, text: patterns.patterns(store, scope, function=text),
+    "patterns, level": lambda store, scope, text: patterns.patterns(store, scope, level=text),
+    "patterns, search": lambda store, scope, text: patterns.patterns(store, scope, search=text),
+    "attribute keys": lambda store, scope, text: patterns.attribute_keys(store, scope, "spans", text),
+    "metrics": lambda store, scope, text: metrics.metrics(store, scope, text),
+    "metrics, environment": lambda store, scope, text: metrics.metrics(store, replace(scope, environment=text)),
+    "labels": lambda store, scope, text: metrics.labels(store, scope, text),
+    "metric series": lambda store, scope, text: metrics.series(store, scope, text),
+    "exemplars": lambda store, scope, text: metrics.exemplars(store, scope, text),
+    "metric": lambda store, scope, text: metrics.query(store, scope, text, buckets=5).lines,
+    "metric, environment": lambda store, scope, text: metrics.query(
+        store, replace(scope, environment=text), METRIC, buckets=5
+    ),
+    "metric, label": lambda store, scope, text: (
+        metrics.query(store, scope, METRIC, where={"queue": text}, buckets=5).lines
+    ),
+    "metric, key of a label": lambda store, scope, text: (
+        metrics.query(store, scope, METRIC, where={text: "orders"}, buckets=5).lines
+    ),
+}
+METRIC = "shop.queue_depth"
+SOME = 5
 PHRASES = ("{}", "function:{}", "level:error {}", "{}:x", "message:{}", "attribute.of.ours:{}")
+
+
+@pytest.fixture
+def shop(shop: shop_history.Shop) -> shop_history.Shop:
+    """Return the shop with a metric; a segment that is landed again adds nothing."""
+    depth = Request(otlp.resource("checkout"))
+    at = shop.now_ns - 5 * shop_history.MINUTE
+    depth.add("gauge", METRIC, [{"time_unix_nano": at, "as_int": 7, "attributes": {"queue": "orders"}}])
+    shop.store.land("metrics", depth.segment(), "injection")
+    return shop
+
+
+def test_what_is_attacked_does_answer(shop: shop_history.Shop) -> None:
+    """A filter that finds nothing at all would find nothing of a hostile text either."""
+    assert cost.cost(shop.store, shop.scope, function="checkout")
+    assert deployments.deployments(shop.store, shop.scope, "checkout")
+    assert deployments.versions(shop.store, shop.scope, "checkout")
+    assert patterns.patterns(shop.store, shop.scope, search="stock")
+    assert patterns.attribute_keys(shop.store, shop.scope, "spans", "fa")
+    assert metrics.metrics(shop.store, shop.scope, "depth")
+    assert metrics.query(shop.store, shop.scope, METRIC, where={"queue": "orders"}, buckets=5).lines
 
 
 @pytest.mark.parametrize("name", QUERIES)
@@ -63,6 +126,13 @@ def test_a_hostile_filter_finds_what_a_harmless_one_does(shop: shop_history.Shop
     nothing = QUERIES[name](shop.store, shop.scope, HARMLESS)
     for text in HOSTILE:
         assert QUERIES[name](shop.store, shop.scope, text) == nothing, text
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_hostile_filter_of_the_others_finds_what_a_harmless_one_does(shop: shop_history.Shop, name: str) -> None:
+    nothing = OTHERS[name](shop.store, shop.scope, HARMLESS)
+    for text in HOSTILE[list(OTHERS).index(name) % SOME :: SOME]:
+        assert OTHERS[name](shop.store, shop.scope, text) == nothing, text
 
 
 def test_a_hostile_search_of_logs_finds_nothing(shop: shop_history.Shop) -> None:
@@ -99,4 +169,12 @@ def test_names_that_become_columns_are_taken_from_a_list(shop: shop_history.Shop
             cost.cost(shop.store, shop.scope, text)
         with pytest.raises(ValueError, match="trace id"):
             traces.trace(shop.store, text)
+        with pytest.raises(QueryError):
+            cost.cost(shop.store, shop.scope, text)
+        with pytest.raises(QueryError, match="no attribute keys"):
+            patterns.attribute_keys(shop.store, shop.scope, text)
+        with pytest.raises(QueryError, match="none of its figures"):
+            metrics.query(shop.store, shop.scope, METRIC, text)
+        lines = metrics.query(shop.store, shop.scope, METRIC, group_by=(text,), buckets=5).lines
+        assert [line.labels for line in lines] == [{text: ""}]
     assert {name for (name,) in shop.store.query("SHOW TABLES")} >= {"spans", "logs", "invocation_facts"}

@@ -1,12 +1,14 @@
 """Log patterns, and the attributes that spans and log lines have."""
 
 from faasight_store.connection import Store
+from faasight_store.errors import QueryError
 from faasight_store.migrate import macro
 from faasight_store.pattern_types import AttributeKey, LogPattern
 from faasight_store.times import MINUTE, day, from_ns, to_ns, within
 from faasight_store.types import Scope
 
 SLOT_NS = 5 * MINUTE  # of the rollup
+_SIGNALS = ("spans", "logs")
 _WHERE = """({function:String} = '' OR function = {function:String}) AND ({level:String} = '' OR level = {level:String})
     AND ({environment:String} = '' OR environment = {environment:String})"""
 _EDGE = f"""SELECT function, level, pattern, count() AS lines, min(ts) AS first, max(ts) AS last,
@@ -55,7 +57,12 @@ def patterns(
 
 
 def attribute_keys(store: Store, scope: Scope, signal: str, prefix: str = "", limit: int = 100) -> list[AttributeKey]:
-    """Return the attributes of a signal (`spans` or `logs`) on the scope's days, the most frequent first."""
+    """Return the attributes of a signal (`spans` or `logs`) on the scope's days, the most frequent first.
+
+    Raises QueryError for another signal.
+    """
+    if signal not in _SIGNALS:
+        raise QueryError(f"there are no attribute keys of {signal!r}; choose one of {', '.join(_SIGNALS)}")
     rows = store.query(
         """SELECT key, sum(told.count) AS total, arraySort(groupUniqArrayArray(20)(some)) FROM attribute_keys AS told
         WHERE signal = {signal:String} AND day >= toDate({first:String}) AND day <= toDate({last:String})
