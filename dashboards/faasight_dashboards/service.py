@@ -57,6 +57,7 @@ class Dashboards:
             threads=self._settings.threads,
             ident=None,
             clear_untrusted_proxy_headers=True,
+            asyncore_use_poll=True,  # select() ends at 1,024 descriptors, and an embedded engine alone may hold as many
         )
         self._thread = threading.Thread(target=self._run, name="dashboards", daemon=True)
         self._thread.start()

@@ -1,7 +1,10 @@
 """The server: starts ready, refuses what is unsafe in one sentence, packs its files, and finds pages."""
 
 import gzip
+import os
+import resource
 import socket
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -196,3 +199,20 @@ def test_a_query_that_fails_shows_inside_its_panel(tmp_path: Path) -> None:
     assert answer.status_code == 200
     assert "ClickHouse does not answer at db:8123. Is it running?" in answer.text
     assert '"className":"failure"' in answer.text.replace(" ", "")
+
+
+def test_it_serves_beside_an_engine_that_holds_thousands_of_files(shop_store: Store) -> None:
+    """The sockets get high numbers then, which select() cannot take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4096), hard), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        dashboards = Dashboards(Settings(port=0), shop_store)
+        dashboards.start()
+        with urllib.request.urlopen(dashboards.url, timeout=30) as answer:
+            assert answer.status == 200
+        dashboards.stop()
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -130,7 +130,7 @@ def test_a_cold_start_is_opened_up_to_its_heavy_import(tab: Visit) -> None:
     def anatomy() -> str:
         return tab.open("/functions/recommend").locator("#page").inner_text()
 
-    text = wait_until(lambda: (seen := anatomy()) and "Slowest imports" in seen and seen, "recommend's cold start")
+    text = wait_until(lambda: (seen := anatomy()) and "Slowest imports" in seen and seen, "recommend's cold start", 90)
     heavy = re.findall(r"^import (\w+)", (SHOP / "src" / "recommend" / "app.py").read_text(), re.MULTILINE)
     imports = text.split("Slowest imports")[1]
     assert any(re.search(rf"\b{module}\b", imports) for module in heavy if module not in {"json", "os", "logging"})

@@ -224,7 +224,8 @@ class Connection(asyncio.Protocol):
         """Take memory for so much more of the body; small ones find some where large ones do not."""
         server = self._server
         share = 1.0 if self._held_bytes + size <= _LARGE else _LARGE_SHARE
-        if server.buffered + size > share * server.settings.max_buffered_bytes:
+        others = server.buffered - self._held_bytes  # alone, a body of any size that its door allows is taken
+        if others and server.buffered + size > share * server.settings.max_buffered_bytes:
             return False
         server.buffered += size
         self._held_bytes += size
