@@ -57,7 +57,6 @@ class Dashboards:
             threads=self._settings.threads,
             ident=None,
             clear_untrusted_proxy_headers=True,
-            asyncore_use_poll=True,  # select() ends at 1,024 descriptors, and an embedded engine alone may hold as many
         )
         self._thread = threading.Thread(target=self._run, name="dashboards", daemon=True)
         self._thread.start()
@@ -74,7 +73,8 @@ class Dashboards:
     def _run(self) -> None:
         loop = self._server.asyncore
         while not self._stopping.is_set():
-            loop.loop(timeout=1.0, map=self._channels, count=1)
+            # select() ends at descriptor 1,023, and an embedded engine alone may hold as many.
+            loop.loop(timeout=1.0, use_poll=True, map=self._channels, count=1)
         self._server.task_dispatcher.shutdown(timeout=_STOP_WITHIN_S / 2)
         loop.close_all(self._channels, ignore_all=True)
 

@@ -209,9 +209,11 @@ def test_it_serves_beside_an_engine_that_holds_thousands_of_files(shop_store: St
     try:
         dashboards = Dashboards(Settings(port=0), shop_store)
         dashboards.start()
-        with urllib.request.urlopen(dashboards.url, timeout=30) as answer:
-            assert answer.status == 200
-        dashboards.stop()
+        try:
+            with urllib.request.urlopen(dashboards.url, timeout=30) as answer:
+                assert answer.status == 200
+        finally:
+            dashboards.stop()
     finally:
         for descriptor in held:
             os.close(descriptor)
