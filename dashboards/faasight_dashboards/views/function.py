@@ -12,8 +12,7 @@ from faasight_dashboards.components import Item, badge, empty, link, logs_href, 
 from faasight_dashboards.theme import BRAND
 from faasight_dashboards.views.cards import Kpi
 from faasight_dashboards.views.health import health
-from faasight_dashboards.views.kpis import Notes
-from faasight_dashboards.views.kpis import kpis as figures
+from faasight_dashboards.views.kpis import Notes, figures
 
 MOST_IMPORTS = 10
 

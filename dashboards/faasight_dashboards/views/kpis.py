@@ -21,7 +21,7 @@ class Notes:
     cost: str
 
 
-def kpis(now: Totals, before: Totals, series: Series, scope: Scope, notes: Notes, own: Kpi) -> list[Component]:
+def figures(now: Totals, before: Totals, series: Series, scope: Scope, notes: Notes, own: Kpi) -> list[Component]:
     """Return six cards: invocations, errors, duration, cold starts, the page's `own`, cost."""
     cards = (
         _invocations(now, before, series, scope),

@@ -13,8 +13,7 @@ from faasight_dashboards.components import Content, badge, dot, empty, function_
 from faasight_dashboards.theme import BRAND, THROTTLE, WARN
 from faasight_dashboards.views.cards import Kpi, change, ranking
 from faasight_dashboards.views.health import RANK, error_share, health, share
-from faasight_dashboards.views.kpis import Notes
-from faasight_dashboards.views.kpis import kpis as figures
+from faasight_dashboards.views.kpis import Notes, figures
 
 MOST_REASONS = 3
 MOST_ROWS = 6
