@@ -66,7 +66,7 @@ class Moto:
                 self.stop()
                 raise StartError(
                     f"moto_server, the local stand-in for AWS, did not start: {last}; "
-                    "try 'pip install \"moto[server,sqs,dynamodb]\"', or name another AWS endpoint."
+                    "try 'pip install \"moto[server,sqs,dynamodb,s3,events]\"', or name another AWS endpoint."
                 )
             time.sleep(0.05)
 

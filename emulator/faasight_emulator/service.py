@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from faasight_emulator.asynchronous import AsyncInvoker
 from faasight_emulator.aws import Clients, Moto, create_resources
 from faasight_emulator.counts import Counter, Counts
@@ -32,6 +34,7 @@ from faasight_emulator.sandbox import Surroundings
 from faasight_emulator.schedule import Scheduler
 from faasight_emulator.settings import Settings
 from faasight_emulator.sqs import QueueMapping
+from faasight_emulator.targets import Targets
 from faasight_emulator.template import Template
 from faasight_emulator.warden import Warden
 
@@ -69,6 +72,7 @@ class Emulator:
         self.template: Template | None = None
         self.place = Place(region=settings.region)
         self._clients = Clients(self.place)
+        self._targets = Targets(self.place, self._clients, self._fire_by_name)
 
     @property
     def gateway_address(self) -> str:
@@ -138,6 +142,7 @@ class Emulator:
         if others:
             self._say(f"Warning: functions for {', '.join(others)} run on {RUNTIME}, the Python of the emulator")
         self._clients = Clients(self.place)
+        self._targets = Targets(self.place, self._clients, self._fire_by_name)
         self._undo.callback(self._clients.close)
         create_resources(self._clients, self.place, template.queues, template.tables)
         self._counter = Counter([function.name for function in template.functions])
@@ -273,20 +278,16 @@ class Emulator:
         if self._asynchronous is not None:
             self._asynchronous.submit(function, invocation)
 
+    def _fire_by_name(self, name: str, event: bytes) -> None:
+        """Invoke a function asynchronously, from any thread but the loop's."""
+        self._await(self._submit_later(self._function(name), Invocation(event)), 30)
+
     async def _deliver(self, arn: str, body: bytes, attributes: dict[str, str]) -> None:
-        """Bring the outcome of an asynchronous invocation to a queue or a function."""
-        service, name = arn.split(":")[2], arn.rsplit(":", 1)[-1]
-        if service == "lambda" and name in self._pools:
-            self._fire(self._function(name), body)
-        elif service == "sqs":
-            url = f"{self.place.aws_endpoint}/{self.place.account}/{name}"
-            texts = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value}
-            sqs = self._clients.get("sqs")
-            await asyncio.to_thread(
-                sqs.send_message, QueueUrl=url, MessageBody=body.decode("utf-8", "replace"), MessageAttributes=texts
-            )
-        else:
-            self._say(f"Warning: an outcome cannot be sent to {arn}; only queues and functions are emulated.")
+        """Bring the outcome of an asynchronous invocation to its target."""
+        try:
+            await asyncio.to_thread(self._targets.send, arn, body.decode("utf-8", "replace"), attributes)
+        except (EmulatorError, BotoCoreError, ClientError) as error:
+            self._say(f"Warning: an outcome could not be sent to {arn}: {error}")
 
     async def _reap(self) -> None:
         while True:
