@@ -146,8 +146,17 @@ def _local(command: argparse.ArgumentParser) -> None:
     start.add_argument("--quiet", action="store_true", help="do not print what the functions print")
     invoke = ways.add_parser("invoke", help="invoke one function and print its answer")
     invoke.set_defaults(entry="local:invoke", port=0)
+    start.add_argument("template", type=Path, help="an AWS SAM template, YAML or JSON")
+    invoke.add_argument("function", help="name or logical id")
+    invoke.add_argument(
+        "--template",
+        "-t",
+        type=Path,
+        default=Path("template.yaml"),
+        metavar="FILE",
+        help="an AWS SAM template, YAML or JSON (template.yaml)",
+    )
     for way in (start, invoke):
-        way.add_argument("template", type=Path, help="an AWS SAM template, YAML or JSON")
         way.add_argument(
             "--aws-endpoint", metavar="URL", help="a stand-in for AWS that runs already; else moto is started"
         )
@@ -169,9 +178,8 @@ def _local(command: argparse.ArgumentParser) -> None:
             help="where telemetry goes (http://127.0.0.1:4318)",
         )
         way.add_argument("--no-wrapper", action="store_true", help="run the functions without FaaSight's wrapper")
-    invoke.add_argument("function", help="name or logical id")
     invoke.add_argument(
-        "--event", type=Path, metavar="FILE", help="the event, JSON; - is stdin; without it the event is {}"
+        "--event", "-e", type=Path, metavar="FILE", help="the event, JSON; - is stdin; without it the event is {}"
     )
 
 

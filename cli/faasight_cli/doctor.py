@@ -5,7 +5,6 @@ import importlib.util
 import os
 import re
 import shutil
-import ssl
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
@@ -13,8 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from faasight_collector import AddressError, TlsError, TokenFileError
 from faasight_collector.access import tokens
@@ -25,6 +22,7 @@ from faasight_store import LEAST_MEMORY_BYTES, DsnError, StoreError, StoreLocked
 from faasight_cli import logs, ports, services, settings, up
 from faasight_cli.console import Console
 from faasight_cli.errors import SettingError
+from faasight_cli.ports import answers
 from faasight_cli.settings import Settings
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
@@ -72,7 +70,7 @@ def examine(environ: Mapping[str, str], overrides: Mapping[str, str]) -> Iterato
         return
     yield from _settings(environ)
     yield from _access(own)
-    running = _answers(f"{services.collector_url(own)}/healthz")
+    running = answers(f"{services.collector_url(own)}/healthz")
     yield from _ports(own, running)
     yield from _folder(own)
     yield from _store(own, running)
@@ -247,7 +245,7 @@ def _collector(own: Settings, running: bool) -> Iterator[Finding]:
         yield Finding(NOTE, f"the collector at {url} asks for a client certificate, and was not looked at")
     elif not running:
         yield Finding(NOTE, f"no collector answers at {url}", "faasight up")
-    elif _answers(f"{url}/readyz"):
+    elif answers(f"{url}/readyz"):
         yield Finding(OK, f"the collector at {url} is ready")
     else:
         yield Finding(PROBLEM, f"the collector at {url} answers, but is not ready", f"curl {url}/readyz")
@@ -259,13 +257,3 @@ def _chromium() -> Iterator[Finding]:
         yield Finding(OK, f"{found} is there for the browser tests")
     else:
         yield Finding(NOTE, "no Chromium: only the browser tests need it", "sudo apt-get install chromium")
-
-
-def _answers(url: str) -> bool:
-    try:
-        unchecked = ssl.create_default_context()  # on this machine a name says nothing; and nothing secret is sent
-        unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
-        with urlopen(url, timeout=2, context=unchecked) as answer:  # noqa: S310 - the scheme is ours
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False

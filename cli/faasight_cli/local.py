@@ -1,20 +1,26 @@
 """`faasight local start` and `local invoke`: the functions of an AWS SAM template run on this machine."""
 
 import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import faasight
-from faasight_emulator import Emulator
+from faasight_emulator import Emulator, Event, Template, report_lines
 from faasight_emulator import Settings as EmulatorSettings
 
+from faasight_cli import services, settings
 from faasight_cli.console import Console, banner
 from faasight_cli.errors import CommandError
+from faasight_cli.ports import answers
 from faasight_cli.signals import StopSignal
 
+# What the wrapper prints while it reaches no collector is for the collector's log doors, not for people.
+_FALLBACK = '{"faasight.otlp"'
 READY = "The functions are running. Ctrl+C stops them."
 
 
@@ -34,9 +40,13 @@ def start(chosen: Namespace) -> int:
 
 
 def invoke(chosen: Namespace) -> int:
-    """Invoke one function and print its answer; the exit status is 1 if it failed."""
+    """Invoke one function and print its answer; the exit status is 1 if it failed.
+
+    As `sam local invoke` does, the answer alone goes to stdout; what the functions and the platform say to stderr.
+    """
     event = _event(chosen.event)
-    emulator = _emulator(chosen, _to_stderr, lambda _, line: _to_stderr(line))
+    Template.load(chosen.template, dict(chosen.parameter)).find(chosen.function)  # told before anything is started
+    emulator = _emulator(chosen, _to_stderr, lambda _, line: _line_to_stderr(line), _report_to_stderr)
     emulator.start()
     try:
         result = emulator.invoke(chosen.function, event)
@@ -52,11 +62,14 @@ def wrapper() -> Path:
 
 
 def _emulator(
-    chosen: Namespace, progress: Callable[[str], None], on_line: Callable[[str, str], None] | None
+    chosen: Namespace,
+    progress: Callable[[str], None],
+    on_line: Callable[[str, str], None] | None,
+    on_event: Callable[[str, Event], None] | None = None,
 ) -> Emulator:
     environment = {} if chosen.no_wrapper else {"AWS_LAMBDA_EXEC_WRAPPER": str(wrapper())}
     environment["FAASIGHT_ENDPOINT"] = chosen.collector
-    settings = EmulatorSettings(
+    told = EmulatorSettings(
         template=chosen.template,
         gateway_port=chosen.port,
         collector=chosen.collector,
@@ -64,12 +77,12 @@ def _emulator(
         parameters=dict(chosen.parameter),
         aws_endpoint=chosen.aws_endpoint,
     )
-    return Emulator(settings, progress, on_line)
+    return Emulator(told, progress, on_line, on_event)
 
 
 def _addresses(emulator: Emulator) -> list[tuple[str, str]]:
     functions = emulator.template.functions if emulator.template else ()
-    rows = [("gateway", emulator.gateway_address)]
+    rows = [("gateway", emulator.gateway_address), ("traces", traces_at(emulator.settings.collector))]
     for function in functions:
         events = [f"{route.method} {route.path}" for route in function.routes]
         events += [source.queue_arn.rpartition(":")[2] for source in function.queues]
@@ -78,12 +91,39 @@ def _addresses(emulator: Emulator) -> list[tuple[str, str]]:
     return rows
 
 
+def traces_at(collector: str) -> str:
+    """Return where to see what the functions send, or what is missing for that."""
+    if not answers(f"{collector.rstrip('/')}/healthz"):
+        return f"nowhere yet: no collector answers at {collector}; run `faasight up` beside this"
+    own = settings.load(os.environ, {})
+    if _door(collector) == _door(services.collector_url(own)):
+        return services.dashboards_url(own)
+    return f"in the dashboards of the collector at {collector}"
+
+
+def _door(url: str) -> tuple[str, int | None]:
+    """Return what tells two collectors apart; a machine's own names are one."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return "127.0.0.1" if host in ("localhost", "::1") else host, parts.port
+
+
 def _printer(console: Console) -> Callable[[str, str], None]:
-    return lambda function, line: console.say(f"{function} | {line}")
+    return lambda function, line: None if line.startswith(_FALLBACK) else console.say(f"{function} | {line}")
 
 
 def _to_stderr(text: str) -> None:
     sys.stderr.write(f"{text}\n")
+
+
+def _line_to_stderr(line: str) -> None:
+    if not line.startswith(_FALLBACK):
+        _to_stderr(line)
+
+
+def _report_to_stderr(_: str, event: Event) -> None:
+    for line in report_lines(event):
+        _to_stderr(line)
 
 
 def _event(file: Path | None) -> Any:  # noqa: ANN401 - any JSON value

@@ -9,6 +9,8 @@ from faasight_emulator.errors import (
     UnknownFunctionError,
 )
 from faasight_emulator.invocation import Result
+from faasight_emulator.platform import Event
+from faasight_emulator.report import report_lines
 from faasight_emulator.service import Emulator
 from faasight_emulator.settings import Settings
 from faasight_emulator.template import Template
@@ -17,6 +19,7 @@ __all__ = [
     "Counts",
     "Emulator",
     "EmulatorError",
+    "Event",
     "Result",
     "Settings",
     "StartError",
@@ -24,4 +27,5 @@ __all__ = [
     "TemplateError",
     "TooManyRequestsError",
     "UnknownFunctionError",
+    "report_lines",
 ]

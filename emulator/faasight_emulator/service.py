@@ -41,6 +41,7 @@ from faasight_emulator.warden import Warden
 T = TypeVar("T")
 Progress = Callable[[str], None]
 LineSink = Callable[[str, str], None]
+EventSink = Callable[[str, Event], None]
 
 _REAP_INTERVAL = 5.0
 _STOP_GRACE = 1.0  # seconds that running invocations have to end
@@ -51,15 +52,21 @@ class Emulator:
     """Runs the functions of a template on this machine as the cloud does.
 
     `progress` gets a sentence for each step of the start and each warning; `on_line` gets (function, line) for every
-    line that a function prints. Both are called from threads of the emulator and must not block.
+    line that a function prints; `on_event` gets (function, event) for every event of the platform, as the Telemetry API
+    posts it. All are called from threads of the emulator and must not block.
     """
 
     def __init__(
-        self, settings: Settings, progress: Progress = lambda _: None, on_line: LineSink | None = None
+        self,
+        settings: Settings,
+        progress: Progress = lambda _: None,
+        on_line: LineSink | None = None,
+        on_event: EventSink | None = None,
     ) -> None:
         self.settings = settings
         self._say = progress
         self._on_line = on_line
+        self._on_event = on_event
         self._undo = contextlib.ExitStack()
         self._started = False
         self._gate = threading.Lock()
@@ -151,7 +158,7 @@ class Emulator:
         self._start_loop()
         around = Surroundings(
             place=self.place,
-            sink=_Sink(self._courier, self._on_line),
+            sink=_Sink(self._courier, self._on_line, self._on_event),
             warden=warden,
             folder=folder,
             extra=settings.environment,
@@ -257,11 +264,9 @@ class Emulator:
     # -- invocations
 
     def _function(self, name: str) -> Function:
-        function = self.template.function(name) if self.template else None
-        if function is None:
-            known = ", ".join(one.name for one in self.template.functions) if self.template else "none; start it first"
-            raise UnknownFunctionError(f"There is no function '{name}'; there are {known}.")
-        return function
+        if self.template is None:
+            raise UnknownFunctionError(f"There is no function '{name}'; there are none; start it first.")
+        return self.template.find(name)
 
     def _invoke_bytes(self, function: str, event: bytes) -> Result:
         found = self._function(function)
@@ -320,12 +325,15 @@ async def _cancel_all() -> None:
 class _Sink:
     """Sends events to the courier, and the lines of functions to whoever listens."""
 
-    def __init__(self, courier: Courier, on_line: LineSink | None) -> None:
+    def __init__(self, courier: Courier, on_line: LineSink | None, on_event: EventSink | None) -> None:
         self._courier = courier
         self._on_line = on_line
+        self._on_event = on_event
 
     def put(self, identity: Identity, event: Event) -> None:
         """Take one event."""
         self._courier.put(identity, event)
         if self._on_line is not None and event["type"] == "function":
             self._on_line(identity.function, event["record"])
+        if self._on_event is not None:
+            self._on_event(identity.function, event)

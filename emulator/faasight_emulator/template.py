@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faasight_emulator.document import Document, Value, read_document
+from faasight_emulator.errors import UnknownFunctionError
 from faasight_emulator.functions import function_from
 from faasight_emulator.intrinsics import NO_VALUE, Resolver, text_of
 from faasight_emulator.model import Api, Function, Place, Queue, Table, kebab
@@ -65,6 +66,14 @@ class Template:
     def function(self, name: str) -> Function | None:
         """Return a function by its name or its logical id."""
         return next((one for one in self.functions if name in (one.name, one.logical_id)), None)
+
+    def find(self, name: str) -> Function:
+        """Return a function by its name or its logical id. Raises UnknownFunctionError, which names those there are."""
+        function = self.function(name)
+        if function is None:
+            known = ", ".join(one.name for one in self.functions)
+            raise UnknownFunctionError(f"There is no function '{name}'; there are {known}.")
+        return function
 
 
 class _Builder:

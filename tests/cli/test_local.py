@@ -2,8 +2,12 @@
 
 import json
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.request import urlopen
 
@@ -34,6 +38,27 @@ def handler(event, context):
     watched = "faasight.aws" in __import__("sys").modules
     return {"said": os.environ["GREETING"], "to": event.get("name"), "mark": os.environ.get("MARK"), "watched": watched}
 """
+
+
+@pytest.fixture
+def sink() -> Iterator[int]:
+    """Answer 200 in a collector's place; gives the port."""
+
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name is http.server's
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
 NOWHERE = ("--collector", "http://127.0.0.1:9")
 
 
@@ -56,15 +81,25 @@ def test_a_function_is_invoked_with_an_event_parameters_and_variables(
     event = tmp_path / "event.json"
     event.write_text('{"name": "Ada"}')
     more = ("--event", str(event), "--parameter", "Greeting=good day", "--env", "MARK=x", *NOWHERE)
-    done = faasight("local", "invoke", str(template), "greet", *more)
+    done = faasight("local", "invoke", "greet", "--template", str(template), *more)
     assert done.ended() == 0, done.said()
     answer = json.loads(done.out.read_text())
     assert answer == {"said": "good day", "to": "Ada", "mark": "x", "watched": True}
-    assert "greeting" in done.err.read_text()
+    lines = done.err.read_text().splitlines()
+    told = [line.split("\t")[0].split()[0] for line in lines if line.split()[:1] in (["START"], ["END"], ["REPORT"])]
+    assert told == ["START", "END", "REPORT"]
+    start = next(number for number, line in enumerate(lines) if line.startswith("START RequestId: "))
+    logged = next(number for number, line in enumerate(lines) if "greeting" in line)
+    end = next(number for number, line in enumerate(lines) if line.startswith("END RequestId: "))
+    assert start < logged < end
+    report = lines[end + 1]
+    assert "\tMemory Size: 128 MB\t" in report
+    assert "\tInit Duration: " in report
+    assert "faasight.otlp" not in done.said(), "what is meant for a collector is no line for people"
 
 
 def test_without_the_wrapper_and_without_an_event(faasight: Callable[..., Any], template: Path) -> None:
-    done = faasight("local", "invoke", str(template), "Greet", "--no-wrapper", *NOWHERE)
+    done = faasight("local", "invoke", "Greet", "-t", str(template), "--no-wrapper", *NOWHERE)
     assert done.ended() == 0, done.said()
     assert json.loads(done.out.read_text()) == {"said": "hello", "to": None, "mark": None, "watched": False}
 
@@ -73,17 +108,31 @@ def test_a_failure_is_shown_and_is_the_exit_status(
     faasight: Callable[..., Any], template: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "fail.json").write_text('{"fail": true}')
-    done = faasight("local", "invoke", str(template), "greet", "--event", str(tmp_path / "fail.json"), *NOWHERE)
+    done = faasight(
+        "local", "invoke", "greet", "--template", str(template), "--event", str(tmp_path / "fail.json"), *NOWHERE
+    )
     assert done.ended() == 1
     assert json.loads(done.out.read_text())["errorType"] == "ValueError"
+    assert "\tStatus: error\tError Type: ValueError" in done.err.read_text()
+
+
+def test_the_event_may_come_by_stdin_and_the_template_by_its_usual_name(template: Path) -> None:
+    command = [sys.executable, "-m", "faasight_cli", "local", "invoke", "greet", "-e", "-", *NOWHERE]
+    done = subprocess.run(
+        command, cwd=template.parent, input='{"name": "Bob"}', capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["to"] == "Bob"
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["none.yaml", "greet"], "none.yaml"),
-        (["{template}", "greet", "--event", "none.json"], "none.json"),
-        (["{template}", "greet", "--event", "{template}"], "is not JSON"),
+        (["greet"], "template.yaml: cannot be read"),
+        (["greet", "--template", "none.yaml"], "none.yaml"),
+        (["greet", "--template", "{template}", "--event", "none.json"], "none.json"),
+        (["greet", "--template", "{template}", "--event", "{template}"], "is not JSON"),
+        (["great", "--template", "{template}"], "no function 'great'; there are greet."),
     ],
 )
 def test_what_cannot_be_is_one_clear_sentence(
@@ -96,18 +145,26 @@ def test_what_cannot_be_is_one_clear_sentence(
     assert "Traceback" not in done.said()
 
 
-def test_an_unknown_function_is_told_with_the_known_ones(faasight: Callable[..., Any], template: Path) -> None:
-    done = faasight("local", "invoke", str(template), "great", *NOWHERE)
-    assert done.ended() == 1
-    assert "greet" in done.err.read_text().splitlines()[-1]
-
-
 def test_all_run_until_ctrl_c(faasight: Callable[..., Any], template: Path) -> None:
     run = faasight("local", "start", str(template), "--port", "0", *NOWHERE)
-    run.wait_for(local.READY)
+    said = run.wait_for(local.READY)
+    assert "traces   nowhere yet: no collector answers at http://127.0.0.1:9; run `faasight up` beside this" in said
     with urlopen(f"{run.url('gateway')}/greet", timeout=30) as answer:
         assert json.load(answer)["said"] == "hello"
     run.wait_for("greet | ")
     run.process.send_signal(signal.SIGINT)
     assert run.ended(15) == 0, run.said()
     assert "invocations=1" in run.said()
+
+
+@pytest.mark.parametrize(
+    ("collector", "place"),
+    [("http://localhost:{port}", "http://127.0.0.1:8051"), ("http://localhost:{port}/", "http://127.0.0.1:8051")],
+)
+def test_where_traces_are_seen(monkeypatch: pytest.MonkeyPatch, sink: int, collector: str, place: str) -> None:
+    """A collector that answers: the dashboards of the same settings if it is theirs, else those of whoever runs it."""
+    monkeypatch.setenv("FAASIGHT_DASHBOARDS", "127.0.0.1:8051")
+    monkeypatch.setenv("FAASIGHT_COLLECTOR_HTTP", f"127.0.0.1:{sink}")
+    assert local.traces_at(collector.format(port=sink)) == place
+    monkeypatch.setenv("FAASIGHT_COLLECTOR_HTTP", "127.0.0.1:4318")
+    assert local.traces_at(f"http://127.0.0.1:{sink}").startswith("in the dashboards of the collector at http://")
