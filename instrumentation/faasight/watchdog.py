@@ -18,8 +18,9 @@ class Watchdog:
     """Calls `expired` for each invocation still watched at its time.
 
     The thread is woken for an earlier deadline only. Each invocation's deadline is later than the one before, so that
-    watching costs a warm function two dictionary operations and no thread switch. SIGALRM would be lighter, but works
-    on the main thread alone.
+    watching costs a warm function two dictionary operations and no thread switch: it must not sleep for ever only
+    because the call that woke it was over before it had looked. SIGALRM would be lighter, but works on the main thread
+    alone.
     """
 
     def __init__(self, expired: Callable[[Invocation], None]) -> None:
@@ -31,11 +32,13 @@ class Watchdog:
         self._watched: dict[Invocation, float] = {}
         self._wake = threading.Condition(threading.Lock())
         self._sleeps_until = float("inf")
+        self._ahead = 0.0  # seconds from the latest `watch` to its deadline; 0.0: none since the thread last looked
         self._thread: threading.Thread | None = None
 
     def watch(self, invocation: Invocation, at: float) -> None:
         """Report `invocation` at the time `at` (time.monotonic) unless it is forgotten before."""
         self._watched[invocation] = at
+        self._ahead = at - time.monotonic()
         if self._thread is None or at < self._sleeps_until:
             self._start_or_wake()
 
@@ -54,13 +57,23 @@ class Watchdog:
     def _run(self) -> None:
         while True:
             with self._wake:
-                at = min(self._snapshot().values(), default=float("inf"))
+                self._sleeps_until = float("inf")  # before the look: who comes between look and sleep wakes us
                 now = time.monotonic()
+                at = min(self._snapshot().values(), default=self._next_look(now))
                 if at > now:
                     self._sleeps_until = at
                     self._wake.wait(None if at == float("inf") else at - now)
                     continue
             self._report(now)
+
+    def _next_look(self, now: float) -> float:
+        """Return when to wake though nothing is watched: before the next call's deadline, never if calls have ceased.
+
+        Half the time ahead, so that the next call of the same length finds the thread up in time. Frozen in between, it
+        wakes with the thaw, while the runtime is still reading its event, and not with a call.
+        """
+        ahead, self._ahead = self._ahead, 0.0
+        return now + ahead / 2 if ahead > 0 else float("inf")
 
     def _report(self, now: float) -> None:
         for invocation, at in self._snapshot().items():

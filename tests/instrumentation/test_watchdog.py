@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from faasight.watchdog import Watchdog
+from polling import wait_until
 
 
 def test_only_what_is_still_watched_is_reported() -> None:
@@ -39,3 +40,25 @@ def test_a_failing_report_does_not_end_the_watch(capsys: Any) -> None:
     dog.watch("bad", time.monotonic())
     dog.watch("good", time.monotonic() + 0.01)
     assert done.wait(10)
+
+
+def test_calls_that_end_at_once_do_not_wake_the_thread_again_and_again() -> None:
+    """Each wake is a thread switch, and may keep the handler waiting for the interpreter's lock."""
+    dog: Any = Watchdog(lambda _item: None)
+    wakes: list[float] = []
+    dog.watch("first", time.monotonic() + 60)
+    dog.forget("first")
+    wait_until(lambda: dog._sleeps_until < float("inf"), "the thread sleeps")
+    dog._start_or_wake = lambda: wakes.append(time.monotonic())
+    for _ in range(100):
+        dog.watch("next", time.monotonic() + 60)
+        dog.forget("next")
+    assert wakes == []
+
+
+def test_the_thread_sleeps_for_good_once_calls_have_ceased() -> None:
+    dog: Any = Watchdog(lambda _item: None)
+    dog.watch("only", time.monotonic() + 0.02)
+    dog.forget("only")
+    wait_until(lambda: dog._thread.is_alive() and dog._ahead == 0.0, "the thread has looked")
+    wait_until(lambda: dog._sleeps_until == float("inf"), "the thread sleeps for good")
