@@ -14,7 +14,7 @@ import structlog
 
 from faasight_collector.dead_letters import FOLDER as LETTERS
 from faasight_collector.dead_letters import DeadLetters
-from faasight_collector.errors import JournalLockedError
+from faasight_collector.errors import JournalError, JournalLockedError
 from faasight_collector.journal import Journal
 from faasight_collector.recovery import latest_digests, recover
 from faasight_collector.segments import SIGNALS
@@ -48,6 +48,8 @@ class Adopter:
                 if directory not in self._failing:
                     log.error("a journal cannot be adopted; trying again", journal=str(directory), error=str(error))
                 self._failing.add(directory)
+        with contextlib.suppress(JournalError):  # it has been told already
+            self._journal.tell_neighbours()
         self._letters.recount()  # people delete some, and hand others in again
         self._journal.inventory.count_dead_letters(self._letters.bytes)
 
@@ -87,6 +89,7 @@ def remember(settings: Settings, now: float) -> None:
                 log.warning(
                     "a journal cannot be read; who has it will say more", journal=str(directory), error=str(error)
                 )
+        memory.settle()
     finally:
         memory.close()
 

@@ -40,7 +40,7 @@ class Letter:
         return not self.reason.startswith(DAMAGE) and not self.name.startswith(INPUT)
 
     def delete(self) -> None:
-        """Remove it for good; the note first, without which it is no letter."""
+        """Remove it for good; the note first. Bytes without one are no letter, and cleared away."""
         self.path.with_suffix(".json").unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
         sync_directory(self.path.parent)
@@ -68,21 +68,26 @@ class DeadLetters:
         self._changed_ns = -1
         self.bytes = 0
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _clear_away_halves(directory)
         self.recount()
 
-    def keep(self, signal: str, name: str, payload: bytes | memoryview, reason: str, when: str = "") -> None:
-        """Store one record safely on disk; the same name again changes nothing. Raises OSError: call it again then."""
+    def keep(self, signal: str, name: str, payload: bytes | memoryview, reason: str, when: str = "") -> bool:
+        """Store one record safely on disk and return True; False if it is here already, by its name.
+
+        Raises OSError: call it again then.
+        """
         data, note = self._directory / f"{name}.bin", self._directory / f"{name}.json"
         when = when or datetime.fromtimestamp(self._clock(), UTC).isoformat()
         text = json.dumps({"signal": signal, "reason": reason, "time": when, "bytes": len(payload)}, indent=1).encode()
         with self._lock:
             if note.exists():
-                return
+                return False
             _write(data, payload)
             _write(note, text)  # last: a letter without its note is written anew
             sync_directory(self._directory)
             self.bytes += len(payload) + len(text)
         log.warning("record went to the dead letters", signal=signal, name=name, reason=without_secrets(reason))
+        return True
 
     def adopt(self, directory: Path) -> int:
         """Take over the letters of another folder, and return how many. Raises OSError."""
@@ -91,6 +96,7 @@ class DeadLetters:
             self.keep(letter.signal, letter.name, letter.path.read_bytes(), letter.reason, letter.time)
             letter.delete()
             taken += 1
+        _clear_away_halves(directory)
         return taken
 
     def recount(self) -> None:
@@ -100,6 +106,19 @@ class DeadLetters:
             if changed_ns != self._changed_ns:
                 self.bytes = sum(path.stat().st_size for path in self._directory.iterdir())
                 self._changed_ns = changed_ns
+
+
+def _clear_away_halves(directory: Path) -> None:
+    """Delete bytes without a note, as a kill within `keep` or `delete` leaves them: nobody would see or count them out.
+
+    Only for whoever has the journal's lock: in the midst of `keep` a letter looks like that.
+    """
+    with contextlib.suppress(
+        OSError
+    ):  # without the folder there is nothing; what stays is tried again on the next start
+        for path in directory.iterdir():
+            if path.suffix == ".part" or (path.suffix == ".bin" and not path.with_suffix(".json").exists()):
+                path.unlink(missing_ok=True)
 
 
 def _write(path: Path, data: bytes | memoryview) -> None:

@@ -1,15 +1,18 @@
 """Hands dead letters in again: as a small journal of their own, which a running collector adopts, or the next one."""
 
+import contextlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from faasight_collector.adoption import HANDED
 from faasight_collector.dead_letters import Letter
+from faasight_collector.errors import JournalLockedError
 from faasight_collector.segments import digest_of, encode_header
-from faasight_collector.writer import sync_directory
+from faasight_collector.writer import lock_directory, sync_directory
 
 _RETRIED = re.compile(r"retry(\d+)-(.+)-0")
 
@@ -20,8 +23,25 @@ def hand_over(letters: Sequence[Letter], home: Path) -> Path:
     A segment's id, its deduplication token, follows from the letter's name: if this breaks off before the letters are
     deleted, and is done again, they are stored once all the same. Raises OSError.
     """
+    _clear_away_halves(home)
     name = f"{HANDED}{secrets.token_hex(8)}"
     made = home / f".{name}"  # under this name nobody adopts it
+    unlock = lock_directory(made)
+    try:
+        _fill(made, letters)
+        whole = made.rename(home / name)
+        sync_directory(home)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    finally:
+        unlock()
+    for letter in letters:
+        letter.delete()
+    return whole
+
+
+def _fill(made: Path, letters: Sequence[Letter]) -> None:
     for letter in letters:
         folder = made / letter.signal
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -32,11 +52,17 @@ def hand_over(letters: Sequence[Letter], home: Path) -> Path:
         _sync(path)
         sync_directory(folder)
     sync_directory(made)
-    whole = made.rename(home / name)
-    sync_directory(home)
-    for letter in letters:
-        letter.delete()
-    return whole
+
+
+def _clear_away_halves(home: Path) -> None:
+    """Delete what broke off before it had its name: the letters in it are still where they were."""
+    for left in home.glob(f".{HANDED}*"):
+        with contextlib.suppress(JournalLockedError, OSError):  # somebody else is at it
+            unlock = lock_directory(left)
+            try:
+                shutil.rmtree(left)
+            finally:
+                unlock()
 
 
 def segment_id(name: str) -> str:

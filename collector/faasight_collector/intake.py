@@ -53,10 +53,11 @@ class Intake:
             raise refusal
         name = hashlib.sha256(part.key or part.payload).hexdigest()[:32]
         try:
-            self._dead_letters.keep(part.signal, f"input-{name}", part.payload, part.reason)
+            new = self._dead_letters.keep(part.signal, f"input-{name}", part.payload, part.reason)
         except OSError as error:
             raise overloaded("disk_error", f"a dead letter cannot be written: {error}") from error
-        self._stats.dead_letter(part.signal)
+        if new:
+            self._stats.dead_letter(part.signal)
         self._journal.inventory.count_dead_letters(self._dead_letters.bytes)
 
     def refused(self, signal: str, refusal: Refusal) -> None:

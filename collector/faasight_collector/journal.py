@@ -125,6 +125,10 @@ class Journal:
         self.sealed_some.set()
         return len(found)
 
+    def tell_neighbours(self) -> None:
+        """Tell other workers what is safe here, if a full disk kept it from them. Raises JournalError."""
+        self._recent.settle()
+
     def _recover(self, directory: Path) -> list[Segment]:
         now = self._clock() if self._settings.store_is_shared else None
         found = recover(directory, now=now, keep_s=self._settings.keep_shipped_s)
@@ -260,10 +264,10 @@ class Journal:
                 fresh, busy = self._fresh(entries)
                 self._write(signal, fresh)
             except Exception as error:  # whatever it is, nobody may be told that it is safe
-                failure = overloaded("disk_error", f"the journal cannot be written: {error}")
-                log.error(
-                    "journal write failed", signal=signal, error=str(error), exc_info=not isinstance(error, OSError)
-                )
+                said = str(error) if isinstance(error, JournalError) else f"the journal cannot be written: {error}"
+                failure = overloaded("disk_error", said)
+                known = isinstance(error, (OSError, JournalError))
+                log.error("journal write failed", signal=signal, error=str(error), exc_info=not known)
                 self._abandon(signal)
             outcomes.extend((entry.done, _elsewhere() if entry.name in busy else failure) for entry in entries)
         return outcomes

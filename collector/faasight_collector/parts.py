@@ -53,7 +53,10 @@ class Delivery:
         self._refusal: Refusal | None = None
 
     def add(self, part: Part) -> None:
-        """Hand one part on. Raises the Refusal of an earlier part, or of this one if it cannot be kept at all."""
+        """Hand one part on. Raises the Refusal of an earlier part, or of this one if it cannot be kept at all.
+
+        Whatever it raises, the request ends with `close`, to which the caller gives the reason.
+        """
         size = len(part.payload)
         with self._changed:
             if self._patient and not self._changed.wait_for(lambda: self._has_room(size), _PATIENCE_S):
@@ -66,21 +69,20 @@ class Delivery:
         def done(refusal: Refusal | None) -> None:
             self._settle(size, refusal)
 
-        if part.reason:
-            self._bury(part, done)
-        else:
-            self._taker.accept(part.signal, part.payload, done, part.key)
+        try:
+            if part.reason:
+                self._taker.bury(part)
+                done(None)
+            else:
+                self._taker.accept(part.signal, part.payload, done, part.key)
+        except Refusal as refusal:
+            done(refusal)
+        except Exception:  # a fault of ours, told by whoever closes; the request must not wait for this part
+            self._settle(size, None)
+            raise
 
     def _has_room(self, size: int) -> bool:
         return self._refusal is not None or not self._waiting_bytes or self._waiting_bytes + size <= WINDOW
-
-    def _bury(self, part: Part, done: Callable[[Refusal | None], None]) -> None:
-        try:
-            self._taker.bury(part)
-        except Refusal as refusal:
-            done(refusal)
-        else:
-            done(None)
 
     def close(self, refusal: Refusal | None = None) -> None:
         """Say that no part follows, and why if the request could not be read to its end."""

@@ -17,7 +17,7 @@ class Memory(Protocol):
     """Remembers requests by their digests: `RecentDigests` of one process, `shared_recent.SharedDigests` of several."""
 
     def claim(self, digests: Sequence[bytes]) -> Claims:
-        """Say that these are about to be written, and learn which must not be."""
+        """Say that these are about to be written, and learn which must not be. Raises JournalError."""
 
     def keep(self, digests: Sequence[bytes]) -> None:
         """Say that these are safe now."""
@@ -27,6 +27,9 @@ class Memory(Protocol):
 
     def recovered(self, owner: str, digests: Iterable[bytes]) -> None:
         """Say that these are all that the journal `owner` held when its process ended: its other claims are void."""
+
+    def settle(self) -> None:
+        """Tell the others what they could not be told. Raises JournalError."""
 
     def close(self) -> None:
         """Give back what it holds."""
@@ -64,6 +67,9 @@ class RecentDigests:
     def recovered(self, owner: str, digests: Iterable[bytes]) -> None:  # noqa: ARG002  # as `Memory` has it
         """Remember what an earlier process wrote."""
         self.keep(list(digests))
+
+    def settle(self) -> None:
+        """There are no others."""
 
     def close(self) -> None:
         """Hold nothing."""

@@ -154,6 +154,6 @@ class Shipper:
                 self._bury(segment, f"{segment.id}-{start}", records[start].payload, str(error))
 
     def _bury(self, segment: Segment, name: str, payload: memoryview, reason: str) -> None:
-        self._dead_letters.keep(segment.signal, name, payload, reason)
-        self._stats.dead_letter(segment.signal)
+        if self._dead_letters.keep(segment.signal, name, payload, reason):  # else a replay meets it again
+            self._stats.dead_letter(segment.signal)
         self._journal.inventory.count_dead_letters(self._dead_letters.bytes)

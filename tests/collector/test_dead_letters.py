@@ -12,6 +12,7 @@ from faasight_collector import dead_letters as letters
 from faasight_collector.dead_letters import DeadLetters
 from faasight_collector.handover import hand_over, segment_id
 from faasight_collector.preview import HIDDEN, preview, without_secrets
+from faasight_collector.writer import lock_directory
 from faasight_store import BadDataError, Store
 from otlp import span, traces
 
@@ -103,8 +104,38 @@ def test_a_journal_that_is_not_whole_is_adopted_by_nobody(tmp_path: Path, monkey
     )
     with pytest.raises(OSError, match="full"):
         hand_over([letter], tmp_path)
-    assert not list(tmp_path.glob("handed-*"))
+    assert not list(tmp_path.glob("*handed-*"))
     assert kept(tmp_path) == [letter]
+
+
+def test_what_a_killed_retry_left_is_cleared_away_by_the_next(tmp_path: Path) -> None:
+    """But for what another one has in its hands at this moment."""
+    for name in ("killed", "alive"):
+        (tmp_path / f".handed-{name}" / "traces").mkdir(parents=True)
+        (tmp_path / f".handed-{name}" / "traces" / "retry1-a.sealed").write_bytes(b"half")
+    unlock = lock_directory(tmp_path / ".handed-alive")
+    DeadLetters(tmp_path / letters.FOLDER, lambda: 0.0).keep("traces", "letter-0", b"x", "refused")
+    whole = hand_over(kept(tmp_path), tmp_path)
+    assert {path.name for path in tmp_path.glob("*handed-*")} == {".handed-alive", whole.name}
+    unlock()
+
+
+def test_of_a_letter_whose_deletion_was_killed_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody sees it any more, and it must not fill the budget for ever. In adopted journals likewise."""
+    left, home, unlink = tmp_path / "left", tmp_path / "home", Path.unlink
+    for folder in (left, home):
+        written = DeadLetters(folder, lambda: 0.0)
+        written.keep("traces", "a-0", b"x" * 1000, "refused")
+        (letter,) = letters.read(folder)
+        with monkeypatch.context() as patch:
+            patch.setattr(letters, "sync_directory", lambda _: None)
+            patch.setattr(Path, "unlink", lambda path, **more: path.suffix == ".json" and unlink(path, **more))
+            letter.delete()
+        assert [path.name for path in folder.iterdir()] == ["a-0.bin"]
+    again = DeadLetters(home, lambda: 0.0)
+    assert again.adopt(left) == 0
+    assert again.bytes == 0
+    assert [*home.iterdir(), *left.iterdir()] == []
 
 
 @pytest.mark.parametrize("fails", ["letter-0.bin.part", "letter-0.json.part"])

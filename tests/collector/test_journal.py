@@ -210,6 +210,20 @@ def test_a_killed_process_left_an_open_segment(open_journal: Open, settings: Set
     assert take_all(open_journal()) == [b"first", b"second"]
 
 
+def test_a_request_whose_payload_a_crash_has_spoiled_is_written_when_it_comes_again(
+    open_journal: Open, settings: Settings
+) -> None:
+    """The header reached the disk and the payload did not: nobody was answered, and its sender tries again."""
+    leave_open_segment(settings, lambda data: data[: -len(b"second")] + bytes(len(b"second")))
+    first = open_journal()
+    first.close()
+    again = open_journal()  # sealed by then
+    assert commit(again, b"second") is None
+    assert commit(again, b"first") is None
+    again.finish()
+    assert sorted(take_all(again)) == [b"first", b"second"]
+
+
 def test_two_processes_never_share_a_journal(open_journal: Open, settings: Settings) -> None:
     open_journal()
     code = (

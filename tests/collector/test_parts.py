@@ -85,6 +85,25 @@ def test_what_cannot_be_read_is_buried_or_refused() -> None:
     assert [str(answer) for answer in answers] == ["no room"]
 
 
+@pytest.mark.parametrize("reason", ["", "why"])
+def test_a_fault_of_ours_leaves_no_request_without_its_answer(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    disk, answers = Disk(), list[Refusal | None]()
+    delivery = Delivery(disk, answers.append, patient=True)
+    delivery.add(Part("records", b"a"))
+    for name in ("accept", "bury"):
+        monkeypatch.setattr(disk, name, broken)
+    with pytest.raises(ZeroDivisionError):
+        delivery.add(Part("records", b"b", b"k", reason))
+    fault = Refusal("internal", "a fault")
+    delivery.close(fault)
+    assert answers == [], "the first is not safe yet"
+    disk.settle()
+    assert answers == [fault]
+
+
 def test_a_patient_one_waits_for_the_disk_before_it_takes_more() -> None:
     """So a request of gigabytes, unpacked, is never in memory as a whole."""
     disk, answers = Disk(), list[Refusal | None]()

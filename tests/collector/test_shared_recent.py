@@ -96,14 +96,53 @@ def test_after_a_start_of_the_machine_it_begins_anew(open_shared: Open, tmp_path
     assert [path.name for path in (tmp_path / "recent").iterdir()] == ["after"]
 
 
-def test_what_cannot_be_told_to_others_is_remembered_here(open_shared: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The record is safe already: to write it again would be worse than that the others do not know it."""
+def full(*_: object) -> None:
+    raise lmdb.DiskError("No space left on device")
+
+
+def test_what_cannot_be_told_to_others_is_told_when_there_is_room_again(
+    open_shared: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then nothing is claimed; told late, what is safe is known to others, and what is not is theirs to write."""
     shared = open_shared("one")
-    shared.claim([A])
+    shared.claim([A, B])
     with monkeypatch.context() as patch:
-        patch.setattr(SharedDigests, "_remember", lambda *_: (_ for _ in ()).throw(lmdb.MapFullError))
+        patch.setattr(SharedDigests, "_remember", full)
+        patch.setattr(SharedDigests, "_void", full)
         shared.keep([A])
-    assert shared.claim([A]).known == {A}
+        shared.release([B])
+        with pytest.raises(JournalError, match="No space left"):
+            shared.claim([C])
+    shared.settle()
+    assert open_shared("two").claim([A, B, C]) == ({A}, set())
+
+
+def test_a_full_disk_is_one_sentence_and_over_when_there_is_room(open_shared: Open, tmp_path: Path) -> None:
+    """A real one, as LMDB meets it: the process may write no further than the file reaches."""
+    code = (
+        "import os, resource, sys; from pathlib import Path\n"
+        "from faasight_collector.errors import JournalError\n"
+        "from faasight_collector.shared_recent import SharedDigests\n"
+        "shared = SharedDigests(Path(sys.argv[1]), 'one')\n"
+        "names = [os.urandom(16) for _ in range(20_000)]\n"
+        "shared.claim(names)\n"
+        "size, (_, hard) = next(Path(sys.argv[1]).rglob('data.mdb')).stat().st_size, resource.getrlimit(1)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))\n"
+        "shared.keep(names)\n"
+        "shared.recovered('two', [bytes(16)])\n"
+        "try:\n"
+        "    shared.claim([bytes([1]) * 16])\n"
+        "except JournalError as error:\n"
+        "    print(error)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))\n"
+        "print(*map(len, shared.claim([bytes(16), *names])))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    said = ran.stdout.splitlines()
+    assert "recent/" in said[-2], ran
+    assert "cannot be written" in said[-2]
+    assert said[-1] == "20001 0"
+    assert open_shared("two").claim([A]) == ({A}, set())
 
 
 def test_a_file_that_is_none_is_one_clear_sentence(tmp_path: Path) -> None:

@@ -194,10 +194,12 @@ def test_parts_are_not_stored_twice_when_they_are_shipped_again(
     segment = again.inventory.next_segment("traces")
     assert segment is not None
     assert segment.split
-    Shipper(again, shared_store, letters(settings), Stats()).ship(segment)
+    stats = Stats()
+    Shipper(again, shared_store, letters(settings), stats).ship(segment)
     again.close()
     assert stored(shared_store, name) == hexes(ids)
     assert len(kept(settings)) == 1
+    assert stats.snapshot()["traces"].dead_letters == 0, "it was counted the first time"
 
 
 def test_a_record_that_the_disk_damaged_is_a_dead_letter(

@@ -251,7 +251,10 @@ class Routes:
     def _accept(self, door: Door, request: Request, payload: Payload, reply: Reply) -> None:
         done = self._answer(door, request, reply)
         if isinstance(payload, bytes):
-            self._intake.accept(door.signal, payload, done)
+            try:
+                self._intake.accept(door.signal, payload, done)
+            except Exception as error:  # noqa: BLE001  # the answer must come
+                done(self._fault(request, error))
             return
         delivery = Delivery(self._intake, done, patient=False)
         failure: Refusal | None = None
@@ -260,6 +263,8 @@ class Routes:
                 delivery.add(part)
         except Refusal as refusal:  # of a part before, which has been counted
             failure = refusal
+        except Exception as error:  # noqa: BLE001  # the answer must come
+            failure = self._fault(request, error)
         delivery.close(failure)
 
     def _answer(self, door: Door, request: Request, reply: Reply) -> Callable[[Refusal | None], None]:
