@@ -5,12 +5,14 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
-from faasight_emulator.errors import TooManyRequestsError
-from faasight_emulator.invocation import Invocation, Json, Result, new_trace_header
-from faasight_emulator.model import AsyncPolicy, Function, Place
+from botocore.exceptions import BotoCoreError, ClientError
+
+from faasight_emulator.destinations import Outcome, dead_letter_attributes, invocation_record, on_a_bus
+from faasight_emulator.errors import EmulatorError, TooManyRequestsError
+from faasight_emulator.invocation import Invocation, Json, Result, same_trace
+from faasight_emulator.model import Function, Place
+from faasight_emulator.targets import Attributes, Targets
 
 # Lambda waits one minute before the second try and two before the third.
 RETRY_DELAYS = (60.0, 120.0)
@@ -18,20 +20,30 @@ _THROTTLE_DELAYS = (1.0, 300.0)
 _PENDING_LIMIT = 10_000
 
 Run = Callable[[Function, Invocation], Awaitable[Result]]
-Send = Callable[[str, bytes, dict[str, str]], Awaitable[None]]
 
 
 class AsyncInvoker:
     """Runs invocations that nobody waits for. All on the event loop.
 
-    `send` brings a body, with message attributes, to the queue or function of an ARN.
+    Outcomes go to `targets`; `warn` is told of one that could not. `throttle_delays` are the first and the longest wait
+    after a throttle, in seconds.
     """
 
-    def __init__(self, run: Run, send: Send, place: Place, delays: Sequence[float] = RETRY_DELAYS) -> None:
+    def __init__(
+        self,
+        run: Run,
+        targets: Targets,
+        place: Place,
+        warn: Callable[[str], None],
+        delays: Sequence[float] = RETRY_DELAYS,
+        throttle_delays: tuple[float, float] = _THROTTLE_DELAYS,
+    ) -> None:
         self._place = place
         self._run = run
-        self._send = send
+        self._targets = targets
+        self._warn = warn
         self._delays = delays
+        self._throttle_delays = throttle_delays
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, function: Function, invocation: Invocation) -> None:
@@ -49,25 +61,50 @@ class AsyncInvoker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _work(self, function: Function, invocation: Invocation) -> None:
+        outcome = await self._run_to_the_end(function, invocation)
+        policy, trace = function.asynchronous, invocation.trace_header
+        target = policy.on_success if outcome.ok else policy.on_failure
+        if target:
+            record: Json = invocation_record(function, self._place, invocation, outcome)
+            if ":event-bus/" in target:
+                record = on_a_bus(record, target)
+            await self._tell(target, json.dumps(record), {}, trace)
+        if not outcome.ok and policy.dead_letter:
+            attributes = dead_letter_attributes(invocation, outcome)
+            await self._tell(policy.dead_letter, invocation.event.decode("utf-8", "replace"), attributes, trace)
+
+    async def _tell(self, arn: str, body: str, attributes: Attributes, trace: str) -> None:
+        try:
+            await asyncio.to_thread(self._targets.send, arn, body, attributes, trace=trace)
+        except (BotoCoreError, ClientError, EmulatorError) as error:
+            self._warn(f"Warning: an invocation's outcome did not reach {arn} and is lost, as on AWS: {error}")
+
+    async def _run_to_the_end(self, function: Function, invocation: Invocation) -> Outcome:
+        """Invoke until it succeeds, its retries are used up, or the event is too old."""
         policy = function.asynchronous
+        if function.reserved == 0:  # it will not run, so there is nothing to wait for
+            return Outcome("ZeroReservedConcurrency", None, 0)
         end = time.monotonic() + policy.maximum_age
-        attempt = 0
-        result: Result | None = None
+        last: Result | None = None
         for attempt in range(1, policy.retries + 2):
-            result = await self._try(
-                function, replace(invocation, trace_header=new_trace_header(function.tracing)), end
-            )
-            if result is None or result.ok or attempt > policy.retries:
-                break
+            header = invocation.trace_header if attempt == 1 else same_trace(invocation.trace_header)
+            result = await self._try(function, replace(invocation, trace_header=header), end)
+            if result is None:
+                return Outcome("EventAgeExceeded", last, attempt - 1)
+            if result.ok:
+                return Outcome("Success", result, attempt)
+            last = result
             delay = self._delays[min(attempt, len(self._delays)) - 1]
-            if time.monotonic() + delay > end:
+            if attempt > policy.retries:
                 break
+            if time.monotonic() + delay > end:
+                return Outcome("EventAgeExceeded", last, attempt)
             await asyncio.sleep(delay)
-        await self._settle(function, invocation, result, attempt, policy)
+        return Outcome("RetriesExhausted", last, policy.retries + 1)
 
     async def _try(self, function: Function, invocation: Invocation, end: float) -> Result | None:
         """Invoke; throttles are tried again until the event is too old (None)."""
-        delay, longest = _THROTTLE_DELAYS
+        delay, longest = self._throttle_delays
         while True:
             try:
                 return await self._run(function, invocation)
@@ -76,48 +113,3 @@ class AsyncInvoker:
                     return None
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, longest)
-
-    async def _settle(
-        self, function: Function, invocation: Invocation, result: Result | None, attempts: int, policy: AsyncPolicy
-    ) -> None:
-        ok = result is not None and result.ok
-        target = policy.on_success if ok else policy.on_failure
-        if target:
-            await self._send(target, _destination_record(function, self._place, invocation, result, attempts), {})
-        if not ok and policy.dead_letter:
-            attributes = {
-                "RequestID": invocation.request_id,
-                "ErrorCode": "200" if result else "429",
-                "ErrorMessage": (result.payload[:1024].decode("utf-8", "replace") if result else "Rate Exceeded"),
-            }
-            await self._send(policy.dead_letter, invocation.event, attributes)
-
-
-def _destination_record(
-    function: Function, place: Place, invocation: Invocation, result: Result | None, attempts: int
-) -> bytes:
-    condition = "Success" if result and result.ok else "RetriesExhausted" if result else "EventAgeExceeded"
-    context = {"statusCode": 200, "executedVersion": function.version}
-    if result is not None and not result.ok:
-        context["functionError"] = "Unhandled"
-    record: dict[str, Any] = {
-        "version": "1.0",
-        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "requestContext": {
-            "requestId": invocation.request_id,
-            "functionArn": function.arn(place),
-            "condition": condition,
-            "approximateInvokeCount": attempts,
-        },
-        "requestPayload": _loads(invocation.event),
-        "responseContext": context,
-        "responsePayload": _loads(result.payload) if result else None,
-    }
-    return json.dumps(record).encode()
-
-
-def _loads(payload: bytes) -> Json:
-    try:
-        return json.loads(payload)
-    except ValueError:
-        return None

@@ -21,6 +21,12 @@ def new_trace_header(sampled: bool = False) -> str:
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled={int(sampled)}"
 
 
+def same_trace(header: str) -> str:
+    """Return a header of the same trace with another parent: what a retry gets, which is an attempt of one trace."""
+    parts = [part for part in header.split(";") if not part.startswith("Parent=")]
+    return ";".join([parts[0], f"Parent={secrets.token_hex(8)}", *parts[1:]])
+
+
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """What a function is asked: the event (JSON bytes) and what comes with it.

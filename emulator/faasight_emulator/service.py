@@ -14,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from faasight_emulator.asynchronous import AsyncInvoker
 from faasight_emulator.aws import Clients, Moto, create_resources
 from faasight_emulator.counts import Counter, Counts
@@ -218,7 +216,7 @@ class Emulator:
         for function in functions:
             self._pools[function.name] = Pool(function, around, account, self._counter, self.settings.idle_limit)
         asynchronous = self._asynchronous = AsyncInvoker(
-            self._run, self._deliver, self.place, self.settings.retry_delays
+            self._run, self._targets, self.place, self._say, self.settings.retry_delays
         )
         scheduler = Scheduler(self.place, lambda function, event: self._fire(function, event))
         api = LambdaApi({function.name: function for function in functions}, self._run, asynchronous.submit)
@@ -283,16 +281,10 @@ class Emulator:
         if self._asynchronous is not None:
             self._asynchronous.submit(function, invocation)
 
-    def _fire_by_name(self, name: str, event: bytes) -> None:
+    def _fire_by_name(self, name: str, event: bytes, trace: str = "") -> None:
         """Invoke a function asynchronously, from any thread but the loop's."""
-        self._await(self._submit_later(self._function(name), Invocation(event)), 30)
-
-    async def _deliver(self, arn: str, body: bytes, attributes: dict[str, str]) -> None:
-        """Bring the outcome of an asynchronous invocation to its target."""
-        try:
-            await asyncio.to_thread(self._targets.send, arn, body.decode("utf-8", "replace"), attributes)
-        except (EmulatorError, BotoCoreError, ClientError) as error:
-            self._say(f"Warning: an outcome could not be sent to {arn}: {error}")
+        function = self._function(name)
+        self._await(self._submit_later(function, Invocation(event, trace or new_trace_header(function.tracing))), 30)
 
     async def _reap(self) -> None:
         while True:

@@ -7,7 +7,9 @@ from faasight_emulator.aws import Clients
 from faasight_emulator.errors import EmulatorError
 from faasight_emulator.model import Place
 
-Fire = Callable[[str, bytes], None]
+Fire = Callable[[str, bytes, str], None]
+Attributes = Mapping[str, str | int]
+Message = dict[str, object]
 
 
 class UnknownTargetError(EmulatorError):
@@ -15,7 +17,10 @@ class UnknownTargetError(EmulatorError):
 
 
 class Targets:
-    """Sends to ARNs, from any thread but the event loop's. `fire` invokes a function by name, asynchronously."""
+    """Sends to ARNs, from any thread but the event loop's.
+
+    `fire` invokes a function asynchronously, by its name, with an event and an X-Ray trace header or "".
+    """
 
     def __init__(self, place: Place, clients: Clients, fire: Fire) -> None:
         self._place = place
@@ -23,14 +28,15 @@ class Targets:
         self._fire = fire
         self._services = {"lambda": self._function, "sqs": self._queue, "sns": self._topic, "events": self._bus}
 
-    def send(self, arn: str, body: str, attributes: Mapping[str, str] | None = None, group: str = "") -> None:
+    def send(self, arn: str, body: str, attributes: Attributes | None = None, group: str = "", trace: str = "") -> None:
         """Send one body.
 
         Args:
             arn: of a function (any qualifier), a queue, a topic or a bus.
             body: the event, or the message's text.
-            attributes: message attributes of text, for queues and topics.
+            attributes: message attributes, for queues and topics.
             group: the message group, for FIFO queues and topics.
+            trace: the X-Ray trace header that goes along to functions and queues; else they begin a trace of their own.
 
         Raises:
             UnknownTargetError: nothing of this kind is emulated.
@@ -44,21 +50,23 @@ class Targets:
             raise UnknownTargetError(
                 f"Nothing can be sent to '{arn}': only functions, queues, topics and buses are emulated."
             )
-        self._services[service](arn, body, attributes or {}, group)
+        extra = _message(attributes or {}, group)
+        self._services[service](arn, body, extra, trace)
 
-    def _function(self, arn: str, body: str, _attributes: Mapping[str, str], _group: str) -> None:
-        self._fire(arn.split(":")[6], body.encode())
+    def _function(self, arn: str, body: str, _message: Message, trace: str) -> None:
+        self._fire(arn.split(":")[6], body.encode(), trace)
 
-    def _queue(self, arn: str, body: str, attributes: Mapping[str, str], group: str) -> None:
+    def _queue(self, arn: str, body: str, message: Message, trace: str) -> None:
         name = arn.rsplit(":", 1)[-1]
         url = f"{self._place.aws_endpoint}/{self._place.account}/{name}"
-        extra = _message(attributes, group)
-        self._clients.get("sqs").send_message(QueueUrl=url, MessageBody=body, **extra)
+        if trace:
+            message = message | {"MessageSystemAttributes": {"AWSTraceHeader": _typed(trace)}}
+        self._clients.get("sqs").send_message(QueueUrl=url, MessageBody=body, **message)
 
-    def _topic(self, arn: str, body: str, attributes: Mapping[str, str], group: str) -> None:
-        self._clients.get("sns").publish(TopicArn=arn, Message=body, **_message(attributes, group))
+    def _topic(self, arn: str, body: str, message: Message, _trace: str) -> None:
+        self._clients.get("sns").publish(TopicArn=arn, Message=body, **message)
 
-    def _bus(self, arn: str, body: str, _attributes: Mapping[str, str], _group: str) -> None:
+    def _bus(self, arn: str, body: str, _message: Message, _trace: str) -> None:
         """Put the event on another bus; its own envelope says source and detail-type."""
         event = json.loads(body)
         entry = {
@@ -71,7 +79,11 @@ class Targets:
         self._clients.get("events").put_events(Entries=[entry])
 
 
-def _message(attributes: Mapping[str, str], group: str) -> dict[str, object]:
-    texts = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value}
-    extra: dict[str, object] = {"MessageAttributes": texts} if texts else {}
+def _message(attributes: Attributes, group: str) -> Message:
+    given = {key: _typed(value) for key, value in attributes.items() if value != ""}
+    extra: Message = {"MessageAttributes": given} if given else {}
     return extra | ({"MessageGroupId": group} if group else {})
+
+
+def _typed(value: str | int) -> dict[str, str]:
+    return {"DataType": "Number" if isinstance(value, int) else "String", "StringValue": str(value)}

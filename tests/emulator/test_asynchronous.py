@@ -1,14 +1,19 @@
 """Asynchronous invocations and the Invoke API: retries with one request id, dead letters, destinations."""
 
+import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from faasight_emulator import Emulator, TooManyRequestsError, UnknownFunctionError
+from faasight_emulator.asynchronous import AsyncInvoker
 from faasight_emulator.aws import Clients
-from faasight_emulator.model import Place
+from faasight_emulator.invocation import Invocation, Result
+from faasight_emulator.model import AsyncPolicy, Function, Place
+from faasight_emulator.targets import Targets
 from polling import wait_until
 
 Start = Callable[..., Emulator]
@@ -35,7 +40,9 @@ def received(emulator: Emulator, queue: str) -> dict[str, Any]:
     url = f"{emulator.place.aws_endpoint}/{emulator.place.account}/{queue}"
 
     def ask() -> list[dict[str, Any]]:
-        answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1, MessageAttributeNames=["All"])
+        answer = sqs.receive_message(
+            QueueUrl=url, WaitTimeSeconds=1, MessageAttributeNames=["All"], AttributeNames=["All"]
+        )
         return list(answer.get("Messages", []))
 
     return wait_until(ask, f"a message came to {queue}")[0]
@@ -50,9 +57,14 @@ def test_failures_are_tried_three_times_and_put_aside(start: Start, sink: Any) -
     assert json.loads(message["Body"]) == {"message": "lost"}
     attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
     assert attributes["RequestID"] == submitted.request_id
-    assert "lost" in attributes["ErrorMessage"]
+    assert (attributes["ErrorCode"], attributes["ErrorMessage"]) == ("200", "lost")
+    assert message["MessageAttributes"]["ErrorCode"]["DataType"] == "Number"
     starts = sink.wait_for("fail", "platform.start", 3)
     assert [record["requestId"] for record in starts] == [submitted.request_id] * 3
+    headers = [record["tracing"]["value"] for record in starts]
+    assert len({header.split(";")[0] for header in headers}) == 1, "the attempts are one trace"
+    assert len(set(headers)) == 3
+    assert message["Attributes"]["AWSTraceHeader"].split(";")[0] == headers[0].split(";")[0]
     assert emulator.counts()["fail"].errors == 3
 
 
@@ -62,8 +74,114 @@ def test_on_success_destination(start: Start) -> None:
     emulator.invoke("echo", {"n": 1}, asynchronous=True)
     record = json.loads(received(emulator, "done")["Body"])
     assert record["requestContext"]["condition"] == "Success"
-    assert record["requestContext"]["functionArn"] == "arn:aws:lambda:us-east-1:123456789012:function:echo"
+    assert record["requestContext"]["functionArn"] == "arn:aws:lambda:us-east-1:123456789012:function:echo:$LATEST"
+    assert record["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST"}
     assert (record["requestPayload"], record["responsePayload"]) == ({"n": 1}, {"n": 1})
+
+
+OUTCOMES = """
+  Topic: {{Type: AWS::SQS::Queue}}
+  Bus: {{Type: AWS::SQS::Queue}}
+  After: {{Type: AWS::Serverless::Function, Properties: {{Handler: app.show}}}}
+  Fail:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.fail
+      EventInvokeConfig: {{MaximumRetryAttempts: 0, DestinationConfig: {{OnFailure: {{Destination: {target}}}}}}}
+  Zero:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.echo
+      ReservedConcurrentExecutions: 0
+      EventInvokeConfig: {{DestinationConfig: {{OnFailure: {{Destination: {target}}}}}}}
+"""
+ACCOUNT = "us-east-1:123456789012"
+
+
+def subscribed(emulator: Emulator) -> None:
+    """Bring a topic's and a bus's events to queues of their names."""
+    sns, events = (Clients(emulator.place).get(one) for one in ("sns", "events"))
+    topic = sns.create_topic(Name="outcomes")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:{ACCOUNT}:topic")
+    events.create_event_bus(Name="outcomes")
+    events.put_rule(Name="all", EventBusName="outcomes", EventPattern='{"source": ["lambda"]}')
+    target = {"Id": "1", "Arn": f"arn:aws:sqs:{ACCOUNT}:bus"}
+    events.put_targets(Rule="all", EventBusName="outcomes", Targets=[target])
+
+
+def test_on_failure_to_a_topic(start: Start) -> None:
+    """A topic's subscriber gets the record of a failure, with the function's error."""
+    emulator = start(OUTCOMES.format(target=f"arn:aws:sns:{ACCOUNT}:outcomes"))
+    subscribed(emulator)
+    submitted = emulator.invoke("fail", {"message": "lost"}, asynchronous=True)
+    record = json.loads(json.loads(received(emulator, "topic")["Body"])["Message"])
+    assert record["requestContext"] == {
+        "requestId": submitted.request_id,
+        "functionArn": f"arn:aws:lambda:{ACCOUNT}:function:fail:$LATEST",
+        "condition": "RetriesExhausted",
+        "approximateInvokeCount": 1,
+    }
+    assert record["responseContext"]["functionError"] == "Unhandled"
+    assert record["responsePayload"]["errorMessage"] == "lost"
+
+
+def test_on_failure_to_a_bus(start: Start) -> None:
+    """A bus gets the record as an event; a function that may not run at all fails at once, without a response."""
+    emulator = start(OUTCOMES.format(target=f"arn:aws:events:{ACCOUNT}:event-bus/outcomes"))
+    subscribed(emulator)
+    emulator.invoke("zero", 7, asynchronous=True)
+    event = json.loads(received(emulator, "bus")["Body"])
+    assert (event["source"], event["detail-type"]) == ("lambda", "Lambda Function Invocation Result - Failure")
+    assert event["resources"][1] == f"arn:aws:lambda:{ACCOUNT}:function:zero:$LATEST"
+    context = event["detail"]["requestContext"]
+    assert (context["condition"], context["approximateInvokeCount"]) == ("ZeroReservedConcurrency", 0)
+    assert event["detail"]["requestPayload"] == 7
+    assert "responsePayload" not in event["detail"]
+
+
+def test_on_failure_to_a_function(start: Start, sink: Any) -> None:
+    """A function, named with a qualifier too, gets the record within the trace of what failed."""
+    emulator = start(OUTCOMES.format(target=f"arn:aws:lambda:{ACCOUNT}:function:after:$LATEST"))
+    emulator.invoke("fail", {}, asynchronous=True)
+    printed = json.loads(sink.wait_for("after", "function")[0])
+    assert printed["requestContext"]["condition"] == "RetriesExhausted"
+    roots = [sink.wait_for(name, "platform.start")[0]["tracing"]["value"].split(";")[0] for name in ("fail", "after")]
+    assert roots[0] == roots[1]
+
+
+def test_an_outcome_that_cannot_be_told(start: Start) -> None:
+    """A destination that is not there costs the outcome alone: a warning, and the function goes on."""
+    said: list[str] = []
+    emulator = start(OUTCOMES.format(target=f"arn:aws:sqs:{ACCOUNT}:nowhere"), progress=said.append)
+    emulator.invoke("fail", {}, asynchronous=True)
+    wait_until(lambda: [line for line in said if "nowhere and is lost" in line], "the loss is told")
+    emulator.invoke("fail", {}, asynchronous=True)
+    wait_until(lambda: emulator.counts()["fail"].errors == 2, "the function runs on")
+
+
+@pytest.mark.parametrize(("delay", "attempts"), [(0.0, 0), (9.0, 1)])
+def test_events_grow_too_old(tmp_path: Path, delay: float, attempts: int) -> None:
+    """An event that is throttled, or whose retry would come, past its age is given up as EventAgeExceeded."""
+    policy = AsyncPolicy(maximum_age=0, on_failure="arn:aws:lambda:r:a:function:q")
+    function = Function("F", "f", "app.f", tmp_path, "python3.11", asynchronous=policy)
+    told: list[Any] = []
+
+    async def run(_: Function, invocation: Invocation) -> Result:
+        if not delay:
+            raise TooManyRequestsError("f", "why", invocation.request_id)
+        return Result(invocation.request_id, "error", b"{}")
+
+    async def submit() -> None:
+        place = Place()
+        targets = Targets(place, Clients(place), lambda _, event, __: told.append(json.loads(event)["requestContext"]))
+        invoker = AsyncInvoker(run, targets, place, pytest.fail, (delay, delay))
+        invoker.submit(function, Invocation(b"{}"))
+        while not told:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(submit(), 10))
+    assert told[0]["condition"] == "EventAgeExceeded"
+    assert told[0]["approximateInvokeCount"] == attempts
 
 
 def test_functions_invoke_functions(start: Start) -> None:
