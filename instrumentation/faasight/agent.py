@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from faasight.delivery import Delivery
+    from faasight.invocation import Invocation
     from faasight.metrics import Metrics
 
 
@@ -29,8 +30,6 @@ class Agent:
 
     def __init__(self, settings: Settings, began: int) -> None:
         """`began` is the perf_counter value at the wrapper's first instruction."""
-        from faasight.invocation import expire
-
         complaints.strict = settings.strict
         mask.configure(settings.mask == "on", settings.mask_keys)
         self.settings = settings
@@ -39,7 +38,7 @@ class Agent:
         self.watcher = ImportWatcher(int(settings.import_threshold_ms * 1e6))
         self.coldstart = ColdStart(self.watcher, began)
         self.delivery: Delivery = self._exporter()
-        self.watchdog = Watchdog(lambda invocation: expire(self, invocation))
+        self.watchdog = Watchdog(self._look)
         self.witness = Witness(self.service)
         self._metrics: Metrics | None = None
         self.when_loaded: list[Callable[[], None]] = []  # what waits for the end of the function's own set-up
@@ -89,6 +88,11 @@ class Agent:
         self.witness.reset()
         if self._metrics is not None:
             self._metrics.reset()
+
+    def _look(self, invocation: Invocation) -> float:
+        from faasight.overdue import look
+
+        return look(self, invocation)
 
     def function_loaded(self) -> None:
         """Do what waited for the function's own set-up."""

@@ -28,7 +28,8 @@ class Invocation:
     """State of one call of the handler. It belongs to one context: several may run at once in one process."""
 
     __slots__ = (
-        "_open", "_ticket", "active", "cold", "deadline", "delivery", "note", "request_id", "span", "timed_out",
+        "_open", "_ticket", "active", "cold", "deadline", "delivery", "expires", "note", "request_id", "span",
+        "timed_out",
     )  # fmt: skip
 
     def __init__(self, span: Span, request_id: str, cold: bool, deadline: float, delivery: Delivery) -> None:
@@ -37,6 +38,7 @@ class Invocation:
         self.request_id = request_id
         self.cold = cold
         self.deadline = deadline  # time.monotonic value, inf if there is none
+        self.expires = deadline  # when a time-out is reported, shortly before
         self.timed_out = False
         self.note = -1  # where the witness has it
         self.active: Active | None = None
@@ -49,6 +51,11 @@ class Invocation:
             return self._ticket.pop()  # one step under the GIL
         except IndexError:
             return False
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether somebody has claimed it."""
+        return not self._ticket
 
     def open(self, span: Span) -> None:
         """Remember an unfinished span: a time-out reports it as what was running."""
@@ -100,18 +107,24 @@ def begin(agent: Agent, event: object, context: object) -> Invocation:
         agent.report_killed()
     invocation.note = agent.witness.begin(span, now + remaining_ms * 1_000_000 if remaining_ms > 0 else 0)
     invocation.active = Active(span)
-    if deadline != float("inf"):  # last: what is watched and never finished would be reported as a time-out
-        margin = min(agent.settings.timeout_margin, remaining_ms / 2000)
-        _watch(agent, invocation, deadline - margin)
+    _watch(agent, invocation, remaining_ms)  # last: what is watched and never finished is reported as a time-out
     return invocation
 
 
-def _watch(agent: Agent, invocation: Invocation, at: float) -> None:
+def _watch(agent: Agent, invocation: Invocation, remaining_ms: int) -> None:
+    """Have the watchdog look once the invocation takes long, and before its time is up."""
+    at = invocation.expires
+    if remaining_ms > 0:
+        at = invocation.expires = invocation.deadline - min(agent.settings.timeout_margin, remaining_ms / 2000)
+    if agent.settings.start_after:
+        at = min(at, time.monotonic() + agent.settings.start_after)
+    if at == float("inf"):
+        return
     try:
         agent.watchdog.watch(invocation, at)
     except RuntimeError as error:  # no further thread may be started: all but the time-out is still seen
         agent.watchdog.forget(invocation)
-        complaints.say(f"time-outs cannot be watched: {error}")
+        complaints.say(f"long invocations cannot be watched: {error}")
 
 
 def _root_span(trigger: Trigger, now: int) -> Span:
@@ -203,7 +216,7 @@ def finish(agent: Agent, invocation: Invocation, result: object = None, error: B
         if invocation.active is not None:
             invocation.active.end()
         if mine:
-            _report(agent, invocation, [invocation.span])
+            report(agent, invocation, [invocation.span])
             agent.delivery.flush(_budget(agent, invocation))
     finally:
         if mine:
@@ -214,37 +227,8 @@ def _budget(agent: Agent, invocation: Invocation) -> float:
     return min(agent.settings.flush_timeout, max(invocation.deadline - time.monotonic() - 0.02, 0.0))
 
 
-def expire(agent: Agent, invocation: Invocation) -> None:
-    """Report a time-out from the watchdog's thread, with the spans that are still open, once and for all."""
-    if not invocation.claim():
-        return
-    invocation.timed_out = True
-    now = now_ns()
-    limit = invocation.span.attributes.get("faasight.timeout_ms")
-    copies = [_unfinished(span, now) for span in (invocation.span, *invocation.unfinished())]
-    copies[0].attributes["faasight.outcome"] = "timeout"
-    copies[0].message = f"the function's time limit of {limit} ms is reached"
-    _report(agent, invocation, copies)
-    agent.delivery.flush(max(invocation.deadline - time.monotonic(), 0.01))
-    agent.witness.end(invocation.note)  # the kill at the limit is no news then
-
-
-def _unfinished(span: Span, now: int) -> Span:
-    """Copy an open span as failed: the handler's thread goes on writing to the original."""
-    copy = Span(
-        span.name, span.kind, span.trace_id, span.parent_id, attributes=span.attributes.copy(), start_ns=span.start_ns
-    )
-    copy.span_id, copy.trace_state, copy.links, copy.events = (
-        span.span_id,
-        span.trace_state,
-        span.links.copy(),
-        span.events.copy(),
-    )
-    copy.end_ns = now
-    return copy.fail("timeout", "still running at the time limit")
-
-
-def _report(agent: Agent, invocation: Invocation, spans: list[Span]) -> None:
+def report(agent: Agent, invocation: Invocation, spans: list[Span]) -> None:
+    """Hand an invocation's spans to the buffer, its own first, with the story of its cold start."""
     root = spans[0]
     used = memory.high_water_mark()
     if used:

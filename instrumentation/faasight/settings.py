@@ -56,6 +56,13 @@ TABLE = (
         "timeout_margin", "FAASIGHT_TIMEOUT_MARGIN", "seconds", "0.15", "a time-out is reported so long before, seconds"
     ),
     Setting(
+        "start_after",
+        "FAASIGHT_START_AFTER",
+        "seconds",
+        "1",
+        "a run that takes longer is told of while it runs; 0: never",
+    ),
+    Setting(
         "import_threshold_ms", "FAASIGHT_IMPORT_THRESHOLD_MS", "number", "5", "slower imports become spans of INIT"
     ),
     Setting(
@@ -105,6 +112,7 @@ class Settings:
     buffer_bytes: int
     fallback: str
     timeout_margin: float
+    start_after: float
     import_threshold_ms: float
     hooks: tuple[str, ...]
     carry: tuple[str, ...]

@@ -1,9 +1,10 @@
-"""One sleeping thread that sees an invocation's deadline come, and reports it while there is still time to."""
+"""One sleeping thread that looks at each invocation in due time: to tell that it takes long, or that it times out."""
 
 from __future__ import annotations
 
 import threading
 import time
+from _thread import allocate_lock
 
 from faasight.complain import complaints
 
@@ -13,33 +14,37 @@ if TYPE_CHECKING:
 
     from faasight.invocation import Invocation
 
+NEVER = float("inf")
+
 
 class Watchdog:
-    """Calls `expired` for each invocation still watched at its time.
+    """Calls `due` for each invocation still watched at its time; the answer is when to look at it again, NEVER if not.
 
-    The thread is woken for an earlier deadline only. Each invocation's deadline is later than the one before, so that
+    The thread is woken for an earlier time only. Each invocation's time is later than that of the one before, so that
     watching costs a warm function two dictionary operations and no thread switch: it must not sleep for ever only
     because the call that woke it was over before it had looked. SIGALRM would be lighter, but works on the main thread
     alone.
     """
 
-    def __init__(self, expired: Callable[[Invocation], None]) -> None:
-        self._expired = expired
+    def __init__(self, due: Callable[[Invocation], float]) -> None:
+        self._due = due
         self.reset()
 
     def reset(self) -> None:
         """Start anew in a forked child, where the thread is gone."""
         self._watched: dict[Invocation, float] = {}
-        self._wake = threading.Condition(threading.Lock())
-        self._sleeps_until = float("inf")
-        self._ahead = 0.0  # seconds from the latest `watch` to its deadline; 0.0: none since the thread last looked
+        self._starting = allocate_lock()
+        self._alarm = allocate_lock()  # held while there is nothing new; a Condition would make a lock for each sleep
+        self._alarm.acquire()
+        self._sleeps_until = NEVER
+        self._ahead = 0.0  # seconds from the latest `watch` to its time; 0.0: none since the thread last looked
         self._thread: threading.Thread | None = None
 
     def watch(self, invocation: Invocation, at: float) -> None:
-        """Report `invocation` at the time `at` (time.monotonic) unless it is forgotten before."""
+        """Look at `invocation` at the time `at` (time.monotonic) unless it is forgotten before."""
         self._watched[invocation] = at
         self._ahead = at - time.monotonic()
-        if self._thread is None or at < self._sleeps_until:
+        if at < self._sleeps_until:
             self._start_or_wake()
 
     def forget(self, invocation: Invocation) -> None:
@@ -47,42 +52,51 @@ class Watchdog:
         self._watched.pop(invocation, None)
 
     def _start_or_wake(self) -> None:
-        with self._wake:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="faasight-watchdog", daemon=True)
-                self._thread.start()
-            else:
-                self._wake.notify()
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    thread = threading.Thread(target=self._run, name="faasight-watchdog", daemon=True)
+                    thread.start()
+                    self._thread = thread
+                    return
+        try:
+            self._alarm.release()
+        except RuntimeError:  # somebody else has just woken it
+            return
 
     def _run(self) -> None:
+        alarm = self._alarm
         while True:
-            with self._wake:
-                self._sleeps_until = float("inf")  # before the look: who comes between look and sleep wakes us
-                now = time.monotonic()
-                at = min(self._snapshot().values(), default=self._next_look(now))
-                if at > now:
-                    self._sleeps_until = at
-                    self._wake.wait(None if at == float("inf") else at - now)
-                    continue
-            self._report(now)
+            self._sleeps_until = NEVER  # before the look: who comes between look and sleep wakes us
+            now = time.monotonic()
+            at = min(self._snapshot().values(), default=self._next_look(now))
+            if at <= now:
+                self._look(now)
+                continue
+            self._sleeps_until = at
+            alarm.acquire(timeout=-1 if at == NEVER else min(at - now, threading.TIMEOUT_MAX))
 
     def _next_look(self, now: float) -> float:
-        """Return when to wake though nothing is watched: before the next call's deadline, never if calls have ceased.
+        """Return when to wake though nothing is watched: before the next call's time, never if calls have ceased.
 
         Half the time ahead, so that the next call of the same length finds the thread up in time. Frozen in between, it
         wakes with the thaw, while the runtime is still reading its event, and not with a call.
         """
         ahead, self._ahead = self._ahead, 0.0
-        return now + ahead / 2 if ahead > 0 else float("inf")
+        return now + ahead / 2 if ahead > 0 else NEVER
 
-    def _report(self, now: float) -> None:
+    def _look(self, now: float) -> None:
         for invocation, at in self._snapshot().items():
             if at <= now:
-                self.forget(invocation)
+                again = NEVER
                 try:
-                    self._expired(invocation)
+                    again = self._due(invocation)
                 except Exception as error:  # noqa: BLE001 - the thread must live on for the next invocation
-                    complaints.say(f"reporting a time-out failed: {type(error).__name__}: {error}")
+                    complaints.say(f"watching an invocation failed: {type(error).__name__}: {error}")
+                if again == NEVER:
+                    self.forget(invocation)
+                elif invocation in self._watched:  # or it is over
+                    self._watched[invocation] = again
 
     def _snapshot(self) -> dict[Invocation, float]:
         return self._watched.copy()  # one step under the GIL; other threads add and remove meanwhile

@@ -152,7 +152,15 @@ class Sink:
 
     def invocations(self) -> list[SeenSpan]:
         """Return the spans of invocations."""
-        return [span for span in self.spans() if "faas.invocation_id" in span.attributes]
+        return [
+            span
+            for span in self.spans()
+            if "faas.invocation_id" in span.attributes and span.attributes.get("faasight.phase") != "start"
+        ]
+
+    def started(self) -> list[SeenSpan]:
+        """Return the records of invocations that take long."""
+        return [span for span in self.spans() if span.attributes.get("faasight.phase") == "start"]
 
     def wait(self, count: int = 1) -> list[SeenSpan]:
         """Wait for so many invocations."""

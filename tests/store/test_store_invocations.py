@@ -175,6 +175,30 @@ def test_one_that_only_started_is_lost_after_a_while_and_found_again(shared_stor
     assert _one(shared_store, young.record("start"), name=young.function) is None
 
 
+def test_a_start_record_makes_no_second_outcome(shared_store: Store) -> None:
+    """It says that an invocation runs, then that it is lost; whoever knows more has the word, before it or after."""
+    old = otlp.Run(time.time_ns() - 20 * MINUTE, function=next(_names), cold=True)
+    shared_store.land("traces", otlp.segment(old.started()), next(_tokens))
+    lost = _one(shared_store, name=old.function)
+    assert (lost.outcome, lost.duration_ms, lost.trace_id, lost.cold_start) == ("lost", None, old.trace_id.hex(), True)
+    assert _one(shared_store, old, name=old.function).outcome == "ok"
+    shared_store.land("traces", otlp.segment(old.started()), next(_tokens))
+    assert _one(shared_store, name=old.function).outcome == "ok"
+    now = from_ns(time.time_ns())
+    total = invocations.totals(shared_store, Scope(now - timedelta(hours=2), now), old.function)
+    assert (total.invocations, total.cold_starts, total.errors) == (1, 1, 0)
+
+    young = otlp.Run(time.time_ns() - MINUTE, function=next(_names))
+    shared_store.land("traces", otlp.segment(young.started()), next(_tokens))
+    assert _one(shared_store, name=young.function) is None
+    scope = Scope(now - timedelta(hours=2), now)
+    (running,) = invocations.recent(shared_store, scope, young.function, running=True)
+    assert running.outcome == "running"
+    assert invocations.recent(shared_store, scope, young.function, running=True, failed=True) == []
+    report = replace(young, outcome="out_of_memory").record("report")
+    assert _one(shared_store, report, name=young.function).outcome == "out_of_memory"
+
+
 def test_a_fault_that_only_knows_the_end_joins_its_start(shared_store: Store) -> None:
     run = otlp.Run(time.time_ns() - 30 * MINUTE, function=next(_names))
     fault = run.record("fault") | {"ts": run.start_ns + 14 * MINUTE, "error_type": "Runtime.ExitError"}

@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import otlp
 import pytest
-from faasight_store import Store
+from faasight_store import Scope, Store
 from faasight_store.queries import traces
+from faasight_store.times import from_ns
 from shop_history import Shop
 
 
@@ -76,3 +78,24 @@ def test_a_span_sent_twice_is_shown_once_and_rings_of_links_end(store: Store) ->
     assert trace is not None
     assert len(trace.trace_ids) == 1 + 2 * traces.LINK_HOPS
     assert len(trace.spans) == len(trace.trace_ids)
+
+
+def test_a_start_record_stands_for_its_span_as_long_as_that_is_missing(store: Store) -> None:
+    run = otlp.Run(time.time_ns() - 10**10, ms=3_000, parent_span_id=b"parent-1")
+    child = otlp.span("charge", run.start_ns + 10**6, 5, trace_id=run.trace_id, parent_span_id=run.span_id)
+    store.land("traces", otlp.segment(run.started(), otlp.traces([child], otlp.resource())), "first")
+    shown = traces.trace(store, run.trace_id.hex())
+    assert shown is not None
+    record, below = shown.spans
+    assert (record.name, record.span_id, record.parent_span_id) == (
+        "invoke (started)", run.span_id.hex(), run.parent_span_id.hex(),
+    )  # fmt: skip
+    assert below.parent_span_id == record.span_id
+
+    store.land("traces", otlp.segment(run.traces()), "second")
+    shown = traces.trace(store, run.trace_id.hex())
+    assert shown is not None
+    assert [span.name for span in shown.spans] == ["invoke", "charge"]
+    now = from_ns(time.time_ns())
+    (row,) = traces.find(store, Scope(now - timedelta(minutes=5), now))
+    assert (row.spans, row.cold_starts) == (2, 0)

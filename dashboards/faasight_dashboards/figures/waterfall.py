@@ -95,7 +95,8 @@ class _Columns:
     def _span(self, span: Span, row: Row) -> dict[str, Any]:
         foreign = row.linked or span.trace_id != self._trace.trace_ids[0]
         flags = ERROR * (span.status == STATUS_ERROR) | COLD * is_cold(span)
-        flags |= INIT * ("faasight.phase" in span.attributes) | LINKED * (foreign and (row.linked or row.parent < 0))
+        flags |= INIT * (span.attributes.get("faasight.phase") in ("init", "import"))
+        flags |= LINKED * (foreign and (row.linked or row.parent < 0))
         return {
             "id": span.span_id,
             "start": self._us(span.start_ns),

@@ -144,7 +144,7 @@ def _failures(view: View, name: str) -> Component:
 
 
 def _recent(view: View, name: str) -> Component:
-    return views.invocations(ask(invocations.recent, view.scope, name, limit=_RECENT), view.zone)
+    return views.invocations(ask(invocations.recent, view.scope, name, running=True, limit=_RECENT), view.zone)
 
 
 PAGE = Page("/functions/<name>", "Function", layout, register)

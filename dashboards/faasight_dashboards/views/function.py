@@ -30,6 +30,7 @@ _OUTCOMES = {
     "init_error": ("error", "Init failed"),
     "throttled": ("throttle", "Throttled"),
     "lost": ("warn", "Lost"),
+    "running": ("mute", "Running"),
 }
 
 

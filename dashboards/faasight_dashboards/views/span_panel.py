@@ -33,13 +33,19 @@ def panel(trace: Trace, span_id: str, zone: tzinfo = UTC) -> Component:
 
 
 def _head(span: Span) -> Component:
-    marks = [badge("Error", "error", mark=True) if span.status == STATUS_ERROR else badge("OK", "ok", mark=True)]
+    marks = [_outcome(span)]
     if is_cold(span):
         marks.append(badge("Cold start", "cold", mark=True))
     return html.Div(
         [html.H2(span.name), html.Div([html.Span(span.service, className="sub"), *marks], className="row")],
         className="span-head",
     )
+
+
+def _outcome(span: Span) -> Component:
+    if span.attributes.get("faasight.phase") == "start":
+        return badge("Has not ended", "warn", mark=True, title="It began; no end was told. It runs, or was killed.")
+    return badge("Error", "error", mark=True) if span.status == STATUS_ERROR else badge("OK", "ok", mark=True)
 
 
 def _facts(trace: Trace, span: Span, zone: tzinfo) -> Component:

@@ -256,9 +256,9 @@ SELECT
     min(start_ns) AS first_ns,
     min(ts) AS first,
     max(ts + toIntervalNanosecond(least(duration_ns, 86400000000000))) AS last,
-    count() AS spans,
+    countIf(attributes['faasight.phase'] != 'start') AS spans,  -- a start record stands for a span that is to come
     countIf(status = 2) AS errors,
-    countIf(attributes['faas.coldstart'] = 'true') AS cold_starts,
+    countIf(attributes['faas.coldstart'] = 'true' AND attributes['faasight.phase'] != 'start') AS cold_starts,
     min((parent_span_id != '', ts, toString(service), toString(name))) AS root,
     groupUniqArray(toString(function)) AS services,
     groupUniqArray(toString(environment)) AS environments

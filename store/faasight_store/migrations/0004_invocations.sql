@@ -45,9 +45,10 @@ ORDER BY (toStartOfFiveMinutes(ts), function, ts)
 {{keep invocations}}
 {{settings}};
 
--- The function itself: its SERVER or CONSUMER span.
+-- The function itself: its SERVER or CONSUMER span, and before that the record that it runs, which knows no outcome yet.
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_facts TO invocation_facts AS
 WITH
+    attributes['faasight.phase'] = 'start' AS began,
     arrayLast(event -> event.name = 'exception', events).attributes AS exception,
     if(outcome = 'ok', '', exception['exception.stacktrace']) AS stack
 SELECT
@@ -56,7 +57,7 @@ SELECT
     function,
     attributes['faas.invocation_id'] AS request_id,
     'function' AS witness,
-    multiIf(attributes['faasight.outcome'] IN ('ok', 'error', 'timeout', 'out_of_memory', 'init_error'), attributes['faasight.outcome'],
+    multiIf(began, '', attributes['faasight.outcome'] IN ('ok', 'error', 'timeout', 'out_of_memory', 'init_error'), attributes['faasight.outcome'],
             status = 2, 'error', 'ok') AS outcome,
     environment,
     resource['faas.version'] AS version,
@@ -76,7 +77,7 @@ SELECT
     greatest(toUInt16OrZero(attributes['faasight.attempt']), 1) AS attempt,
     toFloat64OrNull(attributes['faasight.queue_wait_ms']) AS queue_wait_ms,
     toFloat64OrNull(attributes['faasight.timeout_ms']) AS timeout_ms,
-    if(attributes['faasight.killed'] = 'true', NULL, duration_ns / 1e6) AS duration_ms,  -- when it was killed nobody knows
+    if(began OR attributes['faasight.killed'] = 'true', NULL, duration_ns / 1e6) AS duration_ms,  -- when it was killed nobody knows
     span_stream.init_ms AS init_ms,
     attributes['faasight.init_type'] AS init_type,
     attributes['faas.coldstart'] = 'true' AS cold_start,
@@ -86,7 +87,7 @@ SELECT
     multiIf(outcome = 'ok', '', exception['exception.message'] != '', exception['exception.message'], status_message) AS error_message,
     if(stack = '', '', {{frames stack}}) AS error_frames
 FROM span_stream
-WHERE kind IN (2, 5) AND attributes['faas.invocation_id'] != '' AND valid;
+WHERE (kind IN (2, 5) OR attributes['faasight.phase'] = 'start') AND attributes['faas.invocation_id'] != '' AND valid;
 
 -- The caller: only what never ran, for whoever runs has better witnesses.
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_caller_facts TO invocation_facts AS

@@ -161,12 +161,13 @@ def recent(
     cold: bool = False,
     min_ms: float = 0,
     max_ms: float | None = None,
+    running: bool = False,
     limit: int = 50,
 ) -> list[Invocation]:
-    """Return the newest invocations first."""
+    """Return the newest invocations first; with `running` those too that have begun and not ended."""
     conditions = ["1"]
     if failed:
-        conditions.append("outcome != 'ok'")
+        conditions.append("outcome NOT IN ('ok', 'running')")
     if cold:
         conditions.append("cold_start")
     if min_ms:
@@ -179,7 +180,7 @@ def recent(
     for interval in newest_first(scope):
         # First which, from few columns; then all of those few: to merge every column of a range costs far more.
         source = sources(store, [interval], time.time_ns())
-        some = invocations(source, columns=_FOUND_BY, function=function, environment=scope.environment)
+        some = invocations(source, columns=_FOUND_BY, function=function, environment=scope.environment, running=running)
         rows = store.query(
             f"SELECT invocation FROM {some.text} WHERE {matches}"
             " ORDER BY start DESC, invocation LIMIT {limit:UInt32}",
@@ -191,6 +192,7 @@ def recent(
                 function=function,
                 environment=scope.environment,
                 where="invocation IN {chosen:Array(UInt64)}",
+                running=running,
             )
             chosen = store.query(
                 f"SELECT {_INVOCATION} FROM {full.text} WHERE {matches} ORDER BY start DESC, invocation",

@@ -159,15 +159,16 @@ def invocations(
     function: str = "",
     environment: str = "",
     where: str = "",
+    running: bool = False,
 ) -> Sql:
     """Return a sub-select of the invocations of some time, with those of COLUMNS that are asked for.
 
-    `where` narrows them by invocation, request_id or function.
+    `where` narrows them by invocation, request_id or function; with `running` those that have not ended are there too.
     """
     late = {name: ns for name, ns in sources.late.items() if not function or name == function}
     facts = merged(
         sources.facts, columns=columns, function=function, environment=environment, where=where, late=late,
-        vague=sources.vague, retried=sources.retried,
+        running=running, vague=sources.vague, retried=sources.retried,
     )  # fmt: skip
     if sources.minutes is None:
         return facts
@@ -177,8 +178,9 @@ def invocations(
         "(minute, function, settling) IN (SELECT minute, function, max(settling) FROM settled_minutes"
         f" WHERE {minutes} GROUP BY minute, function)",
         within("start", "minutes_from", "minutes_to"),
-        "outcome != 'running'",
     ]
+    if not running:
+        conditions.append("outcome != 'running'")
     if late:
         conditions.append(f"toUnixTimestamp64Nano(start) < {begins('minutes_to')}")
     if function:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from faasight_store import values
@@ -82,7 +83,7 @@ def trace(store: Store, trace_id: str, limit: int = 10_000) -> Trace | None:
         return None
     return Trace(
         trace_ids=ids,
-        spans=spans[:limit],
+        spans=_told_once(spans[:limit]),
         logs=_logs(store, parameters),
         cost_usd=_cost(store, ids, times),
         truncated=len(spans) > limit,
@@ -134,6 +135,20 @@ def _spans(store: Store, parameters: dict[str, Any]) -> list[Span]:
         parameters,
     )
     return [_span(row) for row in rows]
+
+
+def _told_once(spans: list[Span]) -> list[Span]:
+    """Let a start record stand for its invocation's span, under that one's id, as long as that one is missing."""
+    records = [span for span in spans if span.attributes.get("faasight.phase") == "start"]
+    if not records:
+        return spans
+    known = {(span.trace_id, span.span_id) for span in spans}
+    kept = [span for span in spans if span.attributes.get("faasight.phase") != "start"]
+    for record in records:
+        if (record.trace_id, record.parent_span_id) not in known:
+            parent_id = record.attributes.get("faasight.start.parent_id", "")
+            kept.append(replace(record, span_id=record.parent_span_id, parent_span_id=parent_id))
+    return sorted(kept, key=lambda span: span.start_ns)
 
 
 def _span(row: Sequence[Any]) -> Span:

@@ -1,0 +1,152 @@
+"""Who takes long is told of while it runs, so that a kill is known even if nothing ever runs in that sandbox again."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import faasight
+import pytest
+from faasight_collector import Collector, Settings
+from faasight_store import Scope, Store
+from faasight_store.queries import invocations, traces
+from faasight_store.times import from_ns
+from polling import wait_until
+
+SLEEPS = "import time\ndef handler(event, context):\n    time.sleep(event.get('s', 0))\n    return 'done'\n"
+QUEUE = {
+    "Records": [{
+        "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:1:orders", "messageId": "m-1", "body": "",
+        "attributes": {}, "messageAttributes": {"traceparent": {"stringValue": f"00-{'a' * 32}-{'b' * 16}-01"}},
+    }]
+}  # fmt: skip
+
+
+def kill(sandbox: Any) -> None:
+    sandbox.process.send_signal(signal.SIGKILL)
+    sandbox.process.wait(10)
+
+
+def test_only_who_takes_long_is_told_of_and_once(function: Any, sink: Any) -> None:
+    sandbox = function(SLEEPS, FAASIGHT_START_AFTER="0.2")
+    for _ in range(20):
+        sandbox.invoke()
+    sandbox.invoke({"s": 0.7, **QUEUE})
+    sink.wait(21)
+    (record,) = sink.started()
+    (ended,) = [span for span in sink.invocations() if span.span_id == record.parent_id]
+    assert (record.name, record.trace_id) == (f"{ended.name} (started)", ended.trace_id)
+    assert record.raw.start_time_unix_nano == ended.raw.start_time_unix_nano == record.raw.end_time_unix_nano
+    assert record.attributes["faasight.start.parent_id"] == "b" * 16
+    told = {key: record.attributes[key] for key in ("faas.invocation_id", "faas.trigger", "faasight.source.name")}
+    assert told.items() <= ended.attributes.items()
+    assert "faasight.outcome" not in record.attributes
+    assert "faasight.source.ids" not in record.attributes
+
+
+@pytest.mark.parametrize(("after", "timeout_ms"), [("0", 10_000), ("0.8", 800)])
+def test_off_and_later_than_the_time_out_nothing_is_told(function: Any, sink: Any, after: str, timeout_ms: int) -> None:
+    sandbox = function(SLEEPS, FAASIGHT_START_AFTER=after)
+    sandbox.invoke({"s": 0.5}, timeout_ms=timeout_ms)
+    sink.wait()
+    assert sink.started() == []
+
+
+def test_a_time_out_follows_the_start(function: Any, sink: Any) -> None:
+    sandbox = function(SLEEPS, FAASIGHT_START_AFTER="0.2")
+    sandbox.send({"s": 60}, timeout_ms=1_000)
+    (span,) = sink.wait()
+    assert span.attributes["faasight.outcome"] == "timeout"
+    assert [record.parent_id for record in sink.started()] == [span.span_id]
+
+
+def test_what_has_ended_within_a_killed_one_is_not_lost(function: Any, sink: Any) -> None:
+    code = (
+        "import faasight, time\ndef handler(event, context):\n"
+        "    with faasight.span('charge'):\n        pass\n    time.sleep(60)\n"
+    )
+    sandbox = function(code, FAASIGHT_START_AFTER="0.2")
+    sandbox.send(timeout_ms=3_600_000)
+    wait_until(sink.started, "it is told of")
+    kill(sandbox)
+    assert sink.named("charge").parent_id == sink.started()[0].parent_id
+    assert sink.invocations() == []
+
+
+def test_without_a_collector_it_goes_to_stdout(function: Any) -> None:
+    sandbox = function(SLEEPS, FAASIGHT_START_AFTER="0.2", FAASIGHT_ENDPOINT="http://127.0.0.1:9")
+    sandbox.send({"s": 60})
+    wait_until(lambda: '{"faasight.otlp":"traces"' in sandbox.output().replace(" ", ""), "the line is there")
+    kill(sandbox)
+
+
+def test_a_handler_without_a_deadline_is_told_of_too(new_agent: Callable[..., Any], sink: Any) -> None:
+    """Google's and Azure's contexts name no deadline, and a function of one's own has no context."""
+    new_agent(FAASIGHT_ENDPOINT=sink.endpoint, FAASIGHT_START_AFTER="0.05")
+
+    @faasight.observe
+    def handler(event: object) -> None:
+        wait_until(sink.started, "it is told of")
+
+    handler({})
+    assert sink.started()[0].parent_id == sink.wait()[0].span_id
+
+
+@pytest.fixture
+def platform(store_named: Callable[[str, str], Store], tmp_path: Path) -> Any:
+    """Run a collector before a store."""
+    store = store_named("embedded", "shared")
+    settings = Settings(journal_dir=tmp_path / "journal", http_port=0, grpc_port=None, segment_age_s=0.05)
+    collector = Collector(settings, store)
+    collector.start()
+    yield store, f"http://{collector.http_address.removeprefix('http://')}"
+    collector.stop()
+
+
+def test_killed_ones_are_known_and_each_has_one_outcome(function: Any, platform: Any, tmp_path: Path) -> None:
+    """Five run at once, and three are killed: of one alone the sandbox is used again."""
+    store, endpoint = platform
+    name = f"killed-{time.time_ns()}"
+    scope = Scope(from_ns(time.time_ns()) - timedelta(minutes=5), from_ns(time.time_ns()) + timedelta(minutes=5))
+
+    def start(folder: str) -> Any:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        return function(
+            SLEEPS, AWS_LAMBDA_FUNCTION_NAME=name, TMPDIR=str(tmp_path / folder), FAASIGHT_ENDPOINT=endpoint,
+            FAASIGHT_START_AFTER="0.2",
+        )  # fmt: skip
+
+    def told() -> Counter[str]:
+        return Counter(one.outcome for one in invocations.recent(store, scope, name, running=True))
+
+    sandboxes = [start(f"sandbox-{i}") for i in range(5)]
+    for i, sandbox in enumerate(sandboxes):
+        for _ in range(i + 1):  # request ids are counted in each sandbox: these make them differ
+            sandbox._count += 100
+        sandbox.send({"s": 3 if i < 2 else 600}, timeout_ms=900_000)
+    wait_until(lambda: told() == {"running": 5}, "all are known to run")
+    (one, *_) = invocations.recent(store, scope, name, running=True)
+    shown = traces.trace(store, one.trace_id)
+    assert [(span.name, span.parent_span_id) for span in shown.spans] == [("invoke (started)", "")]
+    assert invocations.totals(store, scope, name).invocations == 0, "what runs is not counted yet"
+
+    for sandbox in sandboxes[2:]:
+        kill(sandbox)
+    for sandbox in sandboxes[:2]:
+        assert sandbox.outcome().body == "done"
+        sandbox.invoke()  # its flush reads the answer to the one before
+    again = start("sandbox-2")
+    again._count = 900
+    again.invoke()
+    wait_until(lambda: told() == {"ok": 5, "error": 1, "running": 2}, "each has its own outcome")
+    listed = invocations.recent(store, scope, name, running=True)
+    assert len({one.request_id for one in listed}) == len(listed) == 8
+    assert Counter(one.error_type for one in listed) == {"": 7, "killed": 1}
+    for one in listed:
+        spans = traces.trace(store, one.trace_id).spans
+        assert [span.name for span in spans if span.kind == 2 or span.name.endswith("(started)")] == [
+            "invoke (started)" if one.outcome == "running" else "invoke"
+        ]
