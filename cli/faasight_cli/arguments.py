@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _command(commands, "doctor", "doctor:doctor", "find out what is wrong, and what to type", with_settings=True)
     _command(commands, "settings", "tables:settings_table", "list all settings, their types, defaults and meaning")
     _command(commands, "version", "tables:version", "tell the versions of FaaSight and of what it stands on")
+    _layer(commands.add_parser("layer", help="make an AWS Lambda layer of the wrapper"))
     _local(_command(commands, "local", "local:start", "run the functions of an AWS SAM template on this machine"))
     return parser
 
@@ -180,6 +181,31 @@ def _local(command: argparse.ArgumentParser) -> None:
         way.add_argument("--no-wrapper", action="store_true", help="run the functions without FaaSight's wrapper")
     invoke.add_argument(
         "--event", "-e", type=Path, metavar="FILE", help="the event, JSON; - is stdin; without it the event is {}"
+    )
+
+
+def _layer(layer: argparse.ArgumentParser) -> None:
+    layer.description = "Make an AWS Lambda layer of the wrapper (docs/aws-lambda.md)."
+    ways = layer.add_subparsers(dest="way", metavar="build", required=True)
+    build = _command(ways, "build", "layer:build", "write the layer, for x86_64 and arm64")
+    build.add_argument(
+        "--python",
+        action="append",
+        metavar="INTERPRETER",
+        help="compile for this one's version: a path, or 3.13; may be given several times (the running one)",
+    )
+    build.add_argument(
+        "--output",
+        type=Path,
+        default=Path("faasight-layer.zip"),
+        metavar="PATH",
+        help="a .zip file, or a folder for tools that zip themselves (faasight-layer.zip)",
+    )
+    build.add_argument(
+        "--lean", action="store_true", help="leave out the OpenTelemetry SDK and structlog: your functions bring theirs"
+    )
+    build.add_argument(
+        "--extension", action="store_true", help="put in the extension that sends AWS's own telemetry of each sandbox"
     )
 
 
