@@ -1,291 +1,238 @@
-"""What does a wrapper cost a function? Added init and added time of an invocation, ours and the peer's, in one run.
+"""What does a wrapper cost a function? What it adds to init, to an invocation and to memory, ours and the peers'.
 
-Each subject is a real `python -m awslambdaric` process on a Lambda Runtime API: bare, with our exec wrapper, and with
-OpenTelemetry's aws-lambda instrumentor (SDK, OTLP/HTTP exporter, a flush at the end of each invocation), whose packages
-are fetched from PyPI into a temporary folder. All send to a stand-in for the collector in another process. They take
-turns, so that a busy machine is busy for all; CPU is the process's own: waiting for the machine does not count.
+Each subject is a real `python -m awslambdaric` process that imports boto3, on a Lambda Runtime API of ours: bare,
+with our exec wrapper, with it and the OpenTelemetry SDK joined, and with the peers: OpenTelemetry's Lambda layer set-up
+(opentelemetry-instrument, its aws-lambda and botocore instrumentations, OTLP/HTTP, traces alone), the same
+instrumentor in code, powertools (Logger, Tracer, Metrics: to a daemon's UDP port and the log) and datadog-lambda (to
+the log). Peers come from PyPI into throw-away environments.
 
-    python benchmarks/wrapper.py
+A process is frozen (SIGSTOP) after each answer and thawed 2 ms later for the next event, as on Lambda: its caches are
+cold, and whatever it left for later waits. An invocation's time is that from the event to the answer's first byte, seen
+from the Runtime API; what a wrapper adds is the difference of medians to bare. The collector is a stand-in in a process
+of its own that reads a request and answers 200. Subjects take turns, so that a busy machine is busy for all; CPU is the
+process's own: waiting for the machine does not count.
+
+    python benchmarks/wrapper.py [--rounds N] [--environments FOLDER: kept for the next run]
 """
 
-import compileall
-import importlib.util
+import argparse
 import json
-import os
-import queue
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-STARTS = 15  # cold starts of each subject
-ROUNDS, CALLS = 6, 50  # warm invocations of each subject: rounds times calls
-PEER_PACKAGES = (
-    "opentelemetry-instrumentation-aws-lambda",
-    "opentelemetry-instrumentation",
-    "opentelemetry-propagator-aws-xray",
-    "wrapt",
-)
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+from _near_collector import near_collector, refusing, unreachable
+from _sandbox import Sandbox, SandboxError, sandbox
+from _share import SMALL, share
+from _wrapped import Subject, make_environments, python_of, subjects, with_collector
 
-FUNCTION = "def handler(event, context):\n    return {'statusCode': 200}\n"
-PEER_FUNCTION = f"""
-from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.instrumentation.aws_lambda import AwsLambdaInstrumentor
-{FUNCTION}
-provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-trace.set_tracer_provider(provider)
-AwsLambdaInstrumentor().instrument()
-"""
+CALLS = 50  # warm invocations of a round
+WARM_UP = 20
+SMALL_STARTS, SMALL_CALLS = 2, 15  # at the CPU share of 128 MB a start takes some ten seconds
+PEER_PATIENCE_S = 15.0  # for an invocation without a collector
 
 
-class RuntimeApi:
-    """The Lambda Runtime API of one sandbox; `asked` holds the time of each request for an event."""
-
-    def __init__(self) -> None:
-        self.asked: queue.Queue[float] = queue.Queue()
-        self.answered: queue.Queue[float] = queue.Queue()
-        self.events: queue.Queue[bytes] = queue.Queue()
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_GET(self) -> None:
-                api.asked.put(time.perf_counter())
-                self.reply(200, api.events.get())
-
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                api.answered.put(time.perf_counter())
-                self.reply(202, b"")
-
-            def reply(self, status: int, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
-                self.send_header("Lambda-Runtime-Deadline-Ms", str(int(time.time() * 1000) + 30_000))
-                self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:r:123456789012:function:f")
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - as the base class has it
-                """Stay silent."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the base class has it
-                """Stay silent: sandboxes are ended while they wait."""
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def close(self) -> None:
-        """Stop."""
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@dataclass
-class Subject:
-    """One way to run a function, and what was measured of it (ms)."""
-
-    name: str
-    folder: Path
-    wrapper: list[str] = field(default_factory=list)
-    environment: dict[str, str] = field(default_factory=dict)
-    init_cpu: list[float] = field(default_factory=list)
-    init_wall: list[float] = field(default_factory=list)
-    call_cpu: list[float] = field(default_factory=list)
-    call_wall: list[float] = field(default_factory=list)
-
-
-class Sandbox:
-    """A running subject."""
-
-    def __init__(self, subject: Subject, collector: int) -> None:
-        self.api = RuntimeApi()
-        inherited = {
-            key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "FAASIGHT_", "PYTHON"))
-        }
-        begun = time.perf_counter()
-        self.process = subprocess.Popen(
-            [*subject.wrapper, sys.executable, "-m", "awslambdaric", "app.handler"],
-            cwd=subject.folder,
-            env={
-                **inherited,
-                "AWS_LAMBDA_RUNTIME_API": self.api.address,
-                "AWS_LAMBDA_FUNCTION_NAME": "f",
-                "PYTHONPATH": str(subject.folder),
-                "FAASIGHT_ENDPOINT": f"http://127.0.0.1:{collector}",
-                "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector}",
-                **subject.environment,
-            },
-        )
-        self.init_wall = (self.api.asked.get(timeout=30) - begun) * 1e3
-        self.init_cpu = self.cpu_ms()
-
-    def cpu_ms(self) -> float:
-        """Return the time that all its threads were on a CPU: Linux counts it in ns."""
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e6
-
-    def call(self, timeout: float = 30) -> float:
-        """Invoke once; return ms from handing out the event to the answer."""
-        begun = time.perf_counter()
-        self.api.events.put(b"{}")
-        ended = self.api.answered.get(timeout=timeout)
-        self.api.asked.get(timeout=timeout)
-        return (ended - begun) * 1e3
-
-    def close(self) -> None:
-        """End the process."""
-        self.process.kill()
-        self.process.wait()
-        self.api.close()
-
-
-@contextmanager
-def collector() -> Iterator[int]:
-    """Run the stand-in in a process of its own: it reads a request and answers 200."""
-    with subprocess.Popen([sys.executable, __file__, "--collector"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.terminate()
-
-
-def serve_collector() -> None:
-    """Answer each request on each connection, with as little CPU as can be."""
-
-    def one(connection: socket.socket) -> None:
-        data = b""
-        while received := connection.recv(1 << 20):
-            data += received
-            while (end := data.find(b"\r\n\r\n")) >= 0:
-                head = data[:end].lower()
-                size = end + 4 + int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
-                if len(data) < size:
-                    break
-                data = data[size:]
-                connection.sendall(ANSWER)
-
-    listening = socket.create_server(("127.0.0.1", 0))
-    print(listening.getsockname()[1], flush=True)
-    while True:
-        connection, _ = listening.accept()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=one, args=(connection,), daemon=True).start()
-
-
-def subjects(folder: Path) -> list[Subject]:
-    """Return bare, ours and the peer, ready to run; the peer is the plain SDK where PyPI cannot be reached."""
-    for name, code in (("bare", FUNCTION), ("peer", PEER_FUNCTION)):
-        (folder / name).mkdir()
-        (folder / name / "app.py").write_text(code)
-    package = Path(str(importlib.util.find_spec("faasight").origin)).parent  # type: ignore[union-attr]  # it is installed
-    compileall.compile_dir(package, quiet=2)  # as a layer is built; the peer's packages are compiled by pip
-    packages = folder / "packages"
-    fetch = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    subprocess.run(
-        [*fetch, "--target", str(packages), *PEER_PACKAGES], check=True, timeout=60, stderr=subprocess.DEVNULL
-    )
-    path = f"{folder / 'peer'}{os.pathsep}{packages}"
-    return [
-        Subject("bare", folder / "bare"),
-        Subject("faasight", folder / "bare", wrapper=[str(package / "faasight-exec")]),
-        Subject("opentelemetry", folder / "peer", environment={"PYTHONPATH": path, "_HANDLER": "app.handler"}),
-    ]
-
-
-def measure_init(all_of: list[Subject], port: int) -> None:
+def measure_init(everyone: list[Subject], port: int, starts: int) -> None:
     """Start each subject again and again, in turns; the first turn warms caches and is not counted."""
-    for turn in range(STARTS + 1):
-        for subject in all_of:
-            sandbox = Sandbox(subject, port)
-            if turn:
-                subject.init_cpu.append(sandbox.init_cpu)
-                subject.init_wall.append(sandbox.init_wall)
-            sandbox.close()
+    for turn in range(starts + 1):
+        for subject in everyone:
+            with sandbox(with_collector(subject.command, port)) as started:
+                if turn:
+                    subject.init_cpu.append(started.init_cpu_ms)
+                    subject.init_wall.append(started.init_wall_ms)
 
 
-def measure_calls(all_of: list[Subject], port: int) -> None:
-    """Invoke warm sandboxes in rounds, in turns."""
+def measure_calls(everyone: list[Subject], port: int, rounds: int) -> None:
+    """Invoke warm sandboxes in rounds, in turns; then look at their memory."""
     with ExitStack() as stack:
-        running = [(subject, Sandbox(subject, port)) for subject in all_of]
-        for _, sandbox in running:
-            stack.callback(sandbox.close)
-            for _ in range(20):
-                sandbox.call()
-        for _ in range(ROUNDS):
-            for subject, sandbox in running:
-                before = sandbox.cpu_ms()
-                subject.call_wall += [sandbox.call() for _ in range(CALLS)]
-                subject.call_cpu.append((sandbox.cpu_ms() - before) / CALLS)
+        running = [
+            (subject, stack.enter_context(sandbox(with_collector(subject.command, port)))) for subject in everyone
+        ]
+        for _, warm in running:
+            _calls(warm, WARM_UP)
+        for _ in range(rounds):
+            for subject, warm in running:
+                before = warm.cpu_ms()
+                subject.call_wall += _calls(warm, CALLS)
+                subject.call_cpu.append((warm.cpu_ms() - before) / CALLS)
+        for subject, warm in running:
+            resident, proportional = warm.memory_kib()
+            subject.rss.append(resident)
+            subject.pss.append(proportional)
 
 
-def measure_without_collector(all_of: list[Subject]) -> dict[str, float]:
-    """Return ms of the slowest of three invocations (the peer: of one) with nobody listening; 15 s at most."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    slowest = {}
-    for subject in all_of:
-        sandbox = Sandbox(subject, port)
+def _calls(warm: Sandbox, count: int) -> list[float]:
+    return [warm.call() for _ in range(count)]
+
+
+def measure_without_collector(everyone: list[Subject]) -> None:
+    """Invoke with nobody there: refused at once, or never answered."""
+    for way, dead in (("refused", refusing), ("unreachable", unreachable)):
+        for subject in everyone:
+            if not subject.sends and subject.name != "bare":
+                continue
+            ours = subject.name.startswith(("bare", "faasight"))
+            with dead() as port, sandbox(with_collector(subject.command, port)) as alone:
+                subject.dead[way] = _patient_calls(alone, 30 if ours else 2)
+
+
+def _patient_calls(alone: Sandbox, count: int) -> list[float]:
+    took: list[float] = []
+    for _ in range(count):
         try:
-            slowest[subject.name] = max(sandbox.call(15) for _ in range(3 if subject.name != "opentelemetry" else 1))
-        except queue.Empty:
-            slowest[subject.name] = 15_000.0
-        sandbox.close()
-    return slowest
+            took.append(alone.call(patience=PEER_PATIENCE_S))
+        except SandboxError:
+            return [*took, PEER_PATIENCE_S * 1e3]
+    return took
+
+
+def measure_small(everyone: list[Subject], port: int) -> None:
+    """Start and invoke at the CPU share of 128 MB; nothing is measured where no control group can be made."""
+    with share(SMALL) as prefix:
+        if prefix is None:
+            return
+        for _ in range(SMALL_STARTS):
+            for subject in everyone:
+                with sandbox(with_collector(subject.command, port), prefix, patience=180) as slow:
+                    subject.small_init.append(slow.init_wall_ms)
+                    subject.small_call += _calls(slow, SMALL_CALLS)[1:]
+
+
+PLAIN_LINE = "standard library, plain text"
+LOG_LINE = """
+import json, logging, os, sys, time
+sys.stdout = open(os.devnull, "w")
+{setup}
+def measure(count):
+    begun = time.process_time_ns()
+    for i in range(count):
+        logger.info("order accepted", extra={{"order": i, "items": 3}})
+    return (time.process_time_ns() - begun) / count / 1e3
+def handler(event, context):
+    measure(2000)
+    print(min(measure(2000) for _ in range(15)), file=sys.stderr)
+class Context:
+    aws_request_id, function_name, memory_limit_in_mb = "8476a536-e9f4-11e8-9739-2dfe598c3fcd", "f", 128
+    function_version, invoked_function_arn = "$LATEST", "arn:aws:lambda:r:123456789012:function:f"
+{run}
+"""
+OURS_LOGS = """
+logger = logging.getLogger("shop"); logger.setLevel("INFO"); logger.propagate = False
+logger.addHandler(logging.StreamHandler(sys.stdout))
+import faasight; from faasight.logs import JsonFormatter
+logger.handlers[0].setFormatter(JsonFormatter())
+"""
+STANDARD_LOGS = OURS_LOGS[: OURS_LOGS.index("import faasight")]
+POWERTOOLS_LOGS = "from aws_lambda_powertools import Logger\nlogger = Logger(service='f')\n"
+
+
+def measure_log_line(environments: Path) -> dict[str, float]:
+    """Return us of CPU of one `logger.info` with two extra fields to /dev/null; the smallest of 15 times 2,000."""
+    plans = (
+        (PLAIN_LINE, "faasight", STANDARD_LOGS, "handler({}, Context)"),
+        ("faasight", "faasight", OURS_LOGS, "faasight.observe(handler)({}, Context)"),
+        ("powertools", "powertools", POWERTOOLS_LOGS, "logger.inject_lambda_context(handler)({}, Context)"),
+    )
+    took = {}
+    for name, environment, setup, run in plans:
+        code = LOG_LINE.format(setup=setup, run=run)
+        python = python_of(environments, environment)
+        env = {"FAASIGHT_ENDPOINT": "http://127.0.0.1:9", "FAASIGHT_FALLBACK": "off", "AWS_LAMBDA_FUNCTION_NAME": "f"}
+        done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True, env=env)
+        took[name] = float(done.stderr.split()[0])
+    return took
 
 
 def main() -> None:
-    """Measure, print the table, then the two results as JSON, the more important one last."""
-    with tempfile.TemporaryDirectory() as folder, collector() as port:
-        bare, ours, peer = everyone = subjects(Path(folder))
-        measure_init(everyone, port)
-        measure_calls(everyone, port)
-        away = measure_without_collector(everyone)
-    print("medians (minimum)   init CPU ms   (min)  init ms  call CPU us  call us  collector away, ms")
+    """Measure, print the tables, then each goal as a line of JSON, the most important one last."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=10, help="cold starts, and rounds of 50 warm invocations (10)")
+    parser.add_argument("--environments", type=Path, help="where the environments are made, and kept")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, near_collector() as port:
+        environments = options.environments or Path(folder) / "environments"
+        make_environments(environments)
+        everyone = subjects(Path(folder), environments)
+        measure_init(everyone, port, options.rounds)
+        measure_calls(everyone, port, options.rounds)
+        measure_without_collector(everyone)
+        measure_small(everyone[:4], port)
+        lines = measure_log_line(environments)
+    print_tables(everyone, lines)
+    report(everyone, lines)
+
+
+def median(values: list[float]) -> float:
+    """Return the median; 0 of nothing."""
+    return statistics.median(values) if values else 0.0
+
+
+def p99(values: list[float]) -> float:
+    """Return the 99th percentile."""
+    return statistics.quantiles(values, n=100)[98]
+
+
+def added(one: Subject, bare: Subject, statistic: Callable[[list[float]], float], name: str) -> float:
+    """Return by how much a measure of one is above that of bare; of bare itself the measure."""
+    own = statistic(getattr(one, name))
+    return own if one is bare else own - statistic(getattr(bare, name))
+
+
+def print_tables(everyone: list[Subject], lines: dict[str, float]) -> None:
+    """Print what was measured: of bare in absolute figures, of each other what it adds to them."""
+    bare = everyone[0]
+    print("(added to bare)          init CPU    wall | call p50     p99     CPU |    RSS    PSS | 128 MB: init   call")
+    print("                               ms      ms |       us      us      us |    MiB    MiB |           ms     us")
     for s in everyone:
-        init = f"{statistics.median(s.init_cpu):11.1f}{min(s.init_cpu):8.1f}{statistics.median(s.init_wall):9.1f}"
-        call = f"{statistics.median(s.call_cpu) * 1e3:13.0f}{statistics.median(s.call_wall) * 1e3:9.0f}"
-        print(f"{s.name:20}{init}{call}{away[s.name]:20.1f}")
-    report("wrapper_added_cpu_of_an_invocation", "us", 1e3, bare.call_cpu, ours.call_cpu, peer.call_cpu, goal=0.25)
-    report("wrapper_added_cpu_of_init", "ms", 1.0, bare.init_cpu, ours.init_cpu, peer.init_cpu, goal=0.1)
+        init = f"{added(s, bare, median, 'init_cpu'):8.1f}{added(s, bare, median, 'init_wall'):8.1f}"
+        walls = [added(s, bare, statistic, "call_wall") * 1e3 for statistic in (median, p99)]
+        call = "".join(f"{us:8.0f}" for us in (*walls, added(s, bare, median, "call_cpu") * 1e3))
+        memory = f"{added(s, bare, median, 'rss') / 1024:7.1f}{added(s, bare, median, 'pss') / 1024:7.1f}"
+        small = [added(s, bare, median, name) for name in ("small_init", "small_call")]
+        slow = f"{small[0]:13.0f}{small[1] * 1e3:7.0f}" if s.small_init else "            -      -"
+        print(f"{s.name:24}{init:>16} |{call:>25} |{memory} |{slow}")
+    print("\nwithout a collector, ms     first  the second's  worst of the rest")
+    for s in everyone:
+        for way, took in s.dead.items():
+            rest = f"{max(took[2:]):17.1f}" if took[2:] else " " * 16 + "-"
+            second = f"{took[1]:14.1f}" if took[1:] else " " * 13 + "-"
+            print(f"{s.name:24}{took[0]:9.1f}{second}{rest}  {way}")
+    print("\na log line, us: " + "; ".join(f"{name} {us:.2f}" for name, us in lines.items()) + "\n")
 
 
-def report(
-    name: str, unit: str, scale: float, bare: list[float], ours: list[float], peer: list[float], goal: float
-) -> None:
-    """Print what each adds to the bare runtime, medians, as one line of JSON."""
-    base = statistics.median(bare)
-    mine, theirs = ((statistics.median(values) - base) * scale for values in (ours, peer))
-    ratio = mine / theirs
-    result = {"name": name, "ours": round(mine, 2), "peer": round(theirs, 2), "unit": unit}
-    print(json.dumps({**result, "ratio": round(ratio, 3), "goal": goal, "ok": ratio <= goal}))
+def report(everyone: list[Subject], lines: dict[str, float]) -> None:
+    """Print each goal as a line of JSON, the most important one last."""
+    bare, ours, joined, layer = everyone[:4]
+    json_lines = (lines[name] - lines[PLAIN_LINE] for name in ("faasight", "powertools"))
+    _result("wrapper_added_log_line", "us", *json_lines, at_most=6)
+    _result("wrapper_added_memory", "MiB", *(added(s, bare, median, "rss") / 1024 for s in (ours, layer)), at_most=10)
+    for way in ("refused", "unreachable"):
+        first, *rest = (took - median(bare.dead[way]) for took in ours.dead[way])
+        _result(f"wrapper_first_call_{way}", "ms", first, layer.dead[way][0], at_most=250)  # 0.2 s, and the first call
+        _result(f"wrapper_later_calls_{way}", "ms", median(rest), median(layer.dead[way]), at_most=0.5)
+    for s, goal in ((joined, 35.0), (ours, 10.0)):
+        figures = (added(one, bare, median, "init_cpu") for one in (s, layer))
+        _result(f"wrapper_added_init_{'with_sdk' if s is joined else 'lean'}", "ms", *figures, at_most=goal)
+    if ours.small_init:
+        figures = (added(one, bare, median, "small_init") for one in (ours, layer))
+        _result("wrapper_added_init_at_128_mb", "ms", *figures, ratio_at_most=0.1)
+    figures = (added(one, bare, median, "init_cpu") for one in (ours, layer))
+    _result("wrapper_added_init_ratio", "ms", *figures, ratio_at_most=0.1)
+    figures = (added(one, bare, p99, "call_wall") * 1e3 for one in (ours, layer))
+    _result("wrapper_added_call_p99", "us", *figures, at_most=1000)
+    figures = (added(one, bare, median, "call_wall") * 1e3 for one in (ours, layer))
+    _result("wrapper_added_call_p50", "us", *figures, at_most=100)
+
+
+def _result(name: str, unit: str, ours: float, peer: float, *, at_most: float = 0, ratio_at_most: float = 0) -> None:
+    ratio = ours / peer if peer else 0.0
+    ok = ours <= at_most if at_most else ratio <= ratio_at_most
+    figures = {"name": name, "ours": round(ours, 2), "peer": round(peer, 2), "unit": unit, "ratio": round(ratio, 3)}
+    print(json.dumps({**figures, "goal": at_most or ratio_at_most, "ok": ok}))
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--collector"]:
-        serve_collector()
-    else:
-        main()
+    main()

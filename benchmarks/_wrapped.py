@@ -1,0 +1,153 @@
+"""What the wrapper benchmark compares: one function, bare and in each wrapper, each in a throw-away environment.
+
+An environment is made from PyPI with the versions of `benchmarks/constraints/`; ours has those of constraints.txt.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from _sandbox import Command
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+RUNTIME = ("awslambdaric", "boto3")
+LAYER = ("opentelemetry-distro", "opentelemetry-exporter-otlp-proto-http", "opentelemetry-propagator-aws-xray")
+INSTRUMENTATIONS = ("opentelemetry-instrumentation-aws-lambda", "opentelemetry-instrumentation-botocore")
+
+FUNCTION = "import boto3\n\ndef handler(event, context):\n    return {'statusCode': 200}\n"
+WITH_SDK = """
+import boto3
+from opentelemetry import trace
+
+tracer = trace.get_tracer("shop")
+
+def handler(event, context):
+    with tracer.start_as_current_span("reserve"):
+        return {'statusCode': 200}
+"""
+IN_CODE = f"""
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.instrumentation.aws_lambda import AwsLambdaInstrumentor
+{FUNCTION}
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+trace.set_tracer_provider(provider)
+AwsLambdaInstrumentor().instrument()
+"""
+POWERTOOLS = """
+import boto3
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+
+logger, tracer, metrics = Logger(), Tracer(), Metrics()
+
+@metrics.log_metrics(capture_cold_start_metric=True)
+@tracer.capture_lambda_handler
+@logger.inject_lambda_context
+def handler(event, context):
+    metrics.add_metric(name="orders", unit=MetricUnit.Count, value=1)
+    return {'statusCode': 200}
+"""
+
+
+@dataclass
+class Subject:
+    """One way to run the function, and what was measured of it (ms, KiB)."""
+
+    name: str
+    command: Command
+    sends: bool = True  # telemetry goes over the network to the collector, and not to the log
+    init_cpu: list[float] = field(default_factory=list)
+    init_wall: list[float] = field(default_factory=list)
+    small_init: list[float] = field(default_factory=list)  # wall, at the CPU share of 128 MB
+    small_call: list[float] = field(default_factory=list)
+    call_cpu: list[float] = field(default_factory=list)
+    call_wall: list[float] = field(default_factory=list)
+    rss: list[float] = field(default_factory=list)
+    pss: list[float] = field(default_factory=list)
+    dead: dict[str, list[float]] = field(default_factory=dict)
+
+
+def python_of(folder: Path, name: str) -> Path:
+    """Return the interpreter of an environment."""
+    return folder / name / "bin" / "python"
+
+
+def make_environments(folder: Path) -> None:
+    """Make those that are not there yet; about a minute. Raises CalledProcessError where PyPI cannot be reached."""
+    ours = ("opentelemetry-sdk", str(ROOT / "instrumentation"))
+    _make(folder / "faasight", ROOT / "constraints.txt", (*RUNTIME, *ours))
+    _make(folder / "opentelemetry", HERE / "constraints/opentelemetry.txt", (*RUNTIME, *LAYER, *INSTRUMENTATIONS))
+    _make(folder / "powertools", HERE / "constraints/powertools.txt", (*RUNTIME, "aws-lambda-powertools[tracer]"))
+    _make(folder / "datadog", HERE / "constraints/datadog.txt", (*RUNTIME, "datadog-lambda"))
+
+
+def _make(folder: Path, constraints: Path, packages: tuple[str, ...]) -> None:
+    made = folder / ".made"
+    if made.exists():
+        return
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin/python"), "--disable-pip-version-check"]
+    command = [*pip, "install", "--quiet", "--constraint", str(constraints), *packages]
+    subprocess.run(command, check=True, timeout=300, stderr=subprocess.DEVNULL)
+    made.touch()
+
+
+def subjects(folder: Path, environments: Path) -> list[Subject]:
+    """Return bare first, then ours, then the peers; `folder` gets the functions' code."""
+    for name, code in (("plain", FUNCTION), ("sdk", WITH_SDK), ("code", IN_CODE), ("powertools", POWERTOOLS)):
+        (folder / name).mkdir()
+        (folder / name / "app.py").write_text(code)
+    pythons = {name: python_of(environments, name) for name in ("faasight", "opentelemetry", "powertools", "datadog")}
+    bins = pythons["opentelemetry"].parent
+    package = subprocess.run(
+        [pythons["faasight"], "-c", "import faasight; print(faasight.__path__[0])"],
+        check=True, capture_output=True, text=True, cwd=folder,
+    ).stdout.strip()  # fmt: skip
+    run = ["-m", "awslambdaric"]
+
+    def subject(
+        name: str, python: str, code: str, wrapper: str = "", handler: str = "app.handler", **env: str
+    ) -> Subject:
+        path = {"PYTHONPATH": str(folder / code), "PATH": f"{pythons[python].parent}{os.pathsep}{os.environ['PATH']}"}
+        start = [wrapper] if wrapper else []
+        command = Command([*start, str(pythons[python]), *run, handler], folder / code, {**path, **env})
+        return Subject(name, command)
+
+    traces_alone = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none", "OTEL_TRACES_EXPORTER": "otlp"}
+    layer = {"_HANDLER": "app.handler", "OTEL_PROPAGATORS": "tracecontext,baggage,xray", **traces_alone}
+    everyone = [
+        subject("bare", "faasight", "plain"),
+        subject("faasight", "faasight", "plain", f"{package}/faasight-exec"),
+        subject("faasight, SDK joined", "faasight", "sdk", f"{package}/faasight-exec"),
+        subject("OpenTelemetry layer", "opentelemetry", "plain", f"{bins}/opentelemetry-instrument", **layer),
+        subject("OpenTelemetry in code", "opentelemetry", "code", _HANDLER="app.handler"),
+        subject(
+            "powertools", "powertools", "powertools",
+            POWERTOOLS_SERVICE_NAME="f", POWERTOOLS_METRICS_NAMESPACE="shop",
+        ),
+        subject(
+            "datadog-lambda", "datadog", "plain", handler="datadog_lambda.handler.handler",
+            DD_LAMBDA_HANDLER="app.handler", DD_FLUSH_TO_LOG="true", DD_TRACE_ENABLED="true", DD_SITE="datadoghq.com",
+        ),
+    ]  # fmt: skip
+    for talks_by_log in everyone[-2:]:
+        talks_by_log.sends = False
+    return everyone
+
+
+def with_collector(command: Command, port: int) -> Command:
+    """Return the command with the collector's address for whoever sends there."""
+    address = f"http://127.0.0.1:{port}"
+    more = {
+        "FAASIGHT_ENDPOINT": address,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": address,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+    }
+    return Command(command.arguments, command.folder, {**command.environment, **more})
