@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from faasight_emulator.code import code_folder
 from faasight_emulator.cron import check_expression
 from faasight_emulator.model import AsyncPolicy, Function, QueueSource, Route, ScheduleSource, kebab
 from faasight_emulator.section import Section
@@ -75,7 +76,7 @@ def function_from(
         logical_id=logical_id,
         name=name,
         handler=_handler(of("Handler") if "Handler" in of("Handler") else properties),
-        code=_code(of("CodeUri"), root),
+        code=code_folder(properties, shared, root),
         runtime=runtime,
         memory=of("MemorySize").integer("MemorySize", 128, 128, 10_240),
         timeout=of("Timeout").integer("Timeout", 3, 1, 900),
@@ -105,18 +106,6 @@ def _handler(section: Section) -> str:
     if "." not in handler:
         raise section.error("Handler", f"is '{handler}'; must be '<module>.<function>', as app.handler.")
     return handler
-
-
-def _code(section: Section, root: Path) -> Path:
-    given = section.text("CodeUri", ".")
-    folder = (root / given).resolve()
-    if given.startswith("s3://"):
-        raise section.error("CodeUri", f"'{given}' is on S3; give the folder of the code on this machine.")
-    if not folder.is_dir():
-        raise section.error(
-            "CodeUri", f"the folder '{given}' is not there; correct the path (it is relative to the template)."
-        )
-    return folder
 
 
 def _environment(section: Section) -> dict[str, str]:

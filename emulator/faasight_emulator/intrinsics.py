@@ -14,15 +14,20 @@ class Resolver:
     """Replaces intrinsic functions by their values.
 
     `names` holds what !Ref gives (parameters, pseudo parameters, resources), `attributes` what !GetAtt gives, by
-    (logical id, attribute).
+    (logical id, attribute). `stand_in` gives an attribute of what is not emulated, None if there is none.
     """
 
     def __init__(
-        self, document: Document, names: Mapping[str, Value], attributes: Mapping[tuple[str, str], str]
+        self,
+        document: Document,
+        names: Mapping[str, Value],
+        attributes: Mapping[tuple[str, str], str],
+        stand_in: Callable[[str, str], str | None] = lambda _resource, _attribute: None,
     ) -> None:
         self._document = document
         self._names = names
         self._attributes = attributes
+        self._stand_in = stand_in
         self._functions: dict[str, Callable[[Value, Steps], Value]] = {
             "Ref": self._ref,
             "Fn::GetAtt": self._get_att,
@@ -97,6 +102,9 @@ class Resolver:
             return self._attributes[resource, attribute]
         if resource not in self._names:
             raise self._document.error(steps, f"there is no resource '{resource}'{_guess(resource, self._names)}")
+        instead = self._stand_in(resource, attribute)
+        if instead is not None:
+            return instead
         known = sorted(name for owner, name in self._attributes if owner == resource)
         wanted = f"it has {', '.join(known)}" if known else "this kind of resource has none here"
         raise self._document.error(steps, f"'{resource}' has no attribute '{attribute}'; {wanted}.")

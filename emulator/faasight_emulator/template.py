@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from faasight_emulator.code import local_folder
 from faasight_emulator.document import Document, Value, read_document
 from faasight_emulator.errors import UnknownFunctionError
 from faasight_emulator.functions import function_from
@@ -13,6 +14,7 @@ from faasight_emulator.resources import queue_from, simple_table_from, table_fro
 from faasight_emulator.section import Section
 
 _FUNCTION = "AWS::Serverless::Function"
+_PLAIN_FUNCTION = "AWS::Lambda::Function"
 _HTTP_API = "AWS::Serverless::HttpApi"
 _REST_API = "AWS::Serverless::Api"
 _LAYER = "AWS::Serverless::LayerVersion"
@@ -23,6 +25,7 @@ _SIMPLE_TABLE = "AWS::Serverless::SimpleTable"
 # Which property holds the name of a resource; without it the name is the logical id in kebab case.
 _NAME_PROPERTY = {
     _FUNCTION: "FunctionName",
+    _PLAIN_FUNCTION: "FunctionName",
     _HTTP_API: "Name",
     _REST_API: "Name",
     _LAYER: "LayerName",
@@ -83,7 +86,7 @@ class _Builder:
         self.warnings: list[str] = []
         self._names: dict[str, Value] = _pseudo_parameters(place)
         self._attributes: dict[tuple[str, str], str] = {}
-        self._resolver = Resolver(document, self._names, self._attributes)
+        self._resolver = Resolver(document, self._names, self._attributes, self._stand_in)
         self._add_parameters(parameters)
         self.resources = self._read_resources()
         self._add_resource_names()
@@ -91,6 +94,7 @@ class _Builder:
     def build(self) -> Template:
         of_type: dict[str, Callable[[str, str, Section], Value]] = {
             _FUNCTION: self._function,
+            _PLAIN_FUNCTION: self._function,
             _QUEUE: queue_from,
             _TABLE: table_from,
             _SIMPLE_TABLE: simple_table_from,
@@ -102,7 +106,7 @@ class _Builder:
                 made[kind] += [] if one is None else [one]
             elif kind not in (_HTTP_API, _REST_API, _LAYER) and not kind.startswith(_NO_EFFECT):
                 self._warn(resource, "Type", f"{kind} is not emulated; the rest of the template runs without it.")
-        functions: list[Function] = made[_FUNCTION]
+        functions: list[Function] = made[_FUNCTION] + made[_PLAIN_FUNCTION]
         queues: list[Queue] = made[_QUEUE]
         if not functions:
             raise self.document.error(
@@ -178,7 +182,7 @@ class _Builder:
     def _add_resource(self, logical_id: str, kind: str, name: str) -> None:
         place = self.place
         ref, attributes = name, {}
-        if kind == _FUNCTION:
+        if kind in (_FUNCTION, _PLAIN_FUNCTION):
             attributes = {"Arn": place.arn("lambda", f"function:{name}")}
             for extra in ("Version", "Alias"):
                 self._names[f"{logical_id}.{extra}"] = f"{attributes['Arn']}:{extra.lower()}"
@@ -191,27 +195,39 @@ class _Builder:
         elif kind == _HTTP_API:
             attributes = {"ApiEndpoint": place.gateway, "ApiId": name}
         elif kind == _REST_API:
+            self._names[f"{logical_id}.Stage"] = f"{name}-stage"  # the stage that SAM makes
             attributes = {"RootResourceId": "root", "RestApiId": name}
         self._names[logical_id] = ref
         for attribute, value in attributes.items():
             self._attributes[logical_id, attribute] = value
+
+    def _stand_in(self, logical_id: str, attribute: str) -> str | None:
+        """Return a value for an attribute of what is not emulated, or None for what is: that has what it has."""
+        kind = self.resources[logical_id][0] if logical_id in self.resources else ""
+        if not kind or kind in _NAME_PROPERTY:
+            return None
+        name = kebab(logical_id)
+        if attribute.endswith("Arn"):
+            return self.place.arn(kind.split("::")[1].lower(), name)
+        return f"{name}-{kebab(attribute.replace('.', ''))}"
 
     def _resource_name(self, logical_id: str) -> str:
         kind, resource = self.resources[logical_id]
         return resource.section("Properties").text(_NAME_PROPERTY[kind], self._default_name(logical_id, kind))
 
     def _function(self, logical_id: str, name: str, properties: Section) -> Function | None:
-        shared = self._section(self.document.values.get("Globals"), "Globals").section("Function")
+        is_sam = self.resources[logical_id][0] == _FUNCTION
+        given = self.document.values.get("Globals") if is_sam else None  # Globals are SAM's own
+        shared = self._section(given, "Globals").section("Function")
         layers = {
-            str(self._names[layer]): self._path(resource.section("Properties"), "ContentUri")
+            str(self._names[layer]): local_folder(
+                resource.section("Properties"), "ContentUri", self.document.path.parent
+            )
             for layer, (kind, resource) in self.resources.items()
             if kind == _LAYER
         }
         root = self.document.path.parent
         return function_from(logical_id, name, shared, properties, root, layers, self.warnings)
-
-    def _path(self, properties: Section, key: str) -> Path:
-        return (self.document.path.parent / properties.text(key)).resolve()
 
     def _apis(self, functions: list[Function]) -> tuple[Api, ...]:
         used = {(route.api, route.payload) for function in functions for route in function.routes}
