@@ -178,6 +178,9 @@ def _local(command: argparse.ArgumentParser) -> None:
             default="http://127.0.0.1:4318",
             help="where telemetry goes (http://127.0.0.1:4318)",
         )
+        way.add_argument(
+            "--jwks", type=Path, metavar="FILE", help="keys for JWT authorizers; without them their issuer is asked"
+        )
         way.add_argument("--no-wrapper", action="store_true", help="run the functions without FaaSight's wrapper")
     invoke.add_argument(
         "--event", "-e", type=Path, metavar="FILE", help="the event, JSON; - is stdin; without it the event is {}"

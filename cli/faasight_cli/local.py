@@ -76,6 +76,7 @@ def _emulator(
         environment={**environment, **dict(chosen.env)},
         parameters=dict(chosen.parameter),
         aws_endpoint=chosen.aws_endpoint,
+        jwks=chosen.jwks,
     )
     return Emulator(told, progress, on_line, on_event)
 
@@ -87,6 +88,7 @@ def _addresses(emulator: Emulator) -> list[tuple[str, str]]:
         events = [f"{route.method} {route.path}" for route in function.routes]
         events += [source.queue_arn.rpartition(":")[2] for source in function.queues]
         events += [source.expression for source in function.schedules]
+        events += [emulator.place.urls[function.logical_id]] if function.url else []
         rows.append((function.name, ", ".join(events) or "nothing invokes it"))
     return rows
 

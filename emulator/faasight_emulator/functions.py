@@ -3,10 +3,11 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from faasight_emulator.code import code_folder
 from faasight_emulator.cron import check_expression
+from faasight_emulator.function_url import url_of
 from faasight_emulator.model import AsyncPolicy, Function, QueueSource, Route, ScheduleSource, kebab
 from faasight_emulator.section import Section
 
@@ -98,6 +99,7 @@ def function_from(
         asynchronous=_asynchronous(
             properties, of("EventInvokeConfig").section("EventInvokeConfig"), of("DeadLetterQueue")
         ),
+        url=url_of(of("FunctionUrlConfig"), warnings),
     )
 
 
@@ -171,14 +173,19 @@ def _http_route(properties: Section) -> Route:
     if payload not in ("1.0", "2.0"):
         raise properties.error("PayloadFormatVersion", f"is '{payload}'; must be '1.0' or '2.0'.")
     if "Path" not in properties:
-        return Route(api, "ANY", "$default", "2.0")
-    return Route(api, _method(properties, "ANY"), _path(properties), "1.0" if payload == "1.0" else "2.0")
+        return Route(api, "ANY", "$default", "2.0", *_authorizer(properties))
+    version: Literal["1.0", "2.0"] = "1.0" if payload == "1.0" else "2.0"
+    return Route(api, _method(properties, "ANY"), _path(properties), version, *_authorizer(properties))
 
 
 def _rest_route(properties: Section) -> Route:
-    return Route(
-        properties.text("RestApiId", "serverless-rest-api"), _method(properties, None), _path(properties), "1.0"
-    )
+    api = properties.text("RestApiId", "serverless-rest-api")
+    return Route(api, _method(properties, None), _path(properties), "1.0", *_authorizer(properties))
+
+
+def _authorizer(properties: Section) -> tuple[str, tuple[str, ...]]:
+    auth = properties.section("Auth")
+    return auth.text("Authorizer", ""), tuple(str(scope) for scope in auth.items("AuthorizationScopes"))
 
 
 def _method(properties: Section, default: str | None) -> str:

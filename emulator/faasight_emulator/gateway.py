@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 
 from faasight_emulator import lambda_api
+from faasight_emulator.authorizers import Authorizers, RefusedError
 from faasight_emulator.errors import TooManyRequestsError
 from faasight_emulator.http_server import Request, Response
 from faasight_emulator.invocation import MAX_PAYLOAD, Invocation, Result, new_trace_header
@@ -26,11 +27,18 @@ class Gateway:
     """
 
     def __init__(
-        self, router: Router, run: Run, api: "lambda_api.LambdaApi", place: Place, limit: float = INTEGRATION_LIMIT
+        self,
+        router: Router,
+        run: Run,
+        api: "lambda_api.LambdaApi",
+        authorizers: Authorizers,
+        place: Place,
+        limit: float = INTEGRATION_LIMIT,
     ) -> None:
         self._router = router
         self._run = run
         self._lambda = api
+        self._authorizers = authorizers
         self._place = place
         self._limit = limit
 
@@ -43,27 +51,37 @@ class Gateway:
             if self._router.rest_only():
                 return _message(403, "Missing Authentication Token")
             return _message(404, "Not Found")
-        return await self._call(request, match)
+        return await self.call(request, match)
 
-    async def _call(self, request: Request, match: Match) -> Response:
-        rest = match.api.kind == "rest"
+    async def call(self, request: Request, match: Match) -> Response:
+        """Answer a request whose function is known, if its authorizer lets it."""
+        kind = match.api.kind
         trace_header = _trace_header(request, match.function)
-        event = json.dumps(event_of(request, match, self._place, trace_header)).encode()
+        try:
+            passed = await self._authorizers.admit(request, match, trace_header)
+        except RefusedError as error:
+            return error.response
+        values = event_of(request, match, self._place, trace_header)
+        if passed.context:
+            values["requestContext"]["authorizer"] = dict(passed.context)
+        event = json.dumps(values).encode()
         if len(event) > MAX_PAYLOAD:
             return _message(413, "Request Entity Too Large")
         try:
             call = self._run(match.function, Invocation(event, trace_header))
-            result = await asyncio.wait_for(call, self._limit)
+            result = await asyncio.wait_for(call, None if kind == "url" else self._limit)
         except TooManyRequestsError:
             return _message(429, "Too Many Requests")
         except TimeoutError:
-            return _message(504, "Endpoint request timed out") if rest else _message(503, "Service Unavailable")
+            return (
+                _message(504, "Endpoint request timed out") if kind == "rest" else _message(503, "Service Unavailable")
+            )
         try:
             if result.ok:
                 return answer_of(result.payload, match)
         except BadAnswerError:
             pass
-        return _message(502, "Internal server error") if rest else _message(500, "Internal Server Error")
+        return _FAILED[kind]
 
 
 def _trace_header(request: Request, function: Function) -> str:
@@ -74,3 +92,10 @@ def _trace_header(request: Request, function: Function) -> str:
 
 def _message(status: int, text: str) -> Response:
     return Response(status, json.dumps({"message": text}).encode())
+
+
+_FAILED = {
+    "http": _message(500, "Internal Server Error"),
+    "rest": _message(502, "Internal server error"),
+    "url": Response(502, b"Internal Server Error", (("content-type", "text/plain"),)),
+}

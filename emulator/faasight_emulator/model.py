@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from faasight_emulator.authorization import OPEN, Authorization
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -16,6 +18,7 @@ class Place:
     stack: str = "faasight-local"
     aws_endpoint: str = "http://127.0.0.1:5000"
     gateway: str = "http://127.0.0.1:3000"
+    urls: Mapping[str, str] = field(default_factory=dict)  # of functions that have one, by their logical id
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource of this place."""
@@ -24,12 +27,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path of an API that calls a function. `method` is upper case or ANY; `path` is `/a/{b}/{c+}` or $default."""
+    """One path of an API that calls a function.
+
+    `method` is upper case or ANY; `path` is `/a/{b}/{c+}` or $default. `scopes` are those of which a JWT needs one.
+    """
 
     api: str
     method: str
     path: str
     payload: Literal["1.0", "2.0"]
+    authorizer: str = ""  # its name, or NONE; empty: the API's default
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,13 @@ class AsyncPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionUrl:
+    """A function's own address. With `signed` only requests with a signature are taken (it is not verified)."""
+
+    signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Function:
     """One Lambda function. `memory` is in MB (of 1,048,576 bytes), `timeout` in seconds."""
 
@@ -89,6 +104,7 @@ class Function:
     queues: tuple[QueueSource, ...] = ()
     schedules: tuple[ScheduleSource, ...] = ()
     asynchronous: AsyncPolicy = AsyncPolicy()
+    url: FunctionUrl | None = None
 
     def arn(self, place: Place) -> str:
         """Return the ARN that the function is invoked by, with its alias if it has one."""
@@ -97,12 +113,16 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """An HTTP API (payload 2.0) or a REST API (payload 1.0). `name` is what the functions see as its id."""
+    """An HTTP API (payload 2.0), a REST API (payload 1.0) or a function URL (payload 2.0).
+
+    `name` is what the functions see as its id.
+    """
 
     logical_id: str
     name: str
-    kind: Literal["http", "rest"]
+    kind: Literal["http", "rest", "url"]
     stage: str
+    authorization: Authorization = OPEN
 
 
 @dataclass(frozen=True, slots=True)

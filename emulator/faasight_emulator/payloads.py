@@ -19,8 +19,8 @@ class BadAnswerError(Exception):
     """The function's answer is none that API Gateway understands."""
 
 
-def event_of(request: Request, match: Match, place: Place, trace_header: str) -> dict[str, Any]:
-    """Return the event of a request in the route's payload format."""
+def event_of(request: Request, match: Match, place: Place, trace_header: str, payload: str = "") -> dict[str, Any]:
+    """Return the event of a request in this payload format, by default the route's."""
     forwarded = (
         ("x-forwarded-for", request.peer),
         ("x-forwarded-port", place.gateway.rsplit(":", 1)[-1]),
@@ -30,7 +30,7 @@ def event_of(request: Request, match: Match, place: Place, trace_header: str) ->
     known = {name for name, _ in forwarded}
     headers = [*((name, value) for name, value in request.headers if name not in known), *forwarded]
     query = parse_qsl(request.query, keep_blank_values=True)
-    shape = _event_2 if match.route.payload == "2.0" else _event_1
+    shape = _event_2 if (payload or match.route.payload) == "2.0" else _event_1
     return shape(request, match, place, headers, query)
 
 
@@ -48,7 +48,7 @@ def _event_2(
         "requestContext": {
             "accountId": place.account,
             "apiId": match.api.name,
-            "domainName": domain(match),
+            "domainName": domain(match, place),
             "domainPrefix": match.api.name,
             "http": {
                 "method": request.method,
@@ -96,7 +96,7 @@ def _event_1(
         "requestContext": {
             "accountId": place.account,
             "apiId": match.api.name,
-            "domainName": domain(match),
+            "domainName": domain(match, place),
             "domainPrefix": match.api.name,
             "extendedRequestId": uuid.uuid4().hex[:16],
             "httpMethod": request.method,
@@ -116,8 +116,10 @@ def _event_1(
     return {"version": "1.0", **event} if match.api.kind == "http" else event
 
 
-def domain(match: Match) -> str:
-    """Return the host name that the function sees: shop-api.execute-api.local."""
+def domain(match: Match, place: Place) -> str:
+    """Return the host name that the function sees: shop-api.execute-api.local; of a URL the one that AWS gives it."""
+    if match.api.kind == "url":
+        return f"{match.api.name}.lambda-url.{place.region}.on.aws"
     return f"{match.api.name}.execute-api.local"
 
 

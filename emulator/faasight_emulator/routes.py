@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from faasight_emulator.authorization import Authorizer
 from faasight_emulator.model import Api, Function, Route
 
 _PARAMETER = re.compile(r"\{([^}+]+)(\+?)\}")
@@ -18,6 +19,12 @@ class Match:
     route: Route
     function: Function
     parameters: Mapping[str, str]
+
+    @property
+    def authorizer(self) -> Authorizer | None:
+        """Who decides over it: the route's own authorizer, else the API's default, None if it is open."""
+        authorization = self.api.authorization
+        return authorization.authorizers.get(self.route.authorizer or authorization.default)
 
 
 class Router:

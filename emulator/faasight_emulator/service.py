@@ -8,18 +8,20 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from faasight_emulator.asynchronous import AsyncInvoker
+from faasight_emulator.authorizers import Authorizers
 from faasight_emulator.aws import Clients, Moto, create_resources
 from faasight_emulator.counts import Counter, Counts
 from faasight_emulator.courier import Courier, CourierCounts
 from faasight_emulator.environment import RUNTIME
 from faasight_emulator.errors import EmulatorError, StartError, UnknownFunctionError
+from faasight_emulator.function_url import listen_near, serve
 from faasight_emulator.gateway import MAX_BODY, Gateway
 from faasight_emulator.http_server import HttpServer, listen
 from faasight_emulator.invocation import Invocation, Result, new_trace_header
@@ -130,9 +132,12 @@ class Emulator:
 
     def _start(self) -> None:
         settings = self.settings
-        Template.load(settings.template, settings.parameters, self.place)  # a wrong one is refused before anything runs
+        # A wrong one is refused before anything runs.
+        first = Template.load(settings.template, settings.parameters, self.place)
         listener = self._listen()
-        self.place = replace(self.place, gateway=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        listeners = self._listen_for_urls(first)
+        urls = {logical_id: f"{_address(one)}/" for logical_id, one in listeners.items()}
+        self.place = replace(self.place, gateway=_address(listener), urls=urls)
         folder = Path(tempfile.mkdtemp(prefix="faasight-emulator-"))
         self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
         warden = Warden(folder)
@@ -164,7 +169,7 @@ class Emulator:
             environment=settings.environment.get("FAASIGHT_ENVIRONMENT", "default"),
             init_limit=settings.init_limit,
         )
-        self._await(self._serve(template, around, listener), 120)
+        self._await(self._serve(template, around, listener, listeners), 120)
         self._start_mappings(template)
         names = ", ".join(function.name for function in template.functions)
         self._say(f"The gateway listens on {self.gateway_address}; functions: {names}")
@@ -180,6 +185,15 @@ class Emulator:
             ) from error
         self._undo.callback(listener.close)
         return listener
+
+    def _listen_for_urls(self, template: Template) -> dict[str, socket.socket]:
+        """Listen for each function with a URL, by logical id, on the ports after the gateway's if they are free."""
+        having = [function.logical_id for function in template.functions if function.url is not None]
+        first = self.settings.gateway_port
+        listeners = {one: listen_near(first + number if first else 0) for number, one in enumerate(having, 1)}
+        for listener in listeners.values():
+            self._undo.callback(listener.close)
+        return listeners
 
     def _start_moto(self, warden: Warden, folder: Path) -> str:
         self._say("Starting the local AWS (moto)")
@@ -203,7 +217,13 @@ class Emulator:
 
         self._undo.callback(end)
 
-    async def _serve(self, template: Template, around: Surroundings, listener: socket.socket) -> None:
+    async def _serve(
+        self,
+        template: Template,
+        around: Surroundings,
+        listener: socket.socket,
+        urls: Mapping[str, socket.socket],
+    ) -> None:
         functions = template.functions
         reserved = sum(function.reserved or 0 for function in functions)
         unreserved = self.settings.account_concurrency - reserved
@@ -220,17 +240,30 @@ class Emulator:
         )
         scheduler = Scheduler(self.place, lambda function, event: self._fire(function, event))
         api = LambdaApi({function.name: function for function in functions}, self._run, asynchronous.submit)
-        gateway = Gateway(Router(template.apis, functions), self._run, api, self.place)
-        server = HttpServer(gateway.handle, max_body=MAX_BODY)
+        authorizers = Authorizers(self._run, self._function, self.place, self._say, self.settings.jwks)
+        gateway = Gateway(Router(template.apis, functions), self._run, api, authorizers, self.place)
+        servers = [(HttpServer(gateway.handle, max_body=MAX_BODY), listener)]
+        servers += [
+            (serve(function, gateway), urls[function.logical_id])
+            for function in functions
+            if function.logical_id in urls
+        ]
         reaper = asyncio.get_running_loop().create_task(self._reap())
-        self._undo.callback(lambda: self._await(self._halt(server, scheduler, asynchronous, reaper), 8))
+        self._undo.callback(
+            lambda: self._await(self._halt([one for one, _ in servers], scheduler, asynchronous, reaper), 8)
+        )
         for pool in self._pools.values():
             await pool.provision()
-        await server.start(listener)
+        for server, port in servers:
+            await server.start(port)
         scheduler.start(functions)
 
     async def _halt(
-        self, server: HttpServer, scheduler: Scheduler, asynchronous: AsyncInvoker, reaper: "asyncio.Task[None]"
+        self,
+        servers: Sequence[HttpServer],
+        scheduler: Scheduler,
+        asynchronous: AsyncInvoker,
+        reaper: "asyncio.Task[None]",
     ) -> None:
         reaper.cancel()
         await scheduler.stop()
@@ -238,7 +271,8 @@ class Emulator:
         end = time.monotonic() + _STOP_GRACE
         while any(pool.busy for pool in self._pools.values()) and time.monotonic() < end:
             await asyncio.sleep(0.02)
-        await server.stop()
+        for server in servers:
+            await server.stop()
         await asyncio.gather(*(pool.stop() for pool in self._pools.values()))
 
     def _start_mappings(self, template: Template) -> None:
@@ -303,6 +337,10 @@ class Emulator:
             return future.result(within)
         except CancelledError as error:
             raise EmulatorError("The emulator was stopped before the function had ended.") from error
+
+
+def _address(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 async def _cancel_all() -> None:

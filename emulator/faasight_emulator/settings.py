@@ -25,6 +25,7 @@ class Settings:
         idle_limit: seconds until an idle sandbox is ended.
         init_limit: seconds that an init may take, not counting those in which it waits for a CPU.
         parallel_inits: processes that may start at the same time; one a CPU, so that they do not slow each other.
+        jwks: a file of keys for the JWT authorizers; None asks their issuers.
         retry_delays: seconds before the second and the third try of an asynchronous invocation.
 
     """
@@ -41,4 +42,5 @@ class Settings:
     idle_limit: float = 300.0
     init_limit: float = 10.0
     parallel_inits: int = field(default_factory=lambda: os.cpu_count() or 1)
+    jwks: Path | None = None
     retry_delays: tuple[float, ...] = RETRY_DELAYS

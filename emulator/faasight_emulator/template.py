@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from faasight_emulator.authorization import NONE, authorization_of
 from faasight_emulator.code import local_folder
 from faasight_emulator.document import Document, Value, read_document
 from faasight_emulator.errors import UnknownFunctionError
@@ -184,6 +186,8 @@ class _Builder:
         ref, attributes = name, {}
         if kind in (_FUNCTION, _PLAIN_FUNCTION):
             attributes = {"Arn": place.arn("lambda", f"function:{name}")}
+            # SAM makes `<Function>Url` of a FunctionUrlConfig.
+            self._attributes[f"{logical_id}Url", "FunctionUrl"] = place.urls.get(logical_id, f"{place.gateway}/")
             for extra in ("Version", "Alias"):
                 self._names[f"{logical_id}.{extra}"] = f"{attributes['Arn']}:{extra.lower()}"
         elif kind == _QUEUE:
@@ -236,17 +240,43 @@ class _Builder:
             for name, (kind, resource) in self.resources.items()
             if kind in (_HTTP_API, _REST_API)
         }
-        apis = [
-            Api(name, api, "http", properties.text("StageName", "$default"))
-            if kind == _HTTP_API
-            else Api(name, api, "rest", properties.text("StageName"))
-            for api, (name, kind, properties) in explicit.items()
-        ]
+        apis = []
+        for api, (name, kind, properties) in explicit.items():
+            stage = properties.text("StageName", "$default") if kind == _HTTP_API else properties.text("StageName")
+            apis.append(self._api(name, api, "http" if kind == _HTTP_API else "rest", stage, properties))
         for name, payload in sorted(used):
             if name not in explicit:  # the implicit ones, or one that another template makes
                 http = payload == "2.0" or name == kebab(IMPLICIT_HTTP)
-                apis.append(Api(name, name, "http", "$default") if http else Api(name, name, "rest", "Prod"))
+                none = self._section({}, "Resources", name)
+                apis.append(
+                    self._api(name, name, "http", "$default", none)
+                    if http
+                    else self._api(name, name, "rest", "Prod", none)
+                )
+        self._check_authorizers(functions, apis)
         return tuple(apis)
+
+    def _api(self, logical_id: str, name: str, kind: Literal["http", "rest"], stage: str, properties: Section) -> Api:
+        shared = self._section(self.document.values.get("Globals"), "Globals")
+        auth = shared.section("HttpApi" if kind == "http" else "Api").section("Auth")
+        return Api(
+            logical_id, name, kind, stage, authorization_of(properties.section("Auth"), auth, kind, self.warnings)
+        )
+
+    def _check_authorizers(self, functions: list[Function], apis: list[Api]) -> None:
+        """Refuse a route whose authorizer its API does not have."""
+        known = {api.name: api.authorization.authorizers for api in apis}
+        for function in functions:
+            steps = ("Resources", function.logical_id, "Properties", "Events")
+            for route in function.routes:
+                names = known.get(route.api, {})
+                if route.authorizer == "AWS_IAM":
+                    self.warnings.append(str(self.document.error(steps, f"IAM is not emulated; {route.path} is open.")))
+                elif route.authorizer not in ("", NONE, *names):
+                    has = f"it has {', '.join(names)}" if names else "it has none"
+                    raise self.document.error(
+                        steps, f"the API {route.api} has no authorizer '{route.authorizer}'; {has}: correct the name."
+                    )
 
     def _check_names(self, made: list[Function | Queue | Table]) -> None:
         seen: dict[tuple[type, str], str] = {}

@@ -1,0 +1,47 @@
+"""Function URLs: each has a port of its own, where AWS gives it a host name."""
+
+import json
+import socket
+
+from faasight_emulator.gateway import MAX_BODY, Gateway
+from faasight_emulator.http_server import HttpServer, Request, Response, listen
+from faasight_emulator.model import Api, Function, FunctionUrl, Route
+from faasight_emulator.routes import Match
+from faasight_emulator.section import Section
+
+
+def url_of(properties: Section, warnings: list[str]) -> FunctionUrl | None:
+    """Return what FunctionUrlConfig says, None if there is none. Raises TemplateError."""
+    if "FunctionUrlConfig" not in properties:
+        return None
+    config = properties.section("FunctionUrlConfig")
+    kind = config.text("AuthType")
+    if kind not in ("NONE", "AWS_IAM"):
+        raise config.error("AuthType", f"is '{kind}'; must be NONE or AWS_IAM.")
+    if config.text("InvokeMode", "BUFFERED") != "BUFFERED":
+        warnings.append(str(config.error("InvokeMode", "answers are not streamed here; they come whole.")))
+    if "Cors" in config:
+        warnings.append(str(config.error("Cors", "is not emulated; answer OPTIONS and add the headers yourself.")))
+    return FunctionUrl(kind == "AWS_IAM")
+
+
+def listen_near(port: int) -> socket.socket:
+    """Return a listening socket on a port of 127.0.0.1; one that is taken, or 0, gives any free one."""
+    try:
+        return listen("127.0.0.1", port)
+    except (OSError, OverflowError):
+        return listen("127.0.0.1", 0)
+
+
+def serve(function: Function, gateway: Gateway) -> HttpServer:
+    """Return the server of a function's URL; it is to be started on its port."""
+    api = Api(f"{function.logical_id}Url", function.name, "url", "$default")
+    match = Match(api, Route(api.name, "ANY", "$default", "2.0"), function, {})
+
+    async def handle(request: Request) -> Response:
+        unsigned = not request.header("authorization").startswith("AWS4-HMAC-SHA256 ")
+        if function.url is not None and function.url.signed and unsigned:
+            return Response(403, json.dumps({"Message": "Forbidden"}).encode())
+        return await gateway.call(request, match)
+
+    return HttpServer(handle, max_body=MAX_BODY)
