@@ -28,8 +28,8 @@ class Invocation:
     """State of one call of the handler. It belongs to one context: several may run at once in one process."""
 
     __slots__ = (
-        "_open", "_ticket", "active", "cold", "deadline", "delivery", "expires", "note", "request_id", "span",
-        "timed_out",
+        "_open", "_ticket", "active", "cold", "deadline", "delivery", "expires", "note", "request_id", "sent_ns",
+        "span", "timed_out",
     )  # fmt: skip
 
     def __init__(self, span: Span, request_id: str, cold: bool, deadline: float, delivery: Delivery) -> None:
@@ -40,6 +40,7 @@ class Invocation:
         self.deadline = deadline  # time.monotonic value, inf if there is none
         self.expires = deadline  # when a time-out is reported, shortly before
         self.timed_out = False
+        self.sent_ns = 0  # when its oldest message was sent, 0 if unknown
         self.note = -1  # where the witness has it
         self.active: Active | None = None
         self._open: dict[str, Span] = {}
@@ -102,6 +103,7 @@ def begin(agent: Agent, event: object, context: object) -> Invocation:
         span.attributes["faasight.timeout_ms"] = remaining_ms
         deadline = time.monotonic() + remaining_ms / 1000
     invocation = Invocation(span, request_id, cold, deadline, agent.delivery)
+    invocation.sent_ns = trigger.sent_ns
     span.invocation = invocation
     if agent.witness.to_open:
         agent.report_killed()
@@ -236,6 +238,12 @@ def report(agent: Agent, invocation: Invocation, spans: list[Span]) -> None:
     root.end_ns = root.end_ns or now_ns()
     for span in spans:
         agent.delivery.add(span)
+    if invocation.sent_ns:
+        from faasight import queue_wait
+
+        wait = queue_wait.span_of(root, invocation.sent_ns)
+        if wait is not None:
+            agent.delivery.add(wait)
     if invocation.cold:
         for span in agent.coldstart.spans(root.trace_id, root.span_id):
             agent.delivery.add(span)

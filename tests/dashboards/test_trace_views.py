@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from components import count, links, texts
-from faasight_dashboards.figures.waterfall import COLD, ERROR, INIT, LINKED, LOG, waterfall
+from faasight_dashboards.figures.waterfall import COLD, ERROR, INIT, LINKED, LOG, WAIT, waterfall
 from faasight_dashboards.otlp_json import otlp_json
 from faasight_dashboards.views.span_panel import panel
 from faasight_dashboards.views.trace_head import head
@@ -110,6 +110,24 @@ def test_flags_tell_errors_cold_starts_inits_links_and_log_lines() -> None:
 
 def test_a_message_waits_from_its_sending() -> None:
     assert waterfall(TRACE)["wait"] == {3: 280_000}
+
+
+def test_a_wait_that_is_a_span_is_drawn_once() -> None:
+    wait = replace(
+        PROCESS,
+        span_id="5" * 16,
+        parent_span_id="4" * 16,
+        name="queue wait orders",
+        kind=1,
+        start_ns=START + 30 * MS,
+        duration_ns=370 * MS,
+        attributes={"faasight.phase": "wait"},
+        links=[],
+    )
+    columns = waterfall(replace(TRACE, spans=[INIT_SPAN, ROOT, SEND, wait, PROCESS], logs=[]))
+    assert columns["wait"] == {}
+    assert [columns["names"][i] for i in columns["name"]][-2:] == ["process orders", "queue wait orders"]
+    assert columns["flags"][-1] == WAIT
 
 
 def test_without_a_told_wait_a_message_waits_from_the_end_of_its_sending() -> None:

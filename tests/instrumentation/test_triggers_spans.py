@@ -2,10 +2,12 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import faasight
+import pytest
 
 EVENTS = Path(__file__).parent / "events"
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -35,6 +37,41 @@ def test_a_batch_links_to_every_sender_and_continues_their_trace(agent: Any, sin
     assert (span.trace_id, span.parent_id) == (TRACE, SPAN)
     assert [link.span_id.hex() for link in span.raw.links] == [SPAN, "00f067aa0ba902b8"]
     assert span.attributes["faasight.attempt"] == 2
+
+
+def aged(event: Any, seconds: float) -> Any:
+    """Let a batch have been sent so long ago; its second record a second later."""
+    for i, record in enumerate(event["Records"]):
+        record["attributes"]["SentTimestamp"] = str(int((time.time() - seconds + i) * 1000))
+    return event
+
+
+def test_the_wait_of_the_oldest_message_is_a_bar_before_the_work(agent: Any, sink: Any) -> None:
+    invoke(aged(sample("sqs"), 30))
+    (span,) = sink.wait()
+    wait = sink.named("queue wait order-queue")
+    assert (wait.trace_id, wait.parent_id, wait.raw.kind) == (span.trace_id, span.span_id, 1)
+    assert wait.raw.end_time_unix_nano == span.raw.start_time_unix_nano
+    waited_ms = (wait.raw.end_time_unix_nano - wait.raw.start_time_unix_nano) / 1e6
+    assert waited_ms == pytest.approx(span.attributes["faasight.queue_wait_ms"], abs=0.001)
+    assert wait.attributes == {
+        "faasight.phase": "wait",
+        "faasight.source.kind": "queue",
+        "faasight.source.name": "order-queue",
+        "faasight.attempt": 2,
+        "messaging.system": "aws_sqs",
+        "messaging.destination.name": "order-queue",
+        "messaging.batch.message_count": 2,
+    }
+
+
+@pytest.mark.parametrize("seconds", [-60, 2 * 86_400])
+def test_a_wait_before_its_sending_or_of_days_is_no_bar(agent: Any, sink: Any, seconds: float) -> None:
+    """Clocks differ, and what comes out of a dead-letter queue may be two weeks old."""
+    invoke(aged(sample("sqs"), seconds))
+    (span,) = sink.wait()
+    assert span.attributes["faasight.queue_wait_ms"] == pytest.approx(max(seconds, 0) * 1000, abs=10_000)
+    assert [other.name for other in sink.spans() if " wait " in other.name] == []
 
 
 def test_a_trace_without_a_parent_is_a_root_of_that_trace(agent: Any, sink: Any) -> None:

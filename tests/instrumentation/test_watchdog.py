@@ -21,11 +21,11 @@ def test_only_what_is_still_watched_is_reported() -> None:
 
     dog: Any = Watchdog(due)
     now = time.monotonic()
-    dog.watch("finished", now + 0.01)
+    dog.watch("finished", now + 0.3)
     dog.watch("later", now + 3600)
     dog.forget("finished")
     dog.watch("earlier", now + 0.02)  # the thread sleeps for an hour by now: it must be woken
-    dog.watch("last", now + 0.04)
+    dog.watch("last", now + 0.4)
     assert done.wait(10)
     assert seen == ["earlier", "last"]
 

@@ -10,7 +10,7 @@ from faasight_store.types import LogRow, Span, Trace
 from faasight_dashboards.trace_tree import Row, Tree, critical_path, rows, tree
 
 # Bits of `flags`; assets/clientside/trace_model.js reads them.
-ERROR, COLD, INIT, LINKED, LOG, WARN = 1, 2, 4, 8, 16, 32
+ERROR, COLD, INIT, LINKED, LOG, WARN, WAIT = 1, 2, 4, 8, 16, 32, 64
 
 STATUS_ERROR = 2
 CONSUMER = 5
@@ -75,6 +75,11 @@ class _Columns:
         self._names: dict[str, int] = {}
         self._path = critical_path(trace.spans, shape)
         self._parents = shape.parents
+        self._drawn = {  # whose wait is a span of its own
+            (span.trace_id, span.parent_span_id)
+            for span in trace.spans
+            if span.attributes.get("faasight.phase") == "wait"
+        }
 
     def build(self) -> Columns:
         """Return all columns."""
@@ -96,6 +101,7 @@ class _Columns:
         foreign = row.linked or span.trace_id != self._trace.trace_ids[0]
         flags = ERROR * (span.status == STATUS_ERROR) | COLD * is_cold(span)
         flags |= INIT * (span.attributes.get("faasight.phase") in ("init", "import"))
+        flags |= WAIT * (span.attributes.get("faasight.phase") == "wait")
         flags |= LINKED * (foreign and (row.linked or row.parent < 0))
         return {
             "id": span.span_id,
@@ -123,7 +129,9 @@ class _Columns:
             sparse["events"][row] = [[self._us(_ns(event.ts)), event.name] for event in span.events]
         if self._path.get(index):
             sparse["critical"][row] = [self._us(edge) for interval in self._path[index] for edge in interval]
-        sent = self._sent_ns(span, self._parents[index])
+        sent = None
+        if (span.trace_id, span.span_id) not in self._drawn:
+            sent = self._sent_ns(span, self._parents[index])
         if sent is not None and sent < span.start_ns:
             sparse["wait"][row] = max(0, self._us(sent))
 

@@ -81,6 +81,7 @@
     const made = element('span', 'wf-bar');
     if (model.has(i, flag.ERROR)) made.classList.add('wf-bar-error');
     if (model.has(i, flag.INIT)) made.classList.add('wf-bar-init');
+    if (model.has(i, flag.WAIT)) made.classList.add('wf-bar-wait');
     place(made, left, right);
     return made;
   }
