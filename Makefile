@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test torture fuzz lint format bench pictures clean chromium assets clients
+.PHONY: help install demo up test torture fuzz lint format bench pictures clean chromium assets clients hosts
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -24,7 +24,7 @@ demo: $(STAMP) assets  ## run the platform with live example functions; then ope
 up: $(STAMP) assets  ## run the platform alone, on an embedded ClickHouse
 	$(BIN)/faasight up
 
-test: $(STAMP) chromium assets clients  ## run all tests
+test: $(STAMP) chromium assets clients hosts  ## run all tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 torture: $(STAMP)  ## kill everything 50 times under load, in four ways; compare what was acknowledged with what is stored
@@ -55,6 +55,9 @@ chromium:  # what the browser tests need; an apt install where that is possible
 
 clients:  # OpenTelemetry's JavaScript SDK, which tests send with
 	@sh tests/collector/js/install.sh
+
+hosts: $(STAMP)  # what runs functions at Google and Azure
+	@sh tests/instrumentation/hosts/install.sh $(abspath $(BIN)/python)
 
 assets:  # the small Plotly bundle, where there is npm; without it the full one serves
 	@sh dashboards/assets.sh

@@ -6,7 +6,7 @@ import os
 from _thread import allocate_lock
 
 import faasight
-from faasight import encode, mask, resource
+from faasight import calls, encode, mask, resource
 from faasight.coldstart import ColdStart
 from faasight.complain import complaints
 from faasight.context import current
@@ -19,8 +19,9 @@ from faasight.witness import Witness
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
-    from faasight.delivery import Delivery
+    from faasight.delivery import Buffer, Delivery
     from faasight.invocation import Invocation
     from faasight.metrics import Metrics
 
@@ -42,7 +43,9 @@ class Agent:
         self.witness = Witness(self.service)
         self._metrics: Metrics | None = None
         self.when_loaded: list[Callable[[], None]] = []  # what waits for the end of the function's own set-up
-        self._resource = b""
+        self.host: ModuleType | None = calls.host()  # who calls the function, where that is not AWS
+        self._resources: dict[str, bytes] = {}  # of each function, encoded; "" for the process
+        self._buffers: dict[str, Buffer] = {}  # of each function, where there are several
 
     def _exporter(self) -> Delivery:
         if self.settings.exporter == "otlp":
@@ -118,18 +121,31 @@ class Agent:
                     self.delivery.points = self._metrics.drain
         return self._metrics
 
-    def resource(self) -> bytes:
-        """Return the encoded resource; remembered once the account is known."""
-        if self._resource:
-            return self._resource
-        content = encode.resource(self.resource_attributes())
-        if self.account:
-            self._resource = content
+    def delivery_of(self, function: str) -> Buffer:
+        """Return where the spans of one function go; "" where the process has but one."""
+        if not function:
+            return self.delivery
+        found = self._buffers.get(function)
+        if found is None:
+            with _lock:
+                if function not in self._buffers:
+                    self._buffers[function] = self.delivery.share(lambda: self.resource(function))
+            found = self._buffers[function]
+        return found
+
+    def resource(self, function: str = "") -> bytes:
+        """Return the encoded resource; remembered once all of it is known."""
+        found = self._resources.get(function)
+        if found is not None:
+            return found
+        content = encode.resource(self.resource_attributes(function))
+        if self.account or self.host is not None:
+            self._resources[function] = content
         return content
 
-    def resource_attributes(self) -> dict[str, object]:
+    def resource_attributes(self, function: str = "") -> dict[str, object]:
         """Return the resource attributes of wire.md."""
-        return resource.attributes(self.settings, faasight.__version__, self.account)
+        return resource.attributes(self.settings, faasight.__version__, self.account, function=function)
 
 
 _agent: Agent | None = None

@@ -33,7 +33,9 @@ def load(agent: Agent) -> Callable[..., Any]:
         handler = _import(name)
     except BaseException as error:
         agent.coldstart.handler_loaded()
-        _report_init_error(agent, error)
+        from faasight import failed_init
+
+        failed_init.report(agent, error)
         raise
     agent.coldstart.handler_loaded()
     agent.function_loaded()
@@ -62,24 +64,6 @@ def _import(name: str) -> Callable[..., Any]:
     module, _, function = name.rpartition(".")
     found: Callable[..., Any] = getattr(import_module(module.replace("/", ".")), function)
     return found
-
-
-def _report_init_error(agent: Agent, error: BaseException) -> None:
-    """Send the failed INIT as a trace of its own: no invocation will ever tell."""
-    if agent.settings.disabled:
-        return
-    from faasight.spans import new_trace_id
-
-    try:
-        spans = agent.coldstart.spans(new_trace_id(), "")
-        # The runtime wraps an import error into a fault of its own; what the user wants to see is the cause.
-        cause = error.__context__ if type(error).__name__ == "FaultException" and error.__context__ else error
-        spans[0].fail_with(cause).set("faasight.outcome", "init_error")
-        for span in spans:
-            agent.delivery.add(span)
-        agent.delivery.flush(agent.settings.flush_timeout)
-    except Exception as failed:  # noqa: BLE001 - the function's own error is what must come out
-        complaints.failure("reporting an init error", failed)
 
 
 def _start() -> Callable[..., Any]:

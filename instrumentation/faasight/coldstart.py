@@ -46,7 +46,9 @@ class ColdStart:
         self.ended = now_ns()
 
     def ready(self) -> None:
-        """Note that the wrapper has set itself up."""
+        """Note that the wrapper has set itself up; while the function is still being loaded, that goes on."""
+        if self._watcher.recording:
+            return
         self._overhead += perf_counter_ns() - self._wrapper_began
         self.ended = now_ns()
 

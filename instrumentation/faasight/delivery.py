@@ -26,13 +26,19 @@ if TYPE_CHECKING:
     from faasight.settings import Settings
     from faasight.spans import Span
 
-    class Delivery(Protocol):
+    class Buffer(Protocol):
         """Where finished spans go."""
-
-        points: Callable[[], list[Point]] | None
 
         def add(self, span: Span) -> None:
             """Keep a finished span for the next flush."""
+
+    class Delivery(Buffer, Protocol):
+        """A buffer that is sent."""
+
+        points: Callable[[], list[Point]] | None
+
+        def share(self, resource: Callable[[], bytes]) -> Buffer:
+            """Return a buffer that is sent along, under a resource of its own."""
 
         def flush(self, budget: float) -> None:
             """Send what there is within `budget` seconds."""
@@ -98,6 +104,21 @@ class Breaker:
         self._until = 0.0
 
 
+class Share:
+    """The finished spans of one function among several in a process: the same way out, a resource of their own."""
+
+    __slots__ = ("add", "resource", "spans")
+
+    def __init__(self, resource: Callable[[], bytes]) -> None:
+        self.resource = resource
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget, in a forked child."""
+        self.spans: deque[Span] = deque(maxlen=_MAX_SPANS)
+        self.add = self.spans.append
+
+
 class Exporter:
     """The buffer, the connection and the policy between them; safe to use from several threads."""
 
@@ -105,7 +126,7 @@ class Exporter:
         self.points: Callable[[], list[Point]] | None = None  # gives the user's metrics, and forgets them
         self.dropped = 0
         self._settings = settings
-        self._resource = resource
+        self._shares = [Share(resource)]  # the first is that of all who have none of their own
         self._version = version
         self._stdout = Stdout() if settings.fallback == "stdout" else None
         self._resolver = Resolver()
@@ -116,7 +137,9 @@ class Exporter:
         """Start anew in a forked child: the parent keeps its connection and sends its own spans."""
         self.close()
         self._lock = allocate_lock()
-        self._spans: deque[Span] = deque(maxlen=_MAX_SPANS)
+        for share in self._shares:
+            share.reset()
+        self._spans = self._shares[0].spans
         self._pending: deque[Batch] = deque()
         self._pending_bytes = 0
         self._unanswered: deque[Batch] = deque()
@@ -131,6 +154,12 @@ class Exporter:
     def add(self, span: Span) -> None:
         """Keep a finished span for the next flush; the oldest goes when there are too many."""
         self._spans.append(span)
+
+    def share(self, resource: Callable[[], bytes]) -> Share:
+        """Return a buffer that is sent along, under a resource of its own."""
+        share = Share(resource)
+        self._shares.append(share)
+        return share
 
     def flush(self, budget: float) -> None:
         """Send what there is within `budget` seconds; never raises but under the `strict` setting."""
@@ -149,13 +178,14 @@ class Exporter:
             self._lock.release()
 
     def _collect(self) -> None:
-        while self._spans:
-            # In parts: one body with all that an invocation did might be larger than the whole buffer.
-            spans = [self._spans.popleft() for _ in range(min(len(self._spans), _MAX_ENCODED))]
-            self._keep(Batch(TRACES, encode.traces(self._resource(), spans, self._version)))
+        for share in self._shares:
+            while share.spans:
+                # In parts: one body with all that an invocation did might be larger than the whole buffer.
+                spans = [share.spans.popleft() for _ in range(min(len(share.spans), _MAX_ENCODED))]
+                self._keep(Batch(TRACES, encode.traces(share.resource(), spans, self._version)))
         points = self.points() if self.points else []
         if points:
-            self._keep(Batch(METRICS, encode.metrics(self._resource(), points, self._version)))
+            self._keep(Batch(METRICS, encode.metrics(self._shares[0].resource(), points, self._version)))
 
     def _keep(self, batch: Batch, first: bool = False) -> None:
         (self._pending.appendleft if first else self._pending.append)(batch)

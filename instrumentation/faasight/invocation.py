@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from faasight.agent import Agent
+    from faasight.calls import Call
     from faasight.context import Remote
-    from faasight.delivery import Delivery
+    from faasight.delivery import Buffer
 
 _MAX_DEADLINE_S = 86_400.0
 _MAX_ID = 256  # characters of a request id; those of AWS have 36
@@ -28,11 +29,11 @@ class Invocation:
     """State of one call of the handler. It belongs to one context: several may run at once in one process."""
 
     __slots__ = (
-        "_open", "_ticket", "active", "cold", "deadline", "delivery", "expires", "note", "request_id", "sent_ns",
+        "_open", "_ticket", "active", "call", "cold", "deadline", "delivery", "expires", "note", "request_id", "sent_ns",
         "span", "timed_out",
     )  # fmt: skip
 
-    def __init__(self, span: Span, request_id: str, cold: bool, deadline: float, delivery: Delivery) -> None:
+    def __init__(self, span: Span, request_id: str, cold: bool, deadline: float, delivery: Buffer) -> None:
         self.span = span
         self.delivery = delivery
         self.request_id = request_id
@@ -43,6 +44,7 @@ class Invocation:
         self.sent_ns = 0  # when its oldest message was sent, 0 if unknown
         self.note = -1  # where the witness has it
         self.active: Active | None = None
+        self.call: Call | None = None  # where the host is none of AWS's
         self._open: dict[str, Span] = {}
         self._ticket = [True]
 
@@ -77,19 +79,21 @@ class Invocation:
         return list(self._open.copy().values())
 
 
-def begin(agent: Agent, event: object, context: object) -> Invocation:
+def begin(agent: Agent, event: object, context: object, call: Call | None = None) -> Invocation:
     """Open an invocation: recognise its trigger, continue its trace, watch its deadline."""
     if agent.when_loaded:
         agent.function_loaded()
     now = now_ns()
     trigger = recognise(event)
+    if call is not None:
+        call.complete(trigger)
     if not trigger.parents:
         _parent_of_client(trigger, context)
     span = _root_span(trigger, now)
-    request_id = safe_str(_of(context, "aws_request_id") or _request_id())[:_MAX_ID]
+    request_id = safe_str((call.request_id if call else _of(context, "aws_request_id")) or _request_id())[:_MAX_ID]
     agent.know_account(_of(context, "invoked_function_arn"))
     cold = agent.coldstart.take(now)
-    remaining_ms = _remaining_ms(context)
+    remaining_ms = call.remaining_ms if call else _remaining_ms(context)
     path = span.attributes.get("url.path")
     if path:
         span.attributes["url.path"] = mask.value("url.path", path)
@@ -102,7 +106,8 @@ def begin(agent: Agent, event: object, context: object) -> Invocation:
     if remaining_ms > 0:
         span.attributes["faasight.timeout_ms"] = remaining_ms
         deadline = time.monotonic() + remaining_ms / 1000
-    invocation = Invocation(span, request_id, cold, deadline, agent.delivery)
+    invocation = Invocation(span, request_id, cold, deadline, agent.delivery_of(call.function if call else ""))
+    invocation.call = call
     invocation.sent_ns = trigger.sent_ns
     span.invocation = invocation
     if agent.witness.to_open:
@@ -211,6 +216,8 @@ def finish(agent: Agent, invocation: Invocation, result: object = None, error: B
     mine = invocation.claim()
     try:
         if mine:
+            if invocation.call is not None:
+                result, error = invocation.call.answer(invocation.span, result, error)
             if error is not None:
                 _note_error(invocation.span, error)
             else:
@@ -237,16 +244,16 @@ def report(agent: Agent, invocation: Invocation, spans: list[Span]) -> None:
         root.attributes["faasight.memory_used"] = used
     root.end_ns = root.end_ns or now_ns()
     for span in spans:
-        agent.delivery.add(span)
+        invocation.delivery.add(span)
     if invocation.sent_ns:
         from faasight import queue_wait
 
         wait = queue_wait.span_of(root, invocation.sent_ns)
         if wait is not None:
-            agent.delivery.add(wait)
+            invocation.delivery.add(wait)
     if invocation.cold:
         for span in agent.coldstart.spans(root.trace_id, root.span_id):
-            agent.delivery.add(span)
+            invocation.delivery.add(span)
 
 
 def _note_error(span: Span, error: BaseException) -> None:

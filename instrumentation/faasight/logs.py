@@ -45,12 +45,13 @@ _dumps = JSONEncoder(  # made once: `json.dumps` makes one a call
 def head(created: float, level: str, message: str, logger: str) -> dict[str, Any]:
     """Return the fields that every line has, in wire.md's order; `created` in seconds since the epoch."""
     seconds, millis = divmod(int(created * 1000), 1000)
+    agent = agents.get()
     line: dict[str, Any] = {
         "timestamp": f"{_second(seconds)}.{millis:03d}Z",
         "level": _LEVELS.get(level, level),
         "message": mask.text(message),
         "logger": logger,
-        "function": agents.get().service,
+        "function": agent.service,
         "version": os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", ""),
     }
     span = current.get()
@@ -59,6 +60,8 @@ def head(created: float, level: str, message: str, logger: str) -> dict[str, Any
         line["trace_id"] = span.trace_id
         line["span_id"] = span.span_id
         line["cold_start"] = span.invocation.cold
+    if agent.host is not None:
+        agent.host.log(line, span)
     return line
 
 

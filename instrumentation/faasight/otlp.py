@@ -69,6 +69,10 @@ class OfficialExporter:
         for exporter in self._exporters:
             exporter.shutdown()
 
+    def share(self, resource: Callable[[], bytes]) -> OfficialExporter:  # noqa: ARG002 - it has one resource for all
+        """Return this one."""
+        return self
+
     def add(self, span: Span) -> None:
         """Keep a finished span for the next flush."""
         self._spans.append(span)

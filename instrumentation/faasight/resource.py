@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 MIB = 1_048_576
+_NO_LIMIT = 1 << 50  # what cgroups of version 1 write where there is no limit is larger
 
 
 def service_name(settings: Settings, environ: Mapping[str, str] | None = None) -> str:
@@ -30,9 +31,18 @@ def service_name(settings: Settings, environ: Mapping[str, str] | None = None) -
 
 
 def attributes(
-    settings: Settings, version: str, account: str = "", environ: Mapping[str, str] | None = None
+    settings: Settings,
+    version: str,
+    account: str = "",
+    environ: Mapping[str, str] | None = None,
+    *,
+    function: str = "",
 ) -> dict[str, Any]:
-    """Return the resource attributes of wire.md; `account` comes with the first invocation, in the function's ARN."""
+    """Return the resource attributes of wire.md.
+
+    `account` comes with the first invocation on AWS, in the function's ARN; `function` names one of several in an
+    application of Azure: `faas.name` is "application/function" then, as the conventions have it.
+    """
     environ = os.environ if environ is None else environ
     name = service_name(settings, environ)
     pairs: dict[str, Any] = {
@@ -47,6 +57,8 @@ def attributes(
         "telemetry.sdk.language": "python",
         "telemetry.sdk.version": version,
     }
+    if function:
+        pairs["faas.name"] = f"{pairs['faas.name'] or name}/{function}"
     if account:
         pairs["cloud.account.id"] = account
     pairs.update(settings.resource_attributes)
@@ -70,18 +82,63 @@ def _platform(environ: Mapping[str, str]) -> dict[str, Any]:
         return {
             "faas.name": environ["K_SERVICE"],
             "faas.version": environ.get("K_REVISION", ""),
+            "faas.instance": instance(),
+            "faas.max_memory": _bytes(environ.get("FUNCTION_MEMORY_MB", "")) or _limit_of_container(),
             "cloud.provider": "gcp",
-            "cloud.platform": "gcp_cloud_functions",
+            # Both generations of functions have their target's name, a service of Cloud Run has none.
+            "cloud.platform": "gcp_cloud_functions" if "FUNCTION_TARGET" in environ else "gcp_cloud_run",
+            "cloud.region": _first(environ, "FUNCTION_REGION", "GOOGLE_CLOUD_REGION"),
+            "cloud.account.id": _first(environ, "GOOGLE_CLOUD_PROJECT", "GCP_PROJECT", "GCLOUD_PROJECT"),
         }
     if "FUNCTIONS_WORKER_RUNTIME" in environ:
         return {
             "faas.name": environ.get("WEBSITE_SITE_NAME", ""),
-            "faas.instance": environ.get("WEBSITE_INSTANCE_ID", ""),
+            "faas.version": environ.get("WEBSITE_DEPLOYMENT_ID", ""),
+            "faas.instance": _first(environ, "WEBSITE_INSTANCE_ID", "WEBSITE_POD_NAME", "CONTAINER_NAME") or instance(),
+            "faas.max_memory": _bytes(environ.get("WEBSITE_MEMORY_LIMIT_MB", "")),
             "cloud.provider": "azure",
             "cloud.platform": "azure.functions",
             "cloud.region": environ.get("REGION_NAME", ""),
+            "cloud.account.id": environ.get("WEBSITE_OWNER_NAME", "").partition("+")[0],  # subscription+region-webspace
+            "cloud.resource_id": _resource_id(environ),
         }
     return {}
+
+
+def _first(environ: Mapping[str, str], *names: str) -> str:
+    return next((environ[name] for name in names if environ.get(name)), "")
+
+
+def _resource_id(environ: Mapping[str, str]) -> str:
+    """Return what Azure's portal calls the application, "" if the environment does not tell all of it."""
+    subscription = environ.get("WEBSITE_OWNER_NAME", "").partition("+")[0]
+    group, site = environ.get("WEBSITE_RESOURCE_GROUP", ""), environ.get("WEBSITE_SITE_NAME", "")
+    if not (subscription and group and site):
+        return ""
+    return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Web/sites/{site}"
+
+
+_instance = ""
+
+
+def instance() -> str:
+    """Return a name for this sandbox where its host tells none but by a request: the same in its forked workers."""
+    global _instance
+    _instance = _instance or os.urandom(8).hex()
+    return _instance
+
+
+def _limit_of_container() -> int | str:
+    """Return the memory limit in bytes, of cgroups version 2 or 1; "" if there is none."""
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 - pathlib would be imported for this line alone
+                limit = int(file.read(32))
+        except (OSError, ValueError):  # no such file, or the word "max"
+            continue
+        if limit < _NO_LIMIT:
+            return limit
+    return ""
 
 
 def _bytes(megabytes: str) -> int | str:

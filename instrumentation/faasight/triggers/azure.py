@@ -121,3 +121,62 @@ READERS: dict[str, Callable[[list[Any]], Trigger]] = {
     "EventGridEvent": _event_grid,
     "DocumentList": _documents,
 }
+
+
+# type of a binding -> faas.trigger, kind of source, and where the binding has its name
+_BINDINGS = {
+    "queueTrigger": ("pubsub", "queue", ("queue_name",)),
+    "serviceBusTrigger": ("pubsub", "queue", ("queue_name", "topic_name")),
+    "eventHubTrigger": ("pubsub", "stream", ("event_hub_name",)),
+    "kafkaTrigger": ("pubsub", "topic", ("topic",)),
+    "blobTrigger": ("datasource", "bucket", ("path",)),
+    "cosmosDBTrigger": ("datasource", "table", ("container_name", "collection_name")),
+    "sqlTrigger": ("datasource", "table", ("table_name",)),
+    "eventGridTrigger": ("pubsub", "bus", ()),
+    "timerTrigger": ("timer", "schedule", ()),
+    "orchestrationTrigger": ("other", "workflow", ("orchestration",)),
+    "activityTrigger": ("other", "workflow", ("activity",)),
+    "entityTrigger": ("other", "workflow", ("entity_name",)),
+}
+
+
+def bound(trigger: Trigger, binding: Any, function: str) -> None:  # noqa: ANN401 - a trigger of the decorators
+    """Add what a function's decorators declare: which queue it is, which route. The event may be a mere string."""
+    kind = text(binding.type)
+    if kind == "httpTrigger":
+        _route(trigger, binding, function)
+    if kind not in _BINDINGS:
+        return
+    faas, source, places = _BINDINGS[kind]
+    name = next((found for found in (_setting(getattr(binding, place, None)) for place in places) if found), "")
+    if kind == "blobTrigger":
+        name = name.partition("/")[0]  # container/{path}
+    if kind == "serviceBusTrigger" and getattr(binding, "topic_name", None):
+        source = "topic"
+    attributes = trigger.attributes
+    attributes["faas.trigger"], attributes["faasight.source.kind"] = faas, source
+    trigger.kind = SERVER if source == "workflow" else CONSUMER
+    if not attributes.get("faasight.source.name"):
+        attributes["faasight.source.name"] = name or (function if source == "schedule" else "")
+    if name and source not in {"schedule", "workflow"}:
+        trigger.name = f"process {name}"
+        if "messaging.system" in attributes:
+            attributes["messaging.destination.name"] = name
+    elif trigger.name == "invoke" and function:
+        trigger.name = f"schedule {function}" if source == "schedule" else function
+
+
+def _route(trigger: Trigger, binding: Any, function: str) -> None:  # noqa: ANN401 - see bound
+    route = text(binding.route) or function
+    path = text(trigger.attributes.get("url.path"))
+    prefix = "/api/" if path.startswith("/api/") else "/"  # host.json's, which the function is not told
+    trigger.attributes["http.route"] = prefix + route.lstrip("/")
+    trigger.name = f"{trigger.name} {trigger.attributes['http.route']}"
+
+
+def _setting(value: object) -> str:
+    """Return a declared name; `%QUEUE%` stands for an application setting."""
+    name = text(value)
+    if len(name) > 2 and name[0] == name[-1] == "%":
+        return text(os.environ.get(name[1:-1], "")) or name
+    return name

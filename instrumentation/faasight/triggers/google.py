@@ -31,8 +31,8 @@ def request(asked: Any) -> Trigger | None:  # noqa: ANN401 - flask's or starlett
         trigger.attempt = number(headers.get("X-CloudTasks-TaskRetryCount")) + 1
     else:
         trigger = Trigger(method or "invoke", SERVER, "http", "url" if service else "", service)
-        trigger.attributes["http.request.method"] = method
         trigger.attributes["url.path"] = path
+    trigger.attributes["http.request.method"] = method
     trigger.parent(parse(headers.get("traceparent"), headers.get("tracestate") or ""))
     if not trigger.parents:
         trigger.trace_id = google_trace_id(headers.get("X-Cloud-Trace-Context"))

@@ -1,0 +1,56 @@
+"""Google Cloud and Azure without touching the functions: `import faasight.auto`, as the first line of their module.
+
+What their hosts take out of the module is wrapped then, and what is imported below that line is timed. On AWS Lambda
+the exec wrapper does this, without any line.
+"""
+
+from __future__ import annotations
+
+import os
+
+from faasight import agent as agents
+from faasight.complain import complaints
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from faasight.agent import Agent
+    from faasight.imports import Hook
+
+# Which module of a host's looks functions up, and what knows that host.
+HOSTS = {
+    "functions_framework._function_registry": "google",
+    "azure.functions.decorators.function_app": "azure",
+}
+
+
+def start() -> None:
+    """Wait for either host, which is there already where it runs us; the function's own imports begin now."""
+    try:
+        agent = agents.get()
+        if agent.settings.disabled:
+            return
+        if agent.host is None and "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+            complaints.say("faasight.auto is for Google Cloud and Azure; on AWS Lambda use the exec wrapper")
+            return
+        for module, host in HOSTS.items():
+            agent.watcher.after(module, _installer(agent, host))
+    except Exception as error:  # noqa: BLE001 - the functions run unobserved
+        complaints.failure("faasight.auto", error)
+
+
+def _installer(agent: Agent, name: str) -> Hook:
+    def install(module: ModuleType) -> None:
+        from importlib import import_module
+
+        known = import_module(f"faasight.{name}")
+        if agent.host is None:
+            agent.host = known
+        known.install(module, agent)
+        agent.coldstart.handler_begins()
+
+    return install
+
+
+start()
