@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from faasight import mask, tracing
+from faasight.context import current
 from faasight.spans import Span
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class Feed(SpanProcessor):
         """Convert and keep it."""
         converted = convert(span)
         if converted is not None:
-            self._agent.delivery.add(converted)
+            around = current.get()
+            invocation = around.invocation if around is not None else None
+            (invocation.delivery if invocation is not None else self._agent.delivery).add(converted)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send what there is, within the flush limit of the settings and not the SDK's."""

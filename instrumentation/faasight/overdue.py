@@ -55,7 +55,7 @@ def tell_start(agent: Agent, invocation: Invocation) -> None:
         start_ns=span.start_ns,
     )
     record.end_ns = span.start_ns
-    agent.delivery.add(record)
+    invocation.delivery.add(record)
     agent.delivery.flush(agent.settings.flush_timeout)
 
 
