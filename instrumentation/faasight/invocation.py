@@ -29,8 +29,8 @@ class Invocation:
     """State of one call of the handler. It belongs to one context: several may run at once in one process."""
 
     __slots__ = (
-        "_open", "_ticket", "active", "call", "cold", "deadline", "delivery", "expires", "note", "request_id", "sent_ns",
-        "span", "timed_out",
+        "_open", "_ticket", "active", "call", "cold", "deadline", "delivery", "expires", "note", "request_id",
+        "sent_ns", "span", "timed_out",
     )  # fmt: skip
 
     def __init__(self, span: Span, request_id: str, cold: bool, deadline: float, delivery: Buffer) -> None:
