@@ -10,6 +10,8 @@ from faasight_emulator.cron import check_expression
 from faasight_emulator.function_url import url_of
 from faasight_emulator.model import AsyncPolicy, Function, QueueSource, Route, ScheduleSource, kebab
 from faasight_emulator.section import Section
+from faasight_emulator.sources.model import Source
+from faasight_emulator.sources.read import READERS
 
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "ANY")
 # The variables that Lambda sets itself and lets nobody else set; the wrapper script is the user's to name.
@@ -72,7 +74,7 @@ def function_from(
         return None
     alias = of("AutoPublishAlias").optional_text("AutoPublishAlias")
     logging = of("LoggingConfig").section("LoggingConfig")
-    routes, queues, schedules = _events(logical_id, properties.section("Events"), warnings)
+    routes, queues, schedules, sources = _events(logical_id, properties.section("Events"), warnings)
     return Function(
         logical_id=logical_id,
         name=name,
@@ -96,6 +98,7 @@ def function_from(
         routes=routes,
         queues=queues,
         schedules=schedules,
+        sources=sources,
         asynchronous=_asynchronous(
             properties, of("EventInvokeConfig").section("EventInvokeConfig"), of("DeadLetterQueue")
         ),
@@ -141,13 +144,13 @@ def _asynchronous(properties: Section, config: Section, dead_letter: Section) ->
 
 def _events(
     logical_id: str, events: Section, warnings: list[str]
-) -> tuple[tuple[Route, ...], tuple[QueueSource, ...], tuple[ScheduleSource, ...]]:
+) -> tuple[tuple[Route, ...], tuple[QueueSource, ...], tuple[ScheduleSource, ...], tuple[Source, ...]]:
     readers: dict[str, Callable[[str, Section], Any]] = {
         "HttpApi": lambda _, properties: _http_route(properties),
         "Api": lambda _, properties: _rest_route(properties),
-        "SQS": lambda _, properties: _queue_source(properties),
-        "Schedule": lambda event, properties: _schedule(logical_id, event, properties, "Schedule"),
-        "ScheduleV2": lambda event, properties: _schedule(logical_id, event, properties, "ScheduleExpression"),
+        "Schedule": lambda name, properties: _schedule(name, properties, "Schedule"),
+        "ScheduleV2": lambda name, properties: _schedule(name, properties, "ScheduleExpression"),
+        **READERS,
     }
     made: list[Any] = []
     for event in events:
@@ -158,12 +161,14 @@ def _events(
                 str(events.section(event).error("Type", f"events of type {kind} are not emulated (but {known} are)."))
             )
             continue
-        one = readers[kind](event, events.section(event).section("Properties"))
+        name = kebab(f"{logical_id}{event[:1].upper()}{event[1:]}")
+        one = readers[kind](name, events.section(event).section("Properties"))
         made += [] if one is None else [one]
     return (
         tuple(one for one in made if isinstance(one, Route)),
         tuple(one for one in made if isinstance(one, QueueSource)),
         tuple(one for one in made if isinstance(one, ScheduleSource)),
+        tuple(one for one in made if isinstance(one, Source)),
     )
 
 
@@ -202,25 +207,7 @@ def _path(properties: Section) -> str:
     return path
 
 
-def _queue_source(properties: Section) -> QueueSource | None:
-    if not properties.flag("Enabled", True):
-        return None
-    window = properties.integer("MaximumBatchingWindowInSeconds", 0, 0, 300)
-    size = properties.integer("BatchSize", 10, 1, 10_000)
-    if size > 10 and window == 0:
-        raise properties.error(
-            "BatchSize", f"is {size}; over 10 AWS needs MaximumBatchingWindowInSeconds of at least 1."
-        )
-    return QueueSource(
-        queue_arn=properties.text("Queue"),
-        batch_size=size,
-        window=window,
-        partial_failures="ReportBatchItemFailures" in properties.items("FunctionResponseTypes"),
-        concurrency=properties.section("ScalingConfig").optional_integer("MaximumConcurrency", 2, 1000),
-    )
-
-
-def _schedule(logical_id: str, event: str, properties: Section, key: str) -> ScheduleSource | None:
+def _schedule(default_name: str, properties: Section, key: str) -> ScheduleSource | None:
     if not properties.flag("Enabled", True) or properties.text("State", "ENABLED").upper() == "DISABLED":
         return None
     expression = properties.text(key)
@@ -234,5 +221,5 @@ def _schedule(logical_id: str, event: str, properties: Section, key: str) -> Sch
             json.loads(text)
         except ValueError as error:
             raise properties.error("Input", f"is not JSON ({error}); correct it.") from error
-    name = properties.text("Name", kebab(f"{logical_id}{event[:1].upper()}{event[1:]}"))
+    name = properties.text("Name", default_name)
     return ScheduleSource(name, expression, text, "events" if key == "Schedule" else "scheduler")

@@ -4,7 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from faasight_emulator.sources.model import Source
 
 from faasight_emulator.authorization import OPEN, Authorization
 
@@ -49,6 +52,7 @@ class QueueSource:
     window: int = 0
     partial_failures: bool = False
     concurrency: int | None = None
+    filters: tuple[Mapping[str, Any], ...] = ()  # event patterns, of which one must match
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Function:
     routes: tuple[Route, ...] = ()
     queues: tuple[QueueSource, ...] = ()
     schedules: tuple[ScheduleSource, ...] = ()
+    sources: tuple["Source", ...] = ()
     asynchronous: AsyncPolicy = AsyncPolicy()
     url: FunctionUrl | None = None
 

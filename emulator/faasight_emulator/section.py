@@ -90,6 +90,13 @@ class Section:
             raise self.error(key, f"must be a list, not {_kind(value)}.")
         return value
 
+    def sections(self, key: str) -> list["Section"]:
+        """Return a list of mappings; an absent one is empty."""
+        steps = (*self.steps, key)
+        return [
+            Section(self._document, self._resolver, one, (*steps, index)) for index, one in enumerate(self.items(key))
+        ]
+
 
 def _kind(value: Value) -> str:
     names = {dict: "a mapping", list: "a list", str: "text", int: "a number", float: "a number", bool: "a boolean"}

@@ -33,7 +33,7 @@ from faasight_emulator.routes import Router
 from faasight_emulator.sandbox import Surroundings
 from faasight_emulator.schedule import Scheduler
 from faasight_emulator.settings import Settings
-from faasight_emulator.sqs import QueueMapping
+from faasight_emulator.sources.running import EventSources
 from faasight_emulator.targets import Targets
 from faasight_emulator.template import Template
 from faasight_emulator.warden import Warden
@@ -72,7 +72,7 @@ class Emulator:
         self._gate = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pools: dict[str, Pool] = {}
-        self._mappings: list[QueueMapping] = []
+        self._sources: EventSources | None = None
         self._counter = Counter([])
         self._courier = Courier(settings.collector, progress)
         self._asynchronous: AsyncInvoker | None = None
@@ -142,7 +142,7 @@ class Emulator:
         self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
         warden = Warden(folder)
         self._undo.callback(warden.stop)
-        self._undo.callback(self._join_mappings)  # after moto has ended, and with it their long polls
+        self._undo.callback(self._join_sources)  # after moto has ended, and with it their long polls
         endpoint = settings.aws_endpoint or self._start_moto(warden, folder)
         self.place = replace(self.place, aws_endpoint=endpoint.rstrip("/"))
         template = self.template = Template.load(settings.template, settings.parameters, self.place)
@@ -155,6 +155,16 @@ class Emulator:
         self._targets = Targets(self.place, self._clients, self._fire_by_name)
         self._undo.callback(self._clients.close)
         create_resources(self._clients, self.place, template.queues, template.tables)
+        sources = self._sources = EventSources(
+            template.functions,
+            template.plumbing,
+            self.place,
+            self._clients,
+            self._targets,
+            self._invoke_bytes,
+            self._say,
+        )
+        sources.create()
         self._counter = Counter([function.name for function in template.functions])
         self._courier.start()
         self._undo.callback(self._courier.stop, _DELIVERY_GRACE)
@@ -170,7 +180,8 @@ class Emulator:
             init_limit=settings.init_limit,
         )
         self._await(self._serve(template, around, listener, listeners), 120)
-        self._start_mappings(template)
+        self._undo.callback(sources.stop)
+        sources.start()
         names = ", ".join(function.name for function in template.functions)
         self._say(f"The gateway listens on {self.gateway_address}; functions: {names}")
 
@@ -275,23 +286,9 @@ class Emulator:
             await server.stop()
         await asyncio.gather(*(pool.stop() for pool in self._pools.values()))
 
-    def _start_mappings(self, template: Template) -> None:
-        for function in template.functions:
-            for source in function.queues:
-                sqs = self._clients.get("sqs")
-                mapping = QueueMapping(function, source, self.place, sqs, self._invoke_bytes, self._say)
-                mapping.start()
-                self._mappings.append(mapping)
-        self._undo.callback(self._stop_mappings)
-
-    def _stop_mappings(self) -> None:
-        for mapping in self._mappings:
-            mapping.stop()
-
-    def _join_mappings(self) -> None:
-        for mapping in self._mappings:
-            mapping.join(2)
-        self._mappings.clear()
+    def _join_sources(self) -> None:
+        if self._sources is not None:
+            self._sources.join()
 
     # -- invocations
 

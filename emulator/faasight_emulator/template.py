@@ -1,7 +1,7 @@
 """A SAM template, read: the functions, APIs, queues and tables that the emulator can run, and warnings for the rest."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,10 @@ from faasight_emulator.intrinsics import NO_VALUE, Resolver, text_of
 from faasight_emulator.model import Api, Function, Place, Queue, Table, kebab
 from faasight_emulator.resources import queue_from, simple_table_from, table_from
 from faasight_emulator.section import Section
+from faasight_emulator.sources import resources as plumbing
+from faasight_emulator.sources.checks import Connections
+from faasight_emulator.sources.model import Bucket, Bus, Stream, Topic
+from faasight_emulator.sources.resources import Plumbing, PlumbingReader
 
 _FUNCTION = "AWS::Serverless::Function"
 _PLAIN_FUNCTION = "AWS::Lambda::Function"
@@ -34,12 +38,22 @@ _NAME_PROPERTY = {
     _QUEUE: "QueueName",
     _TABLE: "TableName",
     _SIMPLE_TABLE: "TableName",
+    **plumbing.NAME_PROPERTY,
 }
 # APIs that SAM makes by itself for events that name none.
 IMPLICIT_HTTP = "ServerlessHttpApi"
 IMPLICIT_REST = "ServerlessRestApi"
 # Permissions and observability: on this machine they have no effect, and their absence harms nothing.
-_NO_EFFECT = ("AWS::IAM::", "AWS::Logs::", "AWS::CloudWatch::", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy")
+_NO_EFFECT = (
+    "AWS::IAM::",
+    "AWS::Logs::",
+    "AWS::CloudWatch::",
+    "AWS::Lambda::Permission",
+    "AWS::SQS::QueuePolicy",
+    "AWS::SNS::TopicPolicy",
+    "AWS::S3::BucketPolicy",
+    "AWS::Events::EventBusPolicy",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,7 @@ class Template:
     apis: tuple[Api, ...] = ()
     queues: tuple[Queue, ...] = ()
     tables: tuple[Table, ...] = ()
+    plumbing: Plumbing = field(default_factory=Plumbing)
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -102,27 +117,35 @@ class _Builder:
             _SIMPLE_TABLE: simple_table_from,
         }
         made: dict[str, list[Value]] = {kind: [] for kind in of_type}
+        events = PlumbingReader(self.place, self._warn)
         for logical_id, (kind, resource) in self.resources.items():
             if kind in of_type:
                 one = of_type[kind](logical_id, self._resource_name(logical_id), resource.section("Properties"))
                 made[kind] += [] if one is None else [one]
+            elif kind in plumbing.KINDS:
+                events.read(kind, logical_id, self._resource_name(logical_id), resource.section("Properties"))
             elif kind not in (_HTTP_API, _REST_API, _LAYER) and not kind.startswith(_NO_EFFECT):
                 self._warn(resource, "Type", f"{kind} is not emulated; the rest of the template runs without it.")
-        functions: list[Function] = made[_FUNCTION] + made[_PLAIN_FUNCTION]
+        functions, pipes = events.finish(made[_FUNCTION] + made[_PLAIN_FUNCTION])
         queues: list[Queue] = made[_QUEUE]
         if not functions:
             raise self.document.error(
                 ("Resources",),
                 f"there is no function to run; add a resource of type {_FUNCTION} with a Python Runtime.",
             )
-        self._check_names([*functions, *queues, *made[_TABLE], *made[_SIMPLE_TABLE]])
+        tables: list[Table] = [*made[_TABLE], *made[_SIMPLE_TABLE]]
+        made_here: list[Topic | Bus | Bucket | Stream] = [*pipes.topics, *pipes.buses, *pipes.buckets, *pipes.streams]
+        self._check_names([*functions, *queues, *tables, *made_here])
         self._check_visibility(functions, queues)
+        ends = Connections(self.place, functions, queues, tables)
+        functions, pipes = ends.streaming(functions, pipes, self._warn_of), ends.connected(pipes, self._warn_of)
         return Template(
             self.document.path,
             tuple(functions),
             self._apis(functions),
             tuple(queues),
-            (*made[_TABLE], *made[_SIMPLE_TABLE]),
+            tuple(tables),
+            pipes,
             tuple(self.warnings),
         )
 
@@ -131,6 +154,9 @@ class _Builder:
 
     def _warn(self, section: Section, key: str, message: str) -> None:
         self.warnings.append(str(section.error(key, message)))
+
+    def _warn_of(self, message: str) -> None:
+        self.warnings.append(str(self.document.error(("Resources",), message)))
 
     def _add_parameters(self, given: Mapping[str, str]) -> None:
         declared = self._section(self.document.values.get("Parameters"), "Parameters")
@@ -178,7 +204,8 @@ class _Builder:
                 self._add_resource(logical_id, kind, kebab(logical_id))
 
     def _default_name(self, logical_id: str, kind: str) -> str:
-        fifo = kind == _QUEUE and self.resources[logical_id][1].section("Properties").flag("FifoQueue", False)
+        flag = {_QUEUE: "FifoQueue", plumbing.TOPIC: "FifoTopic"}.get(kind)
+        fifo = flag and self.resources[logical_id][1].section("Properties").flag(flag, False)
         return kebab(logical_id) + (".fifo" if fifo else "")
 
     def _add_resource(self, logical_id: str, kind: str, name: str) -> None:
@@ -201,6 +228,8 @@ class _Builder:
         elif kind == _REST_API:
             self._names[f"{logical_id}.Stage"] = f"{name}-stage"  # the stage that SAM makes
             attributes = {"RootResourceId": "root", "RestApiId": name}
+        elif kind in plumbing.KINDS:
+            ref, attributes = plumbing.references(kind, name, place)
         self._names[logical_id] = ref
         for attribute, value in attributes.items():
             self._attributes[logical_id, attribute] = value
@@ -217,6 +246,8 @@ class _Builder:
 
     def _resource_name(self, logical_id: str) -> str:
         kind, resource = self.resources[logical_id]
+        if kind not in _NAME_PROPERTY:
+            return kebab(logical_id)
         return resource.section("Properties").text(_NAME_PROPERTY[kind], self._default_name(logical_id, kind))
 
     def _function(self, logical_id: str, name: str, properties: Section) -> Function | None:
@@ -278,7 +309,7 @@ class _Builder:
                         steps, f"the API {route.api} has no authorizer '{route.authorizer}'; {has}: correct the name."
                     )
 
-    def _check_names(self, made: list[Function | Queue | Table]) -> None:
+    def _check_names(self, made: Sequence[Function | Queue | Table | Topic | Bus | Bucket | Stream]) -> None:
         seen: dict[tuple[type, str], str] = {}
         for one in made:
             first = seen.setdefault((type(one), one.name), one.logical_id)

@@ -112,7 +112,7 @@ def start(aws: str, sink: Sink, template_file: Callable[[str], Path]) -> Iterato
     """Start an emulator over these resources; it is stopped after the test."""
     running: list[Emulator] = []
 
-    def run(resources: str, **settings: Any) -> Emulator:
+    def run(resources: str, progress: Callable[[str], None] = lambda _: None, **settings: Any) -> Emulator:
         urllib.request.urlopen(urllib.request.Request(f"{aws}/moto-api/reset", b"")).close()
         # A machine that runs other tests too may need long for an init; the tests of the limit set their own.
         progress = settings.pop("progress", lambda _: None)

@@ -76,9 +76,9 @@ Resources:
         Often: {Type: Schedule, Properties: {Schedule: rate(1 minute), Input: '{"a": 1}'}}
         Nightly: {Type: ScheduleV2, Properties: {ScheduleExpression: "cron(0 3 * * ? *)", Name: nightly}}
         Off: {Type: Schedule, Properties: {Schedule: rate(1 minute), Enabled: false}}
-        Topic: {Type: SNS, Properties: {Topic: x}}
+        Topic: {Type: MSK, Properties: {Topics: [x]}}
   Other: {Type: AWS::Serverless::Function, Properties: {Handler: x.y, Runtime: nodejs22.x}}
-  Bus: {Type: AWS::Events::EventBus}
+  Bus: {Type: AWS::Pipes::Pipe}
   Role: {Type: AWS::IAM::Role, Properties: {Bad: !ImportValue x}}
 """
 
@@ -156,10 +156,10 @@ def test_what_is_not_run_is_a_warning_with_its_line(write: Write) -> None:
     """Other runtimes, event types and resources are named; the rest runs. Roles need no word."""
     warnings = Template.load(write(WHOLE)).warnings
     assert len(warnings) == 3
-    assert "events of type SNS are not emulated" in warnings[0]
+    assert "events of type MSK are not emulated" in warnings[0]
     assert "'nodejs22.x' is not emulated" in warnings[1]
     assert warnings[2].split("template.yaml:")[1].startswith(f"{WHOLE[: WHOLE.index('Bus:')].count(chr(10)) + 1}: ")
-    assert "AWS::Events::EventBus is not emulated" in warnings[2]
+    assert "AWS::Pipes::Pipe is not emulated" in warnings[2]
 
 
 def test_names() -> None:

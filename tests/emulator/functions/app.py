@@ -137,3 +137,11 @@ def call(event: Any, context: Any) -> Any:
         "error": answer.get("FunctionError"),
         "payload": answer["Payload"].read().decode(),
     }
+
+
+def objects(event: Any, context: Any) -> Any:
+    """Take one object of a bucket: a key that begins with 'bad' fails."""
+    key = event["Records"][0]["s3"]["object"]["key"]
+    print(json.dumps({"key": key}))
+    if key.startswith("bad"):
+        raise RuntimeError("a bad object")

@@ -1,0 +1,85 @@
+"""Keeps what can deliver: a source or a target that is not in the template is left out, with a warning."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from faasight_emulator.model import Function, Place, Queue, Table
+from faasight_emulator.sources.model import Notification, Rule, Source, StreamSource, Subscription
+from faasight_emulator.sources.resources import Plumbing
+
+T = TypeVar("T")
+Warn = Callable[[str], None]
+
+
+class Connections:
+    """What the template has at the ends of its pipes. Stacks share topics and buckets; those of others are not here."""
+
+    def __init__(
+        self, place: Place, functions: Sequence[Function], queues: Sequence[Queue], tables: Sequence[Table]
+    ) -> None:
+        self._place = place
+        self._queues = {place.arn("sqs", queue.name) for queue in queues}
+        self._functions = {arn for function in functions for arn in function_arns(function, place)}
+        self._tables = {table.name for table in tables if "StreamSpecification" in table.definition}
+
+    def connected(self, pipes: Plumbing, warn: Warn) -> Plumbing:
+        """Return the pipes whose both ends are there."""
+        topics = {self._place.arn("sns", topic.name) for topic in pipes.topics}
+        buckets = {bucket.name for bucket in pipes.buckets}
+        buses = {"default", *(bus.name for bus in pipes.buses)}
+        ends = (
+            topics | self._queues | self._functions | {self._place.arn("events", f"event-bus/{bus}") for bus in buses}
+        )
+
+        def subscription(one: Subscription) -> str:
+            return _missing((one.topic_arn in topics, one.topic_arn), (one.target in ends, one.target))
+
+        def notification(one: Notification) -> str:
+            return _missing((one.bucket in buckets, one.bucket), (one.target in ends, one.target))
+
+        def rule(one: Rule) -> str:
+            targets = ((target.arn in ends, target.arn) for target in one.targets)
+            return _missing((one.bus in buses, one.bus), *targets)
+
+        return replace(
+            pipes,
+            subscriptions=_kept(pipes.subscriptions, subscription, "a subscription", warn),
+            notifications=_kept(pipes.notifications, notification, "a bucket's notification", warn),
+            rules=_kept(pipes.rules, rule, "a rule", warn),
+        )
+
+    def streaming(self, functions: Sequence[Function], pipes: Plumbing, warn: Warn) -> list[Function]:
+        """Return the functions with those mappings whose stream is there."""
+        streams = {stream.name for stream in pipes.streams}
+
+        def missing(one: Source) -> str:
+            if not isinstance(one, StreamSource):
+                return ""
+            there = one.name in (streams if one.kind == "kinesis" else self._tables)
+            hint = "" if one.kind == "kinesis" else " (or has no StreamSpecification)"
+            return _missing((there, f"{one.arn}{hint}"))
+
+        return [
+            replace(one, sources=_kept(one.sources, missing, f"a mapping of '{one.name}'", warn)) for one in functions
+        ]
+
+
+def function_arns(function: Function, place: Place) -> tuple[str, ...]:
+    """Return the ARNs that name a function: bare, and with its alias."""
+    return place.arn("lambda", f"function:{function.name}"), function.arn(place)
+
+
+def _missing(*ends: tuple[bool, str]) -> str:
+    return next((f"'{name}'" for is_there, name in ends if not is_there), "")
+
+
+def _kept(given: Sequence[T], missing: Callable[[T], str], what: str, warn: Warn) -> tuple[T, ...]:
+    kept = []
+    for one in given:
+        lost = missing(one)
+        if lost:
+            warn(f"{lost} is not in this template; {what} with it is left out.")
+        else:
+            kept.append(one)
+    return tuple(kept)

@@ -1,0 +1,119 @@
+"""All event sources of a template at work: made in moto, then polled until the emulator stops."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from faasight_emulator.aws import Clients
+from faasight_emulator.errors import StartError
+from faasight_emulator.invocation import Result
+from faasight_emulator.model import Function, Place
+from faasight_emulator.sources.buckets import BucketDelivery, create_buckets
+from faasight_emulator.sources.buses import BusDelivery, create_buses
+from faasight_emulator.sources.inbox import Inbox
+from faasight_emulator.sources.resources import Plumbing
+from faasight_emulator.sources.topics import create_topics, topic_inboxes
+from faasight_emulator.sqs import QueueMapping
+from faasight_emulator.targets import Targets
+
+Invoke = Callable[[str, bytes], Result]
+Warn = Callable[[str], None]
+
+
+class Worker(Protocol):
+    """Something that polls on a thread of its own."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End soon."""
+
+    def join(self, within: float) -> None:
+        """Wait for the end, some seconds at most."""
+
+
+class EventSources:
+    """Makes what events come from, and brings them to functions. `invoke` waits for the function."""
+
+    def __init__(
+        self,
+        functions: tuple[Function, ...],
+        pipes: Plumbing,
+        place: Place,
+        clients: Clients,
+        targets: Targets,
+        invoke: Invoke,
+        warn: Warn,
+    ) -> None:
+        self._functions = functions
+        self._pipes = pipes
+        self._place = place
+        self._clients = clients
+        self._targets = targets
+        self._invoke = invoke
+        self._warn = warn
+        self._workers: list[Worker] = []
+
+    def create(self) -> None:
+        """Make topics, buckets, buses and streams; services without a resource are not asked. Raises StartError."""
+        try:
+            self._create_topics()
+            self._create_buckets()
+            self._create_buses()
+        except (BotoCoreError, ClientError) as error:
+            raise StartError(
+                f"A resource of the template could not be made at {self._place.aws_endpoint}: {error}; "
+                "correct the template."
+            ) from error
+
+    def start(self) -> None:
+        """Begin to poll."""
+        for function in self._functions:
+            for source in function.queues:
+                sqs = self._clients.get("sqs")
+                self._workers.append(QueueMapping(function, source, self._place, sqs, self._invoke, self._warn))
+        for worker in self._workers:
+            worker.start()
+
+    def stop(self) -> None:
+        """Poll no more."""
+        for worker in self._workers:
+            worker.stop()
+
+    def join(self) -> None:
+        """Wait for the pollers, two seconds each at most."""
+        for worker in self._workers:
+            worker.join(2)
+        self._workers.clear()
+
+    def _create_topics(self) -> None:
+        pipes = self._pipes
+        if pipes.topics:
+            create_topics(self._clients, pipes.topics)
+            self._workers += topic_inboxes(self._place, self._clients, pipes.subscriptions, self._targets, self._warn)
+
+    def _create_buckets(self) -> None:
+        pipes = self._pipes
+        if not pipes.buckets:
+            return
+        create_buckets(self._clients, self._place, pipes.buckets)
+        delivery = BucketDelivery(pipes.notifications, self._targets)
+        inbox = Inbox("buckets", self._place, self._clients.get("sqs"), delivery.handle, self._warn)
+        if pipes.notifications:
+            inbox.create()
+            self._workers.append(inbox)
+        delivery.configure(self._clients.get("s3"), pipes.buckets, inbox.arn)
+
+    def _create_buses(self) -> None:
+        pipes = self._pipes
+        if pipes.buses:
+            create_buses(self._clients.get("events"), pipes.buses)
+        for bus in sorted({rule.bus for rule in pipes.rules}):
+            rules = [rule for rule in pipes.rules if rule.bus == bus]
+            delivery = BusDelivery(bus, rules, self._place, self._targets, self._warn)
+            inbox = Inbox(f"bus-{bus}", self._place, self._clients.get("sqs"), delivery.handle, self._warn)
+            inbox.create()
+            delivery.tap(self._clients.get("events"), inbox.arn)
+            self._workers.append(inbox)

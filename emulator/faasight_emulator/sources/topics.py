@@ -1,0 +1,88 @@
+"""SNS topics: moto keeps them, filters, and sends to queues; what is for functions comes by way of an inbox."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from faasight_emulator.aws import Clients
+from faasight_emulator.model import Place
+from faasight_emulator.sources.inbox import Inbox
+from faasight_emulator.sources.model import Subscription, Topic
+from faasight_emulator.targets import Targets
+
+
+def create_topics(clients: Clients, topics: Sequence[Topic]) -> None:
+    """Make the topics. Raises ClientError, BotoCoreError."""
+    for topic in topics:
+        clients.get("sns").create_topic(Name=topic.name, Attributes=dict(topic.attributes))
+
+
+class TopicDelivery:
+    """Brings what one subscription lets through to a function, in the shape of Lambda's SNS event."""
+
+    def __init__(self, subscription: Subscription, targets: Targets) -> None:
+        self._subscription = subscription
+        self._targets = targets
+        self._arn = ""
+
+    def subscribe(self, clients: Clients, endpoint: str) -> None:
+        """Subscribe a queue's ARN. Raises ClientError, BotoCoreError."""
+        self._arn = subscribe(clients, self._subscription, endpoint)
+
+    def handle(self, body: str) -> None:
+        """Invoke the function with a message as moto puts it into a queue."""
+        self._targets.send(self._subscription.target, json.dumps(sns_event(json.loads(body), self._arn)))
+
+
+def subscribe(clients: Clients, subscription: Subscription, endpoint: str) -> str:
+    """Subscribe a queue to a topic and return the subscription's ARN."""
+    answer = clients.get("sns").subscribe(
+        TopicArn=subscription.topic_arn,
+        Protocol="sqs",
+        Endpoint=endpoint,
+        Attributes=dict(subscription.attributes),
+        ReturnSubscriptionArn=True,
+    )
+    return str(answer["SubscriptionArn"])
+
+
+def sns_event(envelope: dict[str, Any], subscription_arn: str) -> dict[str, Any]:
+    """Return Lambda's event of one notification. The names of the two URLs differ from those that queues get."""
+    notification = {
+        "Type": envelope["Type"],
+        "MessageId": envelope["MessageId"],
+        "TopicArn": envelope["TopicArn"],
+        "Subject": envelope.get("Subject"),
+        "Message": envelope["Message"],
+        "Timestamp": envelope["Timestamp"],
+        "SignatureVersion": envelope["SignatureVersion"],
+        "Signature": envelope["Signature"],
+        "SigningCertUrl": envelope["SigningCertURL"],
+        "UnsubscribeUrl": envelope["UnsubscribeURL"],
+        "MessageAttributes": envelope.get("MessageAttributes", {}),
+    }
+    record = {
+        "EventSource": "aws:sns",
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": subscription_arn,
+        "Sns": notification,
+    }
+    return {"Records": [record]}
+
+
+def topic_inboxes(
+    place: Place, clients: Clients, subscriptions: Sequence[Subscription], targets: Targets, warn: Callable[[str], None]
+) -> list[Inbox]:
+    """Subscribe everything and return the inboxes of those that are functions."""
+    inboxes = []
+    for number, one in enumerate(subscriptions):
+        if ":sqs:" in one.target:
+            subscribe(clients, one, one.target)
+            continue
+        delivery = TopicDelivery(one, targets)
+        name = f"topic-{number}-{one.topic_arn.rsplit(':', 1)[-1]}"
+        inbox = Inbox(name, place, clients.get("sqs"), delivery.handle, warn)
+        inbox.create()
+        delivery.subscribe(clients, inbox.arn)
+        inboxes.append(inbox)
+    return inboxes
