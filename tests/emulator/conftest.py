@@ -115,7 +115,6 @@ def start(aws: str, sink: Sink, template_file: Callable[[str], Path]) -> Iterato
     def run(resources: str, progress: Callable[[str], None] = lambda _: None, **settings: Any) -> Emulator:
         urllib.request.urlopen(urllib.request.Request(f"{aws}/moto-api/reset", b"")).close()
         # A machine that runs other tests too may need long for an init; the tests of the limit set their own.
-        progress = settings.pop("progress", lambda _: None)
         defaults: dict[str, Any] = {"gateway_port": 0, "collector": sink.url, "aws_endpoint": aws, "init_limit": 60.0}
         emulator = Emulator(Settings(template=template_file(resources), **(defaults | settings)), progress)
         running.append(emulator)
