@@ -181,7 +181,8 @@ class Exporter:
         for share in self._shares:
             while share.spans:
                 # In parts: one body with all that an invocation did might be larger than the whole buffer.
-                spans = [share.spans.popleft() for _ in range(min(len(share.spans), _MAX_ENCODED))]
+                count = min(len(share.spans), _MAX_ENCODED)
+                spans = [share.spans.popleft() for _ in range(count)] if count > 1 else [share.spans.popleft()]
                 self._keep(Batch(TRACES, encode.traces(share.resource(), spans, self._version)))
         points = self.points() if self.points else []
         if points:
@@ -238,6 +239,9 @@ class Exporter:
     def _take(self) -> Batch:
         batch = self._pending.popleft()
         size = len(batch.body)
+        if not self._pending:
+            self._pending_bytes -= size
+            return batch
         bodies = [batch.body]
         while self._pending and _joinable(batch, self._pending[0]) and size + len(self._pending[0].body) <= _MAX_BODY:
             following = self._pending.popleft()

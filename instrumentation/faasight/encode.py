@@ -21,19 +21,26 @@ if TYPE_CHECKING:
     from faasight.spans import Span
 
 _BYTE = [bytes((n,)) for n in range(128)]
+_TEXT_VALUE = [b"\x12%c\x0a%c" % (n + 2, n) for n in range(122)]  # what stands before a short text in a KeyValue
+_YES, _NO = b"\x12\x02\x10\x01", b"\x12\x02\x10\x00"
 _MAX_TEXT = 16_384  # characters of one attribute: a stack trace fits, a payload does not
 _INT64 = 1 << 63
 _MAX_KEYS = 512
 _keys: dict[str, bytes] = {}
+_numbers: dict[int, bytes] = {}
+_scopes: dict[tuple[str, str], bytes] = {}
 # SpanFlags: the W3C flag "sampled", whether the parent's place is known, and whether that is another process.
 _SAMPLED, _KNOWN, _REMOTE = 0x001, 0x100, 0x200
-_LOCAL_FLAGS = (_SAMPLED | _KNOWN).to_bytes(4, "little")
-_REMOTE_FLAGS = (_SAMPLED | _KNOWN | _REMOTE).to_bytes(4, "little")
+_LOCAL_FLAGS = b"\x85\x01" + (_SAMPLED | _KNOWN).to_bytes(4, "little")
+_REMOTE_FLAGS = b"\x85\x01" + (_SAMPLED | _KNOWN | _REMOTE).to_bytes(4, "little")
+_LINK_FLAGS = b"\x35" + (_SAMPLED | _KNOWN | _REMOTE).to_bytes(4, "little")
 
 
 def _varint(number: int) -> bytes:
     if number < 128:
         return _BYTE[number]
+    if number < 16_384:
+        return bytes((number & 127 | 128, number >> 7))
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)
@@ -74,36 +81,48 @@ def _any_value(value: object) -> bytes:
 
 def attributes(tag: bytes, pairs: Mapping[str, Any]) -> bytes:
     """Encode repeated KeyValue under `tag`; None is left out."""
-    return b"".join(
-        [
-            _short(tag, key, value) or _message(tag, _key(key) + _message(b"\x12", _any_value(value)))
-            for key, value in pairs.items()
-            if value is not None
-        ]
-    )
+    parts: list[bytes] = []
+    for key, value in pairs.items():
+        if value is None:
+            continue
+        try:
+            name = _keys[key]
+        except (KeyError, TypeError):
+            name = _key(key)
+        # Nearly all are short texts and flags, whose lengths are one byte each: at a third of the cost.
+        if type(value) is str:
+            try:
+                content = value.encode()
+                parts += (tag, _BYTE[len(name) + len(content) + 4], name, _TEXT_VALUE[len(content)], content)
+            except (UnicodeEncodeError, IndexError):
+                content = _message(b"\x12", _any_value(value))
+                parts += (tag, _varint(len(name) + len(content)), name, content)
+            continue
+        if type(value) is int:
+            content = _numbers.get(value) or _number(value)
+        elif value is True or value is False:
+            content = _YES if value else _NO
+        else:
+            content = _message(b"\x12", _any_value(value))
+        parts += (tag, _varint(len(name) + len(content)), name, content)
+    return b"".join(parts)
 
 
-def _short(tag: bytes, key: str, value: object) -> bytes:
-    """Encode a KeyValue of a short ASCII text at a third of the cost, as nearly all are; b"" if it is none."""
-    if type(value) is not str or not value.isascii():
-        return b""
-    name, size = _key(key), len(value)
-    if len(name) + size > 123:  # all lengths are one byte up to here
-        return b""
-    return b"%b%c%b\x12%c\x0a%c%b" % (tag, len(name) + size + 4, name, size + 2, size, value.encode())
+def _number(value: int) -> bytes:
+    """Encode a KeyValue's whole number, and remember it: statuses, limits and sizes come again and again."""
+    content = _message(b"\x12", _any_value(value))
+    if len(_numbers) >= _MAX_KEYS:
+        _numbers.clear()
+    _numbers[value] = content
+    return content
 
 
 def _key(key: str) -> bytes:
-    """Encode a KeyValue's key; those that come again and again once."""
-    try:
-        return _keys[key]
-    except KeyError:
-        encoded = _text(b"\x0a", key)
-        if type(key) is str and len(_keys) < _MAX_KEYS:
-            _keys[key] = encoded
-        return encoded
-    except TypeError:  # a key that cannot be one
-        return _text(b"\x0a", key)
+    """Encode a KeyValue's key, and remember it: they come again and again."""
+    encoded = _text(b"\x0a", key)
+    if type(key) is str and len(_keys) < _MAX_KEYS:
+        _keys[key] = encoded
+    return encoded
 
 
 def resource(pairs: Mapping[str, Any]) -> bytes:
@@ -113,10 +132,7 @@ def resource(pairs: Mapping[str, Any]) -> bytes:
 
 def span(item: Span) -> bytes:
     """Encode a Span's content."""
-    parts = [
-        b"\x0a\x10", bytes.fromhex(item.trace_id),
-        b"\x12\x08", bytes.fromhex(item.span_id),
-    ]  # fmt: skip
+    parts = [b"\x0a\x10", bytes.fromhex(item.trace_id), b"\x12\x08", bytes.fromhex(item.span_id)]
     if item.trace_state:
         parts.append(_text(b"\x1a", item.trace_state))
     if item.parent_id:
@@ -124,16 +140,17 @@ def span(item: Span) -> bytes:
     parts += (
         _text(b"\x2a", item.name),
         b"\x30", _BYTE[item.kind],
-        b"\x39", item.start_ns.to_bytes(8, "little"),
-        b"\x41", item.end_ns.to_bytes(8, "little"),
+        pack("<sQsQ", b"\x39", item.start_ns, b"\x41", item.end_ns),
         attributes(b"\x4a", item.attributes),
     )  # fmt: skip
-    parts += [_event(*event) for event in item.events]
-    parts += [_link(*link) for link in item.links]
+    if item.events:
+        parts += [_event(*event) for event in item.events]
+    if item.links:
+        parts += [_link(*link) for link in item.links]
     if item.status or item.message:
         parts.append(_message(b"\x7a", _status(item.status, item.message)))
     remote = item.parent_id and item.kind in {SERVER, CONSUMER}  # such a span's parent is its caller, by definition
-    parts.append(b"\x85\x01" + (_REMOTE_FLAGS if remote else _LOCAL_FLAGS))
+    parts.append(_REMOTE_FLAGS if remote else _LOCAL_FLAGS)
     return b"".join(parts)
 
 
@@ -145,7 +162,7 @@ def _link(trace_id: str, span_id: str, state: str) -> bytes:
     content = b"\x0a\x10" + bytes.fromhex(trace_id) + b"\x12\x08" + bytes.fromhex(span_id)
     if state:
         content += _text(b"\x1a", state)
-    return _message(b"\x6a", content + b"\x35" + _REMOTE_FLAGS)
+    return _message(b"\x6a", content + _LINK_FLAGS)
 
 
 def _status(code: int, message: str) -> bytes:
@@ -154,7 +171,13 @@ def _status(code: int, message: str) -> bytes:
 
 
 def _scope(name: str, version: str) -> bytes:
-    return _message(b"\x0a", _text(b"\x0a", name) + (_text(b"\x12", version) if version else b""))
+    try:
+        return _scopes[name, version]
+    except KeyError:
+        content = _message(b"\x0a", _text(b"\x0a", name) + (_text(b"\x12", version) if version else b""))
+        if len(_scopes) < _MAX_KEYS:
+            _scopes[name, version] = content
+        return content
 
 
 def traces(resource_content: bytes, spans: Iterable[Span], version: str) -> bytes:
@@ -166,7 +189,11 @@ def traces(resource_content: bytes, spans: Iterable[Span], version: str) -> byte
         except Exception as error:  # noqa: BLE001 - a value nobody thought of costs its span, not those of all others
             complaints.failure("encoding a span", error)
             continue
-        scopes.setdefault(item.scope, []).append(_message(b"\x12", content))
+        try:
+            parts = scopes[item.scope]
+        except KeyError:
+            parts = scopes[item.scope] = []
+        parts += (b"\x12", _varint(len(content)), content)
     return _request(resource_content, scopes, version)
 
 
@@ -176,11 +203,12 @@ def metrics(resource_content: bytes, points: Iterable[Point], version: str) -> b
 
 
 def _request(resource_content: bytes, scopes: Mapping[str, list[bytes]], version: str) -> bytes:
-    parts = [_message(b"\x0a", resource_content)]
+    parts = [b"\x0a", _varint(len(resource_content)), resource_content]
     for name, items in scopes.items():
-        scope = _scope(name, version if name == "faasight" else "")
-        parts.append(_message(b"\x12", scope + b"".join(items)))
-    return _message(b"\x0a", b"".join(parts))
+        content = b"".join((_scope(name, version if name == "faasight" else ""), *items))
+        parts += (b"\x12", _varint(len(content)), content)
+    content = b"".join(parts)
+    return b"\x0a" + _varint(len(content)) + content
 
 
 def _metric(point: Point) -> bytes:

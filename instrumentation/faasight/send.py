@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _BREAKS = frozenset("\r\n\0")
 _MAX_HEAD = 16_384  # bytes of an answer's headers
+_MAX_READ = 4_096  # bytes at once: the memory for them is taken before it is known how many come
 _MAX_ANSWER = 262_144  # bytes of a whole answer: the collector's are about a hundred
 
 
@@ -52,10 +53,13 @@ class Connection:
         fit = {key: value for key, value in headers.items() if not _BREAKS.intersection(key + value)}
         extra = "".join(f"{key}: {value}\r\n" for key, value in fit.items())
         own = "User-Agent: faasight\r\nContent-Type: application/x-protobuf\r\n"
-        self._head = f" HTTP/1.1\r\nHost: {host_port}\r\n{own}{extra}"
+        self._head = f" HTTP/1.1\r\nHost: {host_port}\r\n{own}{extra}Content-Length: "
+        self._heads: dict[str, bytes] = {}  # by path, encoded: there are two or three
         self._resolve = resolve
         self._socket: _socket.socket | None = None
         self._received = bytearray()
+        self._usual = b""  # the latest answer that came alone: the next one is likely to be the same to the byte
+        self._usual_answer = Answer(0, 0, False, 0.0)
 
     @property
     def is_open(self) -> bool:
@@ -89,8 +93,10 @@ class Connection:
         """Write one request. Raises OSError; then the connection is of no more use."""
         if self._socket is None:
             raise OSError("not connected")
-        head = f"POST {self.prefix}{path}{self._head}Content-Length: {len(body)}\r\n\r\n"
-        rest = memoryview(head.encode("latin-1", "replace") + body)
+        head = self._heads.get(path)
+        if head is None:
+            head = self._heads[path] = f"POST {self.prefix}{path}{self._head}".encode("latin-1", "replace")
+        rest = memoryview(b"%b%d\r\n\r\n%b" % (head, len(body), body))
         while rest:  # not `sendall`: that of TLS would give each record the whole time
             left = _left(deadline)
             try:
@@ -108,11 +114,18 @@ class Connection:
 
         Raises OSError when the connection ended or what came is no HTTP.
         """
+        data = self._received
         while True:
-            answer = parse_answer(self._received)
-            if answer is not None:
-                del self._received[: answer.size]
-                return answer
+            if data:
+                if data == self._usual:
+                    data.clear()
+                    return self._usual_answer
+                answer = parse_answer(data)
+                if answer is not None:
+                    if answer.size == len(data):
+                        self._usual, self._usual_answer = bytes(data), answer
+                    del data[: answer.size]
+                    return answer
             if not self._receive(deadline):
                 return None
 
@@ -123,7 +136,7 @@ class Connection:
         try:
             if wait:
                 self._socket.settimeout(wait)
-            data = self._socket.recv(65_536)
+            data = self._socket.recv(_MAX_READ)
         except OSError as error:
             if _would_wait(error) or isinstance(error, TimeoutError):
                 return False
