@@ -103,7 +103,7 @@ class Pool:
 
     async def _serve(self, invocation: Invocation, answer: "asyncio.Future[Result]") -> None:
         warm = await self._warm_sandbox()
-        cold = warm is None
+        cold = warm is None or warm.reset
         sandbox = warm or await self._new_sandbox("on-demand")
         try:
             result = await sandbox.run(invocation, answer)

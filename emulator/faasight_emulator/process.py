@@ -96,6 +96,13 @@ class Process:
         # A wait is counted only when it is over; the one that goes on shows in the state alone.
         return elapsed - int(waited) / 1e9 < limit or (state in "RD" and int(ran) / 1e9 < limit)
 
+    def waited(self) -> float:
+        """Return the seconds for which it has waited for a CPU; 0 where /proc does not say."""
+        try:
+            return int(Path(f"/proc/{self.pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+        except (OSError, ValueError, IndexError):
+            return 0.0
+
     def drain(self) -> None:
         """Take what has been printed and logged until now."""
         self._output.drain()

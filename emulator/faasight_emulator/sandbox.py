@@ -83,6 +83,11 @@ class Sandbox:
         """Whether the init ended in an error."""
         return self._init_trouble is not None
 
+    @property
+    def reset(self) -> bool:
+        """Whether its process was killed: its files are kept, and the next invocation runs the init on its own time."""
+        return self._process is None
+
     async def start(self) -> None:
         """Run the init; how it went shows in the first invocation, as on AWS."""
         self._busy = True
@@ -171,7 +176,13 @@ class Sandbox:
         self._reporter.start(invocation)
         said: Responded | Failed | None = None
         answered = 0.0
-        trouble = await self._init_again(invocation, deadline)
+        if self._to_init():
+            self._init_trouble, _ = await self._init(
+                "invoke", self.function.timeout, invocation.request_id, self.function.timeout
+            )
+            # What the init only waited for a CPU is not the function's time.
+            deadline += self._process.waited() if self._process is not None else 0.0
+        trouble = self._init_trouble
         if trouble is None:
             self._give(invocation, deadline)
             event = await self._next_event(deadline)
@@ -199,13 +210,14 @@ class Sandbox:
             answer.set_result(result)
         return result
 
-    async def _init_again(self, invocation: Invocation, deadline: float) -> Trouble | None:
-        """Run an init that took too long once more within the invocation, on its time, as Lambda does."""
-        if self._init_trouble is None or self._init_trouble.status != "timeout":
-            return self._init_trouble
-        left = deadline - time.monotonic()
-        self._init_trouble, _ = await self._init("invoke", left, invocation.request_id, self.function.timeout)
-        return self._init_trouble
+    def _to_init(self) -> bool:
+        """Tell whether the init runs within this invocation, on its time.
+
+        So does Lambda: it repeats an init that was too slow, and that of a sandbox it has reset ("suppressed init").
+        """
+        if self._init_trouble is not None:
+            return self._init_trouble.status == "timeout"
+        return self.reset
 
     def _give(self, invocation: Invocation, deadline: float) -> None:
         if self._process is None or self._api is None:
@@ -263,7 +275,7 @@ class Sandbox:
     async def _finish(self, invocation: Invocation, trouble: Trouble | None, spent: Spent) -> None:
         if trouble is not None and trouble.ends_sandbox:
             await self._end_process()
-            self.alive = False
+            self.alive = not self.init_failed
             if trouble.status != "timeout" and not self.init_failed:
                 self._reporter.fault(f"RequestId: {invocation.request_id} Process exited before completing request")
         else:

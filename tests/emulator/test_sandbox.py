@@ -87,6 +87,34 @@ def test_timeout(one: Start, sink: Any) -> None:
     assert (counts.timeouts, counts.errors, counts.cold_starts, counts.invocations) == (1, 1, 2, 3)
 
 
+@pytest.mark.parametrize("kill", [{"seconds": 30}, {"code": 9}])
+def test_a_killed_sandbox_is_reset(one: Start, sink: Any, kill: dict[str, int]) -> None:
+    """Its files outlive the process; the next invocation runs the init on its own time, in the same sandbox."""
+    emulator = one("keep", "Timeout: 2")
+    first = emulator.invoke("f", {"write": "x"}).json()
+    assert not emulator.invoke("f", kill).ok
+    second = emulator.invoke("f", {}).json()
+    assert (second["found"], second["sandbox"]) == ("x", first["sandbox"])
+    assert second["pid"] != first["pid"]
+    inits = sink.wait_for("f", "platform.initReport", 2)
+    assert [(init["phase"], init["status"]) for init in inits] == [("init", "success"), ("invoke", "success")]
+    reports = sink.wait_for("f", "platform.report", 3)
+    assert "initDurationMs" not in reports[2]["metrics"], "a suppressed init is part of the duration"
+    assert reports[2]["metrics"]["durationMs"] > inits[1]["metrics"]["durationMs"]
+    assert emulator.counts()["f"].cold_starts == 2, "who called it waited for an init both times"
+
+
+def test_an_init_that_fails_after_a_reset(one: Start, tmp_path: Path) -> None:
+    """It fails the invocation, and the next one begins in a new sandbox."""
+    emulator = one("keep", f"Timeout: 5, Environment: {{Variables: {{BREAKS: {tmp_path / 'broken'}}}}}")
+    first = emulator.invoke("f", {}).json()
+    emulator.invoke("f", {"code": 9})
+    (tmp_path / "broken").touch()
+    assert emulator.invoke("f", {}).error_type == "Runtime.ImportModuleError"
+    (tmp_path / "broken").unlink()
+    assert emulator.invoke("f", {}).json()["sandbox"] != first["sandbox"]
+
+
 def test_out_of_memory(one: Start, sink: Any) -> None:
     """A function that takes more memory than it has is killed; the report says so and shows the full size."""
     emulator = one("grow", "MemorySize: 128")

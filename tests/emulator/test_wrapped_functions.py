@@ -15,6 +15,7 @@ from polling import wait_until
 
 Start = Callable[..., Emulator]
 
+LAYER = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/faasight"}
 SHOP = """
   ShopApi: {Type: AWS::Serverless::HttpApi}
   WorkQueue: {Type: AWS::SQS::Queue}
@@ -71,6 +72,18 @@ def test_spans_and_reports_agree(start: Start, sink: Any) -> None:
     assert {(span["faasight.source.kind"], span["faasight.source.name"]) for span in spans} == {("api", "shop-api")}
     assert {span["http.route"] for span in spans} == {"/orders/{id}"}
     assert {span["name"] for span in spans} == {"GET /orders/{id}"}
+
+
+def test_a_killed_invocation_is_told_by_the_next_one(start: Start, sink: Any) -> None:
+    """The sandbox keeps its temporary folder, and with it the note of the invocation that did not come to its end."""
+    wrapper = Path(str(importlib.resources.files("faasight"))) / "faasight-exec"
+    keep = "  Keep: {Type: AWS::Serverless::Function, Properties: {Handler: app.keep}}\n"
+    emulator = start(keep, opt={"faasight": wrapper}, environment=LAYER | {"FAASIGHT_ENDPOINT": sink.url})
+    killed = emulator.invoke("keep", {"code": 9})
+    assert emulator.invoke("keep", {}).ok
+    wait_until(lambda: [one for one in sent(sink) if one.get("faasight.killed")], "the killed one is told")
+    told = next(one for one in sent(sink) if one.get("faasight.killed"))
+    assert told["faas.invocation_id"] == killed.request_id
 
 
 def test_without_a_collector_in_reach_the_log_brings_every_span(start: Start, sink: Any) -> None:

@@ -5,12 +5,16 @@ import logging
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 # ruff: noqa: T201 -- what a function prints is what the tests look for
 
 if os.environ.get("SLEEP_AT_IMPORT"):
     time.sleep(float(os.environ["SLEEP_AT_IMPORT"]))
+
+if "BREAKS" in os.environ and Path(os.environ["BREAKS"]).exists():
+    raise ImportError("broken on purpose")
 
 calls = 0
 ticks = 0
@@ -84,6 +88,18 @@ def fail(event: Any, context: Any) -> Any:
 
 def leave(event: Any, context: Any) -> Any:
     os._exit(event["code"])
+
+
+def keep(event: Any, context: Any) -> Any:
+    """Write a file in the temporary folder, tell what is in it, and die if asked to."""
+    note = Path(os.environ["TMPDIR"], "note")
+    if "write" in event:
+        note.write_text(event["write"])
+    if "code" in event:
+        os._exit(event["code"])
+    time.sleep(event.get("seconds", 0))
+    found = note.read_text() if note.exists() else None
+    return {"found": found, "pid": os.getpid(), "sandbox": context.log_stream_name}
 
 
 def large(event: Any, context: Any) -> Any:
