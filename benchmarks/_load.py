@@ -77,7 +77,7 @@ async def run(address: str, work: list[bytes], connections: int) -> int:
 
 
 async def run_grpc(address: str, work: list[bytes], connections: int, signal: str) -> int:
-    """Send everything over gRPC, one call at a time on each connection."""
+    """Send everything over gRPC, one call at a time on each connection; return how many were accepted."""
     import grpc.aio
 
     method = f"/opentelemetry.proto.collector.{SERVICES[signal]}/Export"
@@ -89,8 +89,13 @@ async def run_grpc(address: str, work: list[bytes], connections: int, signal: st
         async with grpc.aio.insecure_channel(address, options=own) as channel:
             call = channel.unary_unary(method)
             for body in shared:
-                await call(body)
-                accepted += 1
+                try:
+                    await call(body, timeout=60)
+                except grpc.aio.AioRpcError as error:
+                    if error.code() != grpc.StatusCode.UNAVAILABLE:
+                        raise
+                else:
+                    accepted += 1
         return accepted
 
     return sum(await asyncio.gather(*(client() for _ in range(connections))))

@@ -1,10 +1,12 @@
 """The memory that the collector needs at most, when it stands before a ClickHouse server.
 
 The collector alone in a process, its store the engine's HTTP interface in another one; the goal is its peak resident
-size after small requests over many connections, then bodies of nearly 20 MiB over many at once. It may refuse what is
-too much at once (503), and must store what it took.
+size after small requests over many connections, then bodies of nearly 20 MiB over many at once, then gRPC calls of
+nearly 4 MiB, each over a connection of its own. It may refuse what is too much at once (503, UNAVAILABLE), and must
+store what it took.
 
-    python benchmarks/memory.py
+    python benchmarks/memory.py             # all, one after the other in one process
+    python benchmarks/memory.py grpc        # the loads whose names hold this
 """
 
 import asyncio
@@ -15,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import _load  # beside this file
+import _requests
 import psutil
 from _subject import line_of, peak_kib, process, until
 
@@ -22,28 +25,36 @@ HERE = Path(__file__).parent
 FIXTURE = HERE.parent / "tests" / "support" / "clickhouse_http.py"
 GOAL_MIB = 300
 LOADS = (  # spans a request, different requests, requests, connections
-    ("5 spans x 64 connections", 5, 2_000, 2_000, 64),
-    ("20 MiB x 16 connections", 55_000, 8, 48, 16),
+    ("http: 5 spans x 64 connections", 5, 2_000, 2_000, 64),
+    ("http: 20 MiB x 16 connections", 55_000, 8, 48, 16),
+    ("grpc: 5 spans x 64 connections", 5, 2_000, 2_000, 64),
+    ("grpc: 4 MiB x 200 connections", 10_900, 50, 200, 200),
 )
 
 
 def main() -> None:
     """Print the peak after each load, and a JSON line."""
     peak_mib = 0.0
+    chosen = [load for load in LOADS if all(word in load[0] for word in sys.argv[1:])]
     with ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
         engine = stack.enter_context(process([sys.executable, str(FIXTURE), "--path", f"{directory}/engine"]))
         dsn = f"clickhouse://default:@127.0.0.1:{line_of(engine, '')}/faasight"
         program = stack.enter_context(process([sys.executable, str(HERE / "_ingest_ours.py"), directory, "spans", dsn]))
-        address = line_of(program, "ready ").split()[0]
+        http, grpc = line_of(program, "ready ").split()
         assert program.stdin is not None
         started = resident_mib(program.pid)
         print(f"started: {started:.0f} MiB", flush=True)
         stored = 0
-        for name, spans, different, number, connections in LOADS:
-            bodies = _load.requests(spans, different)
-            work = [bodies[n % different] for n in range(number)]
-            taken = asyncio.run(_load.run(address, work, connections))
+        for name, spans, different, number, connections in chosen:
+            if name.startswith("grpc"):
+                bodies = list(_requests.bodies("traces", spans, different))
+                work = [bodies[n % different] for n in range(number)]
+                taken = asyncio.run(_load.run_grpc(grpc, work, connections, "traces"))
+            else:
+                bodies = _load.requests(spans, different)
+                work = [bodies[n % different] for n in range(number)]
+                taken = asyncio.run(_load.run(http, work, connections))
             del work
 
             def rows() -> int:

@@ -13,7 +13,7 @@ from faasight_store.queries import ingest
 from faasight_store.types import IngestStats
 from opentelemetry.trace import Tracer
 
-from faasight_collector import observe
+from faasight_collector import malloc, observe
 from faasight_collector.access import usage
 from faasight_collector.access.address import warn_of_plain_text
 from faasight_collector.access.control import Access
@@ -92,6 +92,7 @@ class Collector:
 
     def start(self) -> None:
         """Open the journal, both doors, and begin to ship."""
+        malloc.give_back()
         self._access = Access.of(self.settings, self._clock)
         warn_of_plain_text(self.settings)
         self.journal.open()

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import grpc
 import pytest
@@ -63,6 +64,52 @@ def test_who_reads_for_long_gives_way_to_who_waits(monkeypatch: pytest.MonkeyPat
     assert served == "served"
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.retry_after_s) == (14, 1)
+
+
+def test_who_waits_for_long_is_told_to_come_again_and_takes_no_place_along() -> None:
+    async def run() -> object:
+        places, hold = Readers(1, longest_s=30, patience_s=0.01), asyncio.get_running_loop().create_future()
+        first = asyncio.ensure_future(places.read(lambda: hold))
+        await asyncio.sleep(0)
+        (told,) = await asyncio.gather(places.read(lambda: hold), return_exceptions=True)
+        hold.set_result("whole")
+        assert [await first, await places.read(lambda: asyncio.sleep(0, "served"))] == ["whole", "served"]
+        return told
+
+    told = asyncio.run(run())
+    assert isinstance(told, Refusal)
+    assert (told.reason, told.code, told.retry_after_s) == ("busy", 14, 1)
+
+
+def test_large_messages_keep_their_places_until_they_are_safe(
+    collector: Collector, make_traces: MakeTraces, eventually: Callable[[object], None]
+) -> None:
+    """However many come at once, a bounded number is in memory, also of those whose callers have gone."""
+    journal, waiting = collector.journal, list[Callable[[], None]]()
+    append = journal.append
+
+    def stalled(*what: Any) -> None:
+        waiting.append(lambda: append(*what))
+
+    with grpc.insecure_channel(collector.grpc_address) as channel, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "append", stalled)  # a disk that takes its time
+        export, body = channel.unary_unary(EXPORT), make_traces(8_000)
+        calls = [export.future(body, timeout=60) for _ in range(20)]
+        eventually(lambda: len(waiting) == 8)
+        for call in calls[:10]:
+            call.cancel()
+        for served in range(10):
+            eventually(lambda: waiting)
+            assert len(waiting) <= 8, served
+            waiting.pop(0)()
+
+        def all_served() -> bool:
+            while waiting:
+                waiting.pop(0)()
+            return all(call.done() for call in calls)
+
+        eventually(all_served)
+        assert {call.result() for call in calls[10:]} == {b""}
 
 
 def test_who_goes_while_it_waits_takes_no_place_along() -> None:

@@ -1,6 +1,7 @@
 """The gRPC server: OTLP's three Export methods, with raw bytes in and out (no message is built but to check it)."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import grpc
@@ -22,6 +23,7 @@ METHODS = {
 }
 _MAX_STREAMS = 128  # calls at once on one connection
 _READERS = 8  # messages that are read at once, each up to `max_grpc_bytes`
+_LARGE = 256 * 1024  # bytes of a message that keeps its place until it is safe: so few of them are in memory
 _LOOKAHEAD = 64 * 1024  # bytes of a call that are taken before it is read
 _MAX_METADATA = 16 * 1024  # bytes of a call's headers
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -106,10 +108,9 @@ class _Exporter:
         """
         try:
             grant = None if self._guard is None else self._guard.admit(_headers(context))
-            message = await self._readers.read(context.read)
-            if not isinstance(message, bytes):  # grpc.aio.EOF
-                raise Refusal("malformed_grpc", "the call has no message")
-            payload = admit.protobuf(self._signal, message)
+            message = await self._readers.read(context.read, _is_large)
+            leave = self._readers.leave if _is_large(message) else _nothing
+            payload = self._checked(message, leave)
         except Refusal as refusal:
             self._intake.refused(self._signal, refusal)
             await _abort(context, refusal)
@@ -118,6 +119,7 @@ class _Exporter:
         answered: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
 
         def done(refusal: Refusal | None) -> None:
+            leave()
             if not answered.done():  # the caller may have gone
                 answered.set_result(refusal)
 
@@ -127,6 +129,23 @@ class _Exporter:
         if outcome is not None:
             await _abort(context, outcome)
         return b""
+
+    def _checked(self, message: object, leave: Callable[[], None]) -> bytes:
+        try:
+            if not isinstance(message, bytes):  # grpc.aio.EOF
+                raise Refusal("malformed_grpc", "the call has no message")
+            return admit.protobuf(self._signal, message)
+        except BaseException:
+            leave()
+            raise
+
+
+def _is_large(message: object) -> bool:
+    return isinstance(message, bytes) and len(message) > _LARGE
+
+
+def _nothing() -> None:
+    pass
 
 
 def _headers(context: Context) -> dict[bytes, bytes]:

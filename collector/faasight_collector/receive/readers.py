@@ -9,6 +9,7 @@ from faasight_collector.errors import overloaded
 Message = TypeVar("Message")
 
 _SETTLED_S = 1.0  # who reads for longer gives its place up if others wait
+_PATIENCE_S = 8.0  # for a place; clients give up after 10 s, as OTLP has it, and are better told to come again
 
 
 class Readers:
@@ -18,29 +19,38 @@ class Readers:
     sending for longest gives way.
     """
 
-    def __init__(self, places: int, longest_s: float) -> None:
+    def __init__(self, places: int, longest_s: float, *, patience_s: float = _PATIENCE_S) -> None:
         self._free = places
         self._longest_s = longest_s
+        self._patience_s = patience_s
         self._reading: dict[asyncio.Timeout, float] = {}  # oldest first; since when
         self._waiting: list[asyncio.Future[None]] = []  # newest last
         self._look: asyncio.TimerHandle | None = None
 
-    async def read(self, message: Callable[[], Awaitable[Message]]) -> Message:
-        """Await a message in a place of its own. Raises Refusal (UNAVAILABLE) if it does not come in time."""
+    async def read(
+        self, message: Callable[[], Awaitable[Message]], keep: Callable[[Message], bool] = lambda _: False
+    ) -> Message:
+        """Await a message in a place of its own; with `keep` of it true, the caller gives the place back by `leave`.
+
+        Raises Refusal (UNAVAILABLE) if it does not come in time, or no place becomes free.
+        """
         if self._free:
             self._free -= 1
         else:
             await self._wait()
-        limit = asyncio.timeout(self._longest_s)
+        kept, limit = False, asyncio.timeout(self._longest_s)
         try:
             async with limit:
                 self._reading[limit] = asyncio.get_running_loop().time()
-                return await message()
+                read = await message()
+            kept = keep(read)
         except TimeoutError:
             raise overloaded("slow_request", "the message did not come in time", retry_after_s=1) from None
         finally:
             self._reading.pop(limit, None)
-            self._leave()
+            if not kept:
+                self.leave()
+        return read
 
     async def _wait(self) -> None:
         loop = asyncio.get_running_loop()
@@ -49,15 +59,19 @@ class Readers:
         if self._look is None:
             self._look = loop.call_later(_SETTLED_S, self._make_room)
         try:
-            await place
-        except asyncio.CancelledError:
+            async with asyncio.timeout(self._patience_s):
+                await place
+        except (TimeoutError, asyncio.CancelledError) as error:
             if place.cancelled():
                 self._waiting.remove(place)
             else:
-                self._leave()  # it was given a place just before
+                self.leave()  # it was given a place just before
+            if isinstance(error, TimeoutError):
+                raise overloaded("busy", "too many calls wait to be read", retry_after_s=1) from None
             raise
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Give a place back, to the newest call that waits."""
         while self._waiting:
             place = self._waiting.pop()
             if not place.done():
