@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Which module of a host's looks functions up, and what knows that host.
 HOSTS = {
     "functions_framework._function_registry": "google",
-    "azure.functions.decorators.function_app": "azure",
+    "azure.functions.decorators.function_app": "azure",  # azure.APPLICATION
 }
 
 

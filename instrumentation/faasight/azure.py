@@ -8,8 +8,10 @@ never imported here; it is there before the functions are.
 from __future__ import annotations
 
 import os
+import sys
 from functools import wraps
 
+from faasight import agent as agents
 from faasight import calls
 from faasight.calls import Call
 from faasight.complain import complaints
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from faasight.spans import Span
     from faasight.triggers import Trigger
 
+APPLICATION = "azure.functions.decorators.function_app"
+_all = False  # whether functions without a decorator of ours are wrapped too
 _LIMIT = "AzureFunctionsJobHost__functionTimeout"  # the application setting that stands above host.json's
 
 
@@ -42,20 +46,32 @@ def observed(agent: Agent, handler: Any, name: str) -> Any:  # noqa: ANN401 - a 
     return _asking(agent, handler, name)
 
 
-def install(module: ModuleType, agent: Agent) -> None:
+def install(module: ModuleType, agent: Agent) -> None:  # noqa: ARG001 - as all hooks are called
     """Wrap each function when the worker takes it out of the application (`faasight.auto`)."""
+    global _all
+    _all = True
+    _attend(module)
+
+
+def _attend(module: ModuleType) -> None:
+    """Be there when the worker asks for a function: what its decorators declared is known by then, and not before."""
     original = module.Function.get_user_function
+    if hasattr(original, "__faasight__"):
+        return
 
     def get_user_function(self: Any) -> Any:  # noqa: ANN401 - Azure's `Function`, and the user's function
         try:
+            agent = agents.get()
             if agent.watcher.recording:
                 agent.coldstart.handler_loaded()
                 agent.function_loaded()
-            observed(agent, _Builder(self), "")
+            if _all or hasattr(self._func, "__faasight__"):
+                observed(agent, _Builder(self), "")
         except Exception as error:  # noqa: BLE001 - it runs unobserved
             complaints.failure("wrapping a function", error)
         return original(self)
 
+    get_user_function.__faasight__ = True  # type: ignore[attr-defined]  # a mark on a function
     module.Function.get_user_function = get_user_function
 
 
@@ -150,6 +166,9 @@ def _asking(agent: Agent, handler: Callable[..., Any], name: str) -> Any:  # noq
     """Wrap a function so that the worker sees one that asks for a context, in the user's own file."""
     from inspect import Parameter, signature  # the worker has it loaded
 
+    application = sys.modules.get(APPLICATION)
+    if application is not None:
+        _attend(application)
     reader = Reader()
     asked = signature(handler)
     if "context" in asked.parameters or any(p.kind is Parameter.VAR_KEYWORD for p in asked.parameters.values()):

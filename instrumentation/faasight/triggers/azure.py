@@ -162,7 +162,7 @@ def bound(trigger: Trigger, binding: Any, function: str) -> None:  # noqa: ANN40
         trigger.name = f"process {name}"
         if "messaging.system" in attributes:
             attributes["messaging.destination.name"] = name
-    elif trigger.name == "invoke" and function:
+    elif trigger.name in {"invoke", "schedule"} and function:
         trigger.name = f"schedule {function}" if source == "schedule" else function
 
 
