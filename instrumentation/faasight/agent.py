@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 class Agent:
     """The wrapper's parts, made once a process."""
 
-    def __init__(self, settings: Settings, began: int) -> None:
-        """`began` is the perf_counter value at the wrapper's first instruction."""
+    def __init__(self, settings: Settings) -> None:
         complaints.strict = settings.strict
         mask.configure(settings.mask == "on", settings.mask_keys)
         self.settings = settings
         self.service = resource.service_name(settings)
         self.account = ""
+        self.spent = 0  # ns that the report of the last invocation took us
         self.watcher = ImportWatcher(int(settings.import_threshold_ms * 1e6))
-        self.coldstart = ColdStart(self.watcher, began)
+        self.coldstart = ColdStart(self.watcher)
         self.delivery: Delivery = self._exporter()
         self.watchdog = Watchdog(self._look)
         self.witness = Witness(self.service)
@@ -67,6 +67,11 @@ class Agent:
         hooks.register(self)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.after_fork)
+        if self.coldstart.init_type == "snap-start":
+            from faasight import snapshot
+
+            snapshot.register(self)
+            self.when_loaded.append(lambda: snapshot.register_end(self))
         self.report_killed()
 
     def report_killed(self) -> None:
@@ -89,8 +94,7 @@ class Agent:
         self.delivery.reset()
         self.watchdog.reset()
         self.witness.reset()
-        if self._metrics is not None:
-            self._metrics.reset()
+        self.forget_numbers()
 
     def _look(self, invocation: Invocation) -> float:
         from faasight.overdue import look
@@ -104,6 +108,11 @@ class Agent:
                 self.when_loaded.pop()()
             except Exception as error:  # noqa: BLE001 - the function runs without what could not join
                 complaints.failure("joining", error)
+
+    def forget_numbers(self) -> None:
+        """Drop what was counted so far: the process that counted it has sent it."""
+        if self._metrics is not None:
+            self._metrics.reset()
 
     def know_account(self, arn: object) -> None:
         """Learn the account from the first invocation's function ARN."""
@@ -158,7 +167,7 @@ def get() -> Agent:
     if _agent is None:
         with _lock:
             if _agent is None:
-                agent = Agent(Settings(), faasight._began)
+                agent = Agent(Settings())
                 agent.start()
                 _agent = agent
     return _agent

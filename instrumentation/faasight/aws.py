@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from time import perf_counter_ns
 
+import faasight
 from faasight import agent as agents
 from faasight.complain import complaints
 from faasight.invoke import observe
@@ -28,6 +30,8 @@ def load(agent: Agent) -> Callable[..., Any]:
         )
     os.environ["_HANDLER"] = name  # the function's code sees what it would see without us
     _prepare(agent)
+    agent.coldstart.spend(faasight._began)  # all since our first line
+    faasight._spent = 0
     agent.coldstart.handler_begins()
     try:
         handler = _import(name)
@@ -38,7 +42,9 @@ def load(agent: Agent) -> Callable[..., Any]:
         failed_init.report(agent, error)
         raise
     agent.coldstart.handler_loaded()
+    since = perf_counter_ns()
     agent.function_loaded()
+    agent.coldstart.spend(since)
     return observe(handler)
 
 

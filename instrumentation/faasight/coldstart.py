@@ -11,7 +11,6 @@ from faasight.spans import INTERNAL, Span, now_ns
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from faasight.imports import Import, ImportWatcher
-    from faasight.invocation import Invocation
 
 INIT_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
 _PROACTIVE_NS = (
@@ -23,53 +22,72 @@ _MAX_INIT_S = 900.0
 class ColdStart:
     """Times of one process's start, in ns since the epoch."""
 
-    def __init__(self, watcher: ImportWatcher, wrapper_began: int) -> None:
-        """`wrapper_began` is the perf_counter value at the wrapper's first instruction."""
+    def __init__(self, watcher: ImportWatcher) -> None:
         self._watcher = watcher
         self._offset = now_ns() - perf_counter_ns()
         self.began = now_ns() - int(process_age() * 1e9)
         self.ended = 0
         self.init_type = os.environ.get(INIT_TYPE, "on-demand")
-        self._wrapper_began = wrapper_began
-        self._overhead = 0
+        self._restored_from = 0  # when the hooks after a restore began; 0: this process runs since its init
+        self._overhead = 0  # ns of our own
         self._used = False
+
+    def spend(self, since: int) -> None:
+        """Count what we have done since `since` (perf_counter ns) as our own; the start has come so far."""
+        self._overhead += perf_counter_ns() - since
+        self.ended = now_ns()
 
     def handler_begins(self) -> None:
         """Start to record: from here on the function's own code is imported."""
-        self._overhead += perf_counter_ns() - self._wrapper_began
         self._watcher.recording = True
 
     def handler_loaded(self) -> None:
         """Stop to record: the handler is there, the init is over."""
         self._watcher.recording = False
-        self._wrapper_began = perf_counter_ns()
         self.ended = now_ns()
 
-    def ready(self) -> None:
-        """Note that the wrapper has set itself up; while the function is still being loaded, that goes on."""
-        if self._watcher.recording:
-            return
-        self._overhead += perf_counter_ns() - self._wrapper_began
+    def restore_begins(self) -> None:
+        """Note that the process runs again, in a new sandbox: its init was another one's, long ago."""
+        self._restored_from = self.ended = now_ns()
+
+    def restored(self) -> None:
+        """Note that the function's own hooks have run."""
         self.ended = now_ns()
 
-    def take(self, now: int) -> bool:
-        """Whether the invocation that begins `now` waited for this init; True once at most."""
-        first, self._used = not self._used, True
-        return first and self.init_type == "on-demand" and now - self.ended <= _PROACTIVE_NS
+    def take(self, now: int) -> tuple[bool, bool]:
+        """Whether the invocation that begins `now` waited for this start, and whether it came long before the need.
 
-    def spans(self, trace_id: str, parent_id: str, invocation: Invocation | None = None) -> list[Span]:
-        """Return INIT and its imports as spans of a trace."""
-        attributes = {
-            "faasight.phase": "init",
-            "faasight.overhead_ms": self._overhead / 1e6,
+        True once at most.
+        """
+        if self._used:
+            return False, False
+        self._used = True
+        if self.init_type != "on-demand" and not self._restored_from:
+            return False, False  # provisioned, or a managed instance: it was there before it was asked for
+        ahead = now - self.ended > _PROACTIVE_NS
+        return not ahead, ahead
+
+    def spans(self, trace_id: str, parent_id: str) -> list[Span]:
+        """Return INIT and its imports as spans of a trace; RESTORE alone for a sandbox that came from a snapshot."""
+        restored = self._restored_from
+        attributes: dict[str, object] = {
+            "faasight.phase": "restore" if restored else "init",
             "faasight.init_type": self.init_type,
         }
-        init = Span(
-            "INIT", INTERNAL, trace_id, parent_id, attributes=attributes, start_ns=self.began, invocation=invocation
+        if not restored:  # nobody waits for the init that a snapshot was made of
+            attributes["faasight.overhead_ms"] = self._overhead / 1e6
+        start = Span(
+            "RESTORE" if restored else "INIT",
+            INTERNAL,
+            trace_id,
+            parent_id,
+            attributes=attributes,
+            start_ns=restored or self.began,
         )
-        init.end_ns = max(self.ended, self.began)
-        spans = [init]
-        self._add(spans, init, self._watcher.slow)
+        start.end_ns = max(self.ended, start.start_ns)
+        spans = [start]
+        if not restored:
+            self._add(spans, start, self._watcher.slow)
         return spans
 
     def _add(self, spans: list[Span], parent: Span, imports: list[Import]) -> None:

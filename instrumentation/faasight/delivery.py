@@ -136,6 +136,7 @@ class Exporter:
     def reset(self) -> None:
         """Start anew in a forked child: the parent keeps its connection and sends its own spans."""
         self.close()
+        self._resolver.forget()
         self._lock = allocate_lock()
         for share in self._shares:
             share.reset()

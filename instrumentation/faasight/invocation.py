@@ -92,7 +92,7 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
     span = _root_span(trigger, now)
     request_id = safe_str((call.request_id if call else _of(context, "aws_request_id")) or _request_id())[:_MAX_ID]
     agent.know_account(_of(context, "invoked_function_arn"))
-    cold = agent.coldstart.take(now)
+    cold, ahead = agent.coldstart.take(now)
     remaining_ms = call.remaining_ms if call else _remaining_ms(context)
     path = span.attributes.get("url.path")
     if path:
@@ -102,6 +102,8 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
         "faas.coldstart": cold,
         "faasight.init_type": agent.coldstart.init_type,
     })  # fmt: skip
+    if ahead:
+        span.attributes["faasight.proactive_init"] = True
     deadline = float("inf")
     if remaining_ms > 0:
         span.attributes["faasight.timeout_ms"] = remaining_ms

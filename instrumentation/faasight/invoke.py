@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import wraps
+from time import perf_counter_ns
 
+import faasight
 from faasight import agent as agents
 from faasight import calls
 from faasight.complain import complaints
@@ -49,6 +51,7 @@ observe: Observe = _observe  # type: ignore[assignment]  # one function serves b
 
 def observe_as(handler: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Wrap `handler`; `name` "" leaves the span's name to the trigger."""
+    since = perf_counter_ns()
     try:
         agent = agents.get()
     except Exception as error:  # noqa: BLE001 - without an agent the function runs unobserved
@@ -60,10 +63,10 @@ def observe_as(handler: Callable[..., Any], name: str) -> Callable[..., Any]:
         from faasight import azure
 
         agent.host = azure
-    if agent.host is not None:
-        observed: Callable[..., Any] = agent.host.observed(agent, handler, name)
-        return observed
-    return observed_by(agent, handler, name)
+    observed: Callable[..., Any] = (agent.host.observed if agent.host else observed_by)(agent, handler, name)
+    agent.coldstart.spend(since - faasight._spent)  # with what the import of us has cost
+    faasight._spent = 0
+    return observed
 
 
 def observed_by(agent: Agent, handler: Callable[..., Any], name: str, reader: Read | None = None) -> Callable[..., Any]:
@@ -71,7 +74,6 @@ def observed_by(agent: Agent, handler: Callable[..., Any], name: str, reader: Re
     make = _observed_coroutine if is_async(handler) else _observed_call
     observed = make(agent, handler, name, reader)
     observed.__faasight__ = True  # type: ignore[attr-defined]  # a mark on a function
-    agent.coldstart.ready()
     return observed
 
 
@@ -124,6 +126,7 @@ def _begin(
 ) -> Invocation | None:
     if current.get() is not None:
         return None  # an observed function that calls another one: the outer call is the invocation
+    since = perf_counter_ns()
     try:
         call = calls.read(reader, given, named) if reader is not None else None
         if call is not None:
@@ -134,6 +137,8 @@ def _begin(
         invocation = begin(agent, event, context, call)
         if name:
             invocation.span.name = name
+        spent, agent.spent = agent.spent + perf_counter_ns() - since, 0
+        invocation.span.attributes["faasight.overhead_ms"] = spent // 1000 / 1000
     except Exception as error:  # noqa: BLE001 - the handler is called whatever happens here
         current.set(None)
         complaints.failure("begin", error)
@@ -147,8 +152,10 @@ def _finish(agent: Agent, invocation: Invocation, result: object, error: BaseExc
 
 
 def _end(agent: Agent, invocation: Invocation, result: object, error: BaseException | None) -> None:
+    since = perf_counter_ns()
     try:
         finish(agent, invocation, result, error)
+        agent.spent += perf_counter_ns() - since  # told with the next one: this one is on its way
     except Exception as failed:  # noqa: BLE001 - the handler's result or exception goes out whatever happens here
         current.set(None)  # under `strict` it is raised
         complaints.failure("finish", failed)

@@ -197,6 +197,7 @@ class RuntimeApi:
         self._events: queue.Queue[tuple[dict[str, str], bytes]] = queue.Queue()
         self.outcomes: queue.Queue[Outcome] = queue.Queue()
         self.ready = threading.Event()
+        self.before_snapshot, self.restore = threading.Event(), threading.Event()  # of SnapStart
         self.handed_out = 0.0
         api = self
 
@@ -205,6 +206,11 @@ class RuntimeApi:
             disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
+                if self.path.endswith("/restore/next"):
+                    api.before_snapshot.set()
+                    api.restore.wait(60)
+                    self._reply(200, {}, b"")
+                    return
                 api.ready.set()
                 headers, body = api._events.get()
                 api.handed_out = time.monotonic()
@@ -357,9 +363,7 @@ def new_agent() -> Iterator[Callable[..., Agent]]:
     made: list[Agent] = []
 
     def make(**environment: str) -> Agent:
-        made.append(
-            Agent(Settings({"FAASIGHT_STRICT": "1", "FAASIGHT_FALLBACK": "off", **environment}), time.perf_counter_ns())
-        )
+        made.append(Agent(Settings({"FAASIGHT_STRICT": "1", "FAASIGHT_FALLBACK": "off", **environment})))
         faasight.agent.replace(made[-1])
         return made[-1]
 

@@ -22,7 +22,7 @@ def test_an_invocation_becomes_a_span(function: Any, sink: Any) -> None:
     assert (outcome.kind, outcome.body) == ("response", {"got": {"a": 1}}), sandbox.output()
     (span,) = sink.wait()
     assert span.name == "invoke"
-    assert span.attributes | {"faasight.timeout_ms": 0, "faasight.memory_used": 0} == {
+    assert span.attributes | {"faasight.timeout_ms": 0, "faasight.memory_used": 0, "faasight.overhead_ms": 0} == {
         "faas.invocation_id": "00000000-0000-0000-0000-000000000001",
         "faas.coldstart": True,
         "faas.trigger": "other",
@@ -30,6 +30,7 @@ def test_an_invocation_becomes_a_span(function: Any, sink: Any) -> None:
         "faasight.outcome": "ok",
         "faasight.timeout_ms": 0,
         "faasight.memory_used": 0,
+        "faasight.overhead_ms": 0,
     }
     assert 4_000 < span.attributes["faasight.timeout_ms"] <= 5_000
     assert 1_000_000 < span.attributes["faasight.memory_used"] < 500_000_000

@@ -63,7 +63,7 @@ def test_one_line_makes_a_request_a_span(serve: Serve, sink: Any) -> None:
     assert framework.call("/orders?name=secret", headers=told) == Answer(200, "hello secret")
     (span,) = sink.wait()
     assert (span.name, span.trace_id, span.parent_id) == ("GET", TRACE, SPAN)
-    assert span.attributes | {"faasight.memory_used": 0} == {
+    assert span.attributes | {"faasight.memory_used": 0, "faasight.overhead_ms": 0} == {
         "faas.invocation_id": "exec-1",
         "faas.coldstart": True,
         "faas.trigger": "http",
@@ -73,6 +73,7 @@ def test_one_line_makes_a_request_a_span(serve: Serve, sink: Any) -> None:
         "faasight.source.name": "hello-service",
         "faasight.outcome": "ok",
         "faasight.memory_used": 0,
+        "faasight.overhead_ms": 0,
         "http.request.method": "GET",
         "http.response.status_code": 200,
         "url.path": "/orders",

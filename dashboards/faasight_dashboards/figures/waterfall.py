@@ -100,7 +100,7 @@ class _Columns:
     def _span(self, span: Span, row: Row) -> dict[str, Any]:
         foreign = row.linked or span.trace_id != self._trace.trace_ids[0]
         flags = ERROR * (span.status == STATUS_ERROR) | COLD * is_cold(span)
-        flags |= INIT * (span.attributes.get("faasight.phase") in ("init", "import"))
+        flags |= INIT * (span.attributes.get("faasight.phase") in ("init", "import", "restore"))
         flags |= WAIT * (span.attributes.get("faasight.phase") == "wait")
         flags |= LINKED * (foreign and (row.linked or row.parent < 0))
         return {

@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS span_stream (
     init_ms Nullable(Float64)
 ) ENGINE = Null;
 
--- The INIT span is a sibling in the same message, so the invocation learns its length here, without a join.
+-- The INIT span (RESTORE after a snapshot) is a sibling in the same message, so the invocation learns its length here, without a join.
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_traces_to_span_stream TO span_stream AS
 SELECT
     length(trace_id) = 16 AND length(span_id) = 8 AND length(parent_span_id) IN (0, 8) AS valid,
@@ -98,11 +98,11 @@ FROM (
         * EXCEPT (more),
         {{origin_json more}} AS origin,
         arrayMap((id, from, till) -> (id, toNullable((toInt64(till) - toInt64(from)) / 1e6)),
-                 arrayFilter((id, its_name) -> its_name = 'INIT', `resource_spans.scope_spans.spans.parent_span_id`,
+                 arrayFilter((id, its_name) -> its_name IN ('INIT', 'RESTORE'), `resource_spans.scope_spans.spans.parent_span_id`,
                              `resource_spans.scope_spans.spans.name`),
-                 arrayFilter((from, its_name) -> its_name = 'INIT', `resource_spans.scope_spans.spans.start_time_unix_nano`,
+                 arrayFilter((from, its_name) -> its_name IN ('INIT', 'RESTORE'), `resource_spans.scope_spans.spans.start_time_unix_nano`,
                              `resource_spans.scope_spans.spans.name`),
-                 arrayFilter((till, its_name) -> its_name = 'INIT', `resource_spans.scope_spans.spans.end_time_unix_nano`,
+                 arrayFilter((till, its_name) -> its_name IN ('INIT', 'RESTORE'), `resource_spans.scope_spans.spans.end_time_unix_nano`,
                              `resource_spans.scope_spans.spans.name`)) AS inits
     FROM (
         SELECT
