@@ -1,4 +1,4 @@
-"""A layered left-to-right layout for the invocation map: the same graph always gets the same picture.
+"""A layered layout for the invocation map, to the right or downwards: the same graph always gets the same picture.
 
 The steps are those of Sugiyama, Tagawa and Toda (1981): break cycles, assign layers, cut long edges with bends, order
 each layer by the barycentre of its neighbours, then place. Bends take part in ordering and placing, so that a long edge
@@ -35,19 +35,28 @@ class Layout:
 
     nodes: Mapping[str, Point]
     bends: Mapping[Edge, Sequence[Point]]
+    down: bool = False  # callers stand above what they call, not to the left of it
 
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """Distances in pixels: the gap between columns, from card to card, and the room that a passing edge takes."""
+    """Distances in pixels: between layers, the height of a card, between cards, and the room of a passing edge."""
 
     gap: float = 76
-    row: float = 76
+    card: float = 52
+    beside: float = 24
     lane: float = 26
 
+    @property
+    def row(self) -> float:
+        """From the middle of a card to that of the one below."""
+        return self.card + self.beside
 
-def layered(nodes: Mapping[str, float], edges: Iterable[Edge], spacing: Spacing = Spacing()) -> Layout:
-    """Place the centres of nodes, given by name and width.
+
+def layered(
+    nodes: Mapping[str, float], edges: Iterable[Edge], spacing: Spacing = Spacing(), *, down: bool = False
+) -> Layout:
+    """Place the centres of nodes, given by name and width; layers follow each other to the right, or downwards.
 
     Edges may form cycles; edges to itself or to unknown nodes do not matter.
     """
@@ -57,14 +66,22 @@ def layered(nodes: Mapping[str, float], edges: Iterable[Edge], spacing: Spacing 
     linked = {name for link in links for name in link}
     graph = _Graph([name for name in known if name in linked], links)
     graph.order()
-    places = graph.place(spacing)
-    alone = _grid([name for name in known if name not in linked], nodes, places, spacing)
-    x = graph.columns_x(nodes, spacing)
-    at = {name: Point(x[graph.layer[name]], y) for name, y in places.items()}
+    deep = dict.fromkeys(nodes, spacing.card) if down else nodes
+    broad = nodes if down else dict.fromkeys(nodes, spacing.card)
+    across = graph.place({name: size + spacing.beside for name, size in broad.items()}, spacing.lane)
+    along = graph.columns_along(deep, spacing.gap)
+    at = {name: _point(along[graph.layer[name]], place, down) for name, place in across.items()}
+    lowest = max((point.y for point in at.values()), default=None)
+    alone = _grid([name for name in known if name not in linked], nodes, lowest, spacing)
     return Layout(
         nodes={name: at[name] for name in graph.names} | alone,
         bends={edge: [at[bend] for bend in chain] for edge, chain in graph.chains.items()},
+        down=down,
     )
+
+
+def _point(along: float, across: float, down: bool) -> Point:
+    return Point(across, along) if down else Point(along, across)
 
 
 class _Graph:
@@ -108,9 +125,9 @@ class _Graph:
                 middle = (len(column) - 1) / 2
                 rank.update((name, i - middle) for i, name in enumerate(column))
 
-    def place(self, spacing: Spacing) -> dict[str, float]:
-        """Give each node a height near that of its neighbours, in order and without overlap."""
-        room = {name: spacing.lane if "\0" in name else spacing.row for name in self.layer}
+    def place(self, rooms: Mapping[str, float], lane: float) -> dict[str, float]:
+        """Give each node a place in its layer near that of its neighbours, in order and without overlap."""
+        room = {name: rooms.get(name, lane) for name in self.layer}
         weight = {name: BEND_WEIGHT if "\0" in name else 1.0 for name in self.layer}
         y: dict[str, float] = {}
         for column in self.columns:
@@ -122,14 +139,14 @@ class _Graph:
                 y.update(_spread(column, wish, room, weight))
         return y
 
-    def columns_x(self, widths: Mapping[str, float], spacing: Spacing) -> list[float]:
-        """Return the centre of each column, as far from the one before as their widest cards need."""
+    def columns_along(self, sizes: Mapping[str, float], gap: float) -> list[float]:
+        """Return the centre of each layer, as far from the one before as their largest cards need."""
         centres: list[float] = []
-        right = -spacing.gap
+        end = -gap
         for column in self.columns:
-            width = max((widths[name] for name in column if name in widths), default=0.0)
-            centres.append(right + spacing.gap + width / 2)
-            right = centres[-1] + width / 2
+            size = max((sizes[name] for name in column if name in sizes), default=0.0)
+            centres.append(end + gap + size / 2)
+            end = centres[-1] + size / 2
         return centres
 
     def _direction(self, sweep: int) -> tuple[Neighbours, Sequence[list[str]]]:
@@ -229,12 +246,12 @@ def _spread(
 
 
 def _grid(
-    names: Sequence[str], widths: Mapping[str, float], placed: Mapping[str, float], spacing: Spacing
+    names: Sequence[str], widths: Mapping[str, float], lowest: float | None, spacing: Spacing
 ) -> dict[str, Point]:
     """Put nodes without edges in rows below the rest."""
     across = max(4, math.ceil(math.sqrt(len(names) / 2)))
     step = max((widths[name] for name in names), default=0.0) + spacing.gap / 3
-    top = max(placed.values()) + 1.5 * spacing.row if placed else 0.0
+    top = 0.0 if lowest is None else lowest + 1.5 * spacing.row
     return {
         name: Point(i % across * step + widths[name] / 2, top + i // across * spacing.row)
         for i, name in enumerate(names)

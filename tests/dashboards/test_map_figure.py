@@ -1,5 +1,7 @@
 """The map's drawing: health, words and routes; and the panel beside it."""
 
+from itertools import pairwise
+
 import pytest
 from components import texts
 from faasight_dashboards.figures.map import drawing, status
@@ -92,6 +94,21 @@ def test_an_edge_leaves_and_arrives_level() -> None:
         for weight, distance in zip(weights, distances, strict=True)
     ]
     assert heights == pytest.approx([y0, y1], abs=1)
+
+
+def chain(length: int) -> InvocationMap:
+    nodes = [MapNode(f"function:{i:02}", "function", f"f{i}", 1, 0, 0, 1.0) for i in range(length)]
+    edges = [MapEdge(a.id, b.id, 1, 0, 0, 0, 1.0, None) for a, b in pairwise(nodes)]
+    return InvocationMap(nodes, edges)
+
+
+@pytest.mark.parametrize(("length", "down"), [(3, False), (12, True)])
+def test_a_long_chain_runs_downwards_so_that_a_screen_shows_it_larger(length: int, down: bool) -> None:
+    picture = drawing(chain(length), HOUR)
+    assert (len({node["x"] for node in picture["nodes"]}) == 1) is down
+    assert (len({node["y"] for node in picture["nodes"]}) == 1) is not down
+    assert {edge["leaves"] for edge in picture["edges"]} == {"0% 50%" if down else "50% 0%"}
+    assert {tuple(edge["distances"]) for edge in picture["edges"]} == {(0.0, 0.0)}, "a straight line"
 
 
 def test_a_call_back_bows_out_instead_of_crossing_cards() -> None:

@@ -3,6 +3,7 @@
 import itertools
 import random
 
+import pytest
 from faasight_dashboards.layered import Layout, Spacing, layered
 
 WIDTH = 180.0
@@ -15,10 +16,12 @@ def place(*edges: tuple[str, str], alone: tuple[str, ...] = ()) -> Layout:
 
 
 def overlaps(layout: Layout) -> list[tuple[str, str]]:
+    """Return the pairs of cards nearer to each other than cards in one layer may be."""
+    width, height = (WIDTH + SPACING.beside, SPACING.card) if layout.down else (WIDTH, SPACING.row)
     return [
         (a, b)
         for (a, p), (b, q) in itertools.combinations(layout.nodes.items(), 2)
-        if abs(p.x - q.x) < WIDTH and abs(p.y - q.y) < SPACING.row - 0.001
+        if abs(p.x - q.x) < width - 0.001 and abs(p.y - q.y) < height - 0.001
     ]
 
 
@@ -27,6 +30,23 @@ def test_callers_stand_left_of_what_they_call() -> None:
     x = {name: point.x for name, point in layout.nodes.items()}
     assert x["api"] < x["checkout"] < x["queue"] < x["payment"]
     assert x["table"] == x["queue"]
+
+
+def test_downwards_callers_stand_above_what_they_call() -> None:
+    edges = [
+        ("api", "checkout"),
+        ("checkout", "queue"),
+        ("queue", "payment"),
+        ("checkout", "table"),
+        ("api", "payment"),
+    ]
+    widths = {"api": 100.0, "checkout": 180.0, "queue": 120.0, "payment": 180.0, "table": 120.0, "alone": 90.0}
+    layout = layered(widths, edges, down=True)
+    at = layout.nodes
+    assert at["api"].y < at["checkout"].y < at["queue"].y < at["payment"].y < at["alone"].y
+    assert at["queue"].y == at["table"].y
+    assert abs(at["queue"].x - at["table"].x) >= 120.0 + SPACING.beside - 0.001
+    assert [bend.y for bend in layout.bends["api", "payment"]] == [at["checkout"].y, at["queue"].y]
 
 
 def test_a_source_stands_just_before_what_it_calls() -> None:
@@ -88,11 +108,12 @@ def test_an_empty_map_is_empty() -> None:
     assert layered({}, []) == Layout({}, {})
 
 
-def test_three_hundred_nodes_do_not_overlap() -> None:
+@pytest.mark.parametrize("down", [False, True])
+def test_three_hundred_nodes_do_not_overlap(down: bool) -> None:
     chance = random.Random(7)
     names = [f"f{i:03}" for i in range(300)]
     edges = [(names[chance.randrange(i // 2 + 1)], names[i]) for i in range(1, 260)]
     edges += [(chance.choice(names[:260]), chance.choice(names[:260])) for _ in range(150)]
-    layout = layered(dict.fromkeys(names, WIDTH), edges)
+    layout = layered(dict.fromkeys(names, WIDTH), edges, down=down)
     assert layout.nodes.keys() == set(names)
     assert not overlaps(layout)

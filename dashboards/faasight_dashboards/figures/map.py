@@ -1,13 +1,13 @@
 """The invocation map as the browser draws it (assets/clientside/map.js): places, routes, figures in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from faasight_store.types import InvocationMap, MapEdge, MapNode
 
 from faasight_dashboards import format as fmt
-from faasight_dashboards.layered import Layout, Point, layered
+from faasight_dashboards.layered import Edge, Layout, Point, Spacing, layered
 from faasight_dashboards.views.health import DEGRADED, FAILING
 
 RING_SCALE = 6.0  # the ring fills at 1/6 failed: a few per cent must be visible
@@ -21,6 +21,10 @@ _THINNEST, _THICKEST = 1.2, 5.2  # of an edge, in pixels
 _BACK_BOW = 90.0  # how far a call back to the left bows out
 _KEPT = 3  # decimals of what is sent
 
+_SCREEN = Point(1120.0, 670.0)  # the room for a map on a laptop, in pixels
+_DOWNWARDS = Spacing(gap=48)  # cards are broad and low: layers may stand close
+_WORTH_IT = 1.2  # so much larger must a map downwards be: to the right is what people expect
+
 Drawing = dict[str, list[dict[str, Any]]]
 
 
@@ -31,12 +35,31 @@ def drawing(invocation_map: InvocationMap, seconds: float) -> Drawing:
     called = _calls_into(edges)
     details = {node.id: _node_detail(node, called.get(node.id, 0), seconds) for node in nodes.values()}
     widths = {node.id: _width(node, details[node.id]) for node in nodes.values()}
-    layout = layered(widths, [(edge.source, edge.target) for edge in edges])
+    layout = _layout(widths, [(edge.source, edge.target) for edge in edges])
     busiest = max((edge.calls for edge in edges), default=0)
     return {
         "nodes": [_node(node, layout.nodes[node.id], details[node.id], widths[node.id]) for node in nodes.values()],
-        "edges": [_edge(edge, seconds, busiest) | _route(_stops(edge, layout)) for edge in edges],
+        "edges": [_edge(edge, seconds, busiest) | _route(_stops(edge, layout), layout.down) for edge in edges],
     }
+
+
+def _layout(widths: Mapping[str, float], edges: Sequence[Edge]) -> Layout:
+    """Return the layout to the right, or downwards if a screen shows that one larger: a long chain is a ribbon."""
+    right = layered(widths, edges)
+    down = layered(widths, edges, _DOWNWARDS, down=True)
+    return down if _zoom(down, widths) > _WORTH_IT * _zoom(right, widths) else right
+
+
+def _zoom(layout: Layout, widths: Mapping[str, float]) -> float:
+    """Return how large a screen can show all of a layout, 1 at most."""
+    bends = [point for chain in layout.bends.values() for point in chain]
+    cards = [(at.x - widths[name] / 2, at.x + widths[name] / 2) for name, at in layout.nodes.items()]
+    across = [point.x for point in bends] + [side for card in cards for side in card]
+    down = [point.y for point in (*layout.nodes.values(), *bends)]
+    if not cards:
+        return 1.0
+    height = max(down) - min(down) + Spacing().card
+    return min(1.0, _SCREEN.x / (max(across) - min(across)), _SCREEN.y / height)
 
 
 def _stops(edge: MapEdge, layout: Layout) -> list[Point]:
@@ -126,24 +149,28 @@ def _calls_into(edges: Sequence[MapEdge]) -> dict[str, int]:
     return called
 
 
-def _route(stops: Sequence[Point]) -> dict[str, Any]:
+def _route(stops: Sequence[Point], down: bool) -> dict[str, Any]:
     """Return the control points of an edge, relative to the line between its ends as Cytoscape wants them.
 
-    Each hop leaves and arrives level, through two control points in the middle of the gap.
+    Each hop leaves and arrives along the layers' way, through two control points in the middle of the gap.
     """
     source, target = stops[0], stops[-1]
-    if target.x <= source.x:
+    if (target.y <= source.y) if down else (target.x <= source.x):
         return {"weights": [0.5], "distances": [_BACK_BOW], "leaves": "outside-to-node", "enters": "outside-to-node"}
     controls: list[Point] = []
-    for left, right in pairwise(stops):
-        middle = (left.x + right.x) / 2
-        controls += [Point(middle, left.y), Point(middle, right.y)]
+    for one, other in pairwise(stops):
+        middle = Point((one.x + other.x) / 2, (one.y + other.y) / 2)
+        controls += (
+            [Point(one.x, middle.y), Point(other.x, middle.y)]
+            if down
+            else [Point(middle.x, one.y), Point(middle.x, other.y)]
+        )
     along = [_relative(point, source, target) for point in controls]
     return {
         "weights": [round(weight, _KEPT) for weight, _ in along],
         "distances": [round(distance, 1) for _, distance in along],
-        "leaves": "50% 0%",
-        "enters": "-50% 0%",
+        "leaves": "0% 50%" if down else "50% 0%",
+        "enters": "0% -50%" if down else "-50% 0%",
     }
 
 
