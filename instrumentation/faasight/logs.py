@@ -17,6 +17,7 @@ from faasight.spans import safe_str
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
@@ -33,13 +34,31 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "taskName",
     "_frame_type",
 }
-_dumps = JSONEncoder(  # made once: `json.dumps` makes one a call
+_encoder = JSONEncoder(
     default=lambda other: mask.text(str(other)),
     ensure_ascii=False,
     separators=(",", ":"),
     skipkeys=True,
     allow_nan=False,
-).encode
+)
+
+
+def _made_once() -> Callable[[dict[str, Any]], str]:
+    """Return what turns a line into JSON: `json.dumps`, and `JSONEncoder.encode` too, would make a C encoder a call."""
+    try:
+        from json import encoder as json
+
+        # What JSONEncoder.iterencode calls. No markers, which find circles: those end as a RecursionError.
+        made: Any = vars(json)["c_make_encoder"]
+        chunks = made(None, _encoder.default, json.encode_basestring, None, ":", ",", False, True, False)
+        if "".join(chunks({"a": [1, "b"]}, 0)) == '{"a":[1,"b"]}':
+            return lambda line: "".join(chunks(line, 0))
+    except Exception:  # noqa: BLE001 - an interpreter without it, or with another one
+        return _encoder.encode
+    return _encoder.encode
+
+
+_dumps = _made_once()
 
 
 def head(created: float, level: str, message: str, logger: str) -> dict[str, Any]:

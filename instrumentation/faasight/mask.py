@@ -99,6 +99,8 @@ _DIGITS = _Rule((), r"(?<![\w.-])[3-6]\d(?:[ -]?\d){11,17}(?![\w-])", _card)
 _on = True
 _more: frozenset[str] = frozenset()
 _known: dict[str, bool] = {}  # keys that were looked at; programs have few
+_clean: dict[str, None] = {}  # short texts without a secret: messages and paths come again and again
+_MAX_CLEAN, _MAX_CLEAN_TEXT = 256, 128
 
 
 def configure(on: bool, keys: Iterable[str]) -> None:
@@ -106,11 +108,12 @@ def configure(on: bool, keys: Iterable[str]) -> None:
     global _on, _more
     _on, _more = on, frozenset(_plain(key) for key in keys)
     _known.clear()
+    _clean.clear()
 
 
 def text(value: str) -> str:
     """Return a text without the secrets that are in it; at most 65,536 characters of it."""
-    if not _on:
+    if not _on or (type(value) is str and value in _clean):
         return value
     if len(value) > _MAX:
         value = value[:_MAX]
@@ -120,7 +123,13 @@ def text(value: str) -> str:
         if hint in low:
             found = _by_rules(value, low)
             break
-    return _DIGITS.hide(found) if len(found) > 12 and _MANY_DIGITS.search(found) else found
+    if len(found) > 12 and _MANY_DIGITS.search(found):
+        return _DIGITS.hide(found)
+    if found is value and len(value) <= _MAX_CLEAN_TEXT and type(value) is str:
+        if len(_clean) >= _MAX_CLEAN:
+            _clean.clear()
+        _clean[value] = None
+    return found
 
 
 def _by_rules(value: str, low: str) -> str:

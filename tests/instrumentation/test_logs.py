@@ -9,6 +9,8 @@ from typing import Any
 import faasight
 import pytest
 from faasight.logs import JsonFormatter, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 STANDARD = """
 import logging
@@ -165,3 +167,24 @@ def test_every_line_is_valid_json_in_valid_utf_8(agent: Any) -> None:
 
     line = write({"message": "ü \ud800", "ratio": float("nan")})
     assert json.loads(line.encode(), parse_constant=refuse) == {"message": "ü ?", "ratio": "nan"}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.dictionaries(st.text(), JSON, max_size=5))
+def test_lines_are_what_the_standard_library_writes(line: dict[str, Any]) -> None:
+    """The C encoder is made once and called directly: it must write the same as `json.dumps`."""
+    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+    assert write(line) == text.encode("utf-8", "replace").decode()
+
+
+def test_a_value_that_holds_itself_is_told_as_text() -> None:
+    circle: list[Any] = []
+    circle.append(circle)
+    assert json.loads(write({"message": "m", "circle": circle})) == {"message": "m", "circle": "[[...]]"}

@@ -170,3 +170,13 @@ def test_a_long_text_takes_no_longer_than_its_length(piece: str) -> None:
     rest = " key token @ ? :// bearer eyj akia " + piece
     assert len(mask.text(piece * 200_000 + rest)) <= 2 * 65_536
     assert len(mask.text((rest + piece * 60_000)[:65_536])) <= 2 * 65_536
+
+
+def test_what_is_remembered_as_clean_is_bounded_and_holds_no_secret() -> None:
+    """Messages come again and again, and are looked at once; a secret is hidden each time."""
+    for i in range(2_000):
+        assert mask.text(f"order {i}") == f"order {i}"
+        assert mask.text("order accepted") == "order accepted"
+        assert mask.text("password=hunter2") == "password=***"
+    assert len(mask._clean) <= mask._MAX_CLEAN
+    assert not [text for text in mask._clean if "password" in text]
