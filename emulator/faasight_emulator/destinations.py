@@ -39,7 +39,7 @@ def invocation_record(function: Function, place: Place, invocation: Invocation, 
         "requestPayload": _loads(invocation.event),
     }
     if outcome.result is not None:
-        context: dict[str, Any] = {"statusCode": 200, "executedVersion": function.version}
+        context: dict[str, Any] = {"statusCode": 200, "executedVersion": outcome.result.version}
         record["responseContext"] = context if outcome.ok else {**context, "functionError": "Unhandled"}
         record["responsePayload"] = _loads(outcome.result.payload)
     return record
@@ -70,7 +70,7 @@ def dead_letter_attributes(invocation: Invocation, outcome: Outcome) -> dict[str
 
 def _qualified(function: Function, place: Place) -> str:
     arn = function.arn(place)
-    return arn if function.alias else f"{arn}:$LATEST"
+    return arn if arn.count(":") > 6 else f"{arn}:$LATEST"
 
 
 def _error_message(result: Result) -> str:

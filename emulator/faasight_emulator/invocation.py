@@ -31,23 +31,29 @@ def same_trace(header: str) -> str:
 class Invocation:
     """What a function is asked: the event (JSON bytes) and what comes with it.
 
-    `client_context` is JSON text. An invocation that Lambda retries keeps its `request_id`.
+    `client_context` is JSON text; `arn` is that by which the function was invoked, if not its own. An invocation that
+    Lambda retries keeps its `request_id`.
     """
 
     event: bytes
     trace_header: str = field(default_factory=new_trace_header)
     client_context: str = ""
+    arn: str = ""
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of it. `payload` is the function's answer, or Lambda's error object when `status` is no success."""
+    """What came of it. `payload` is the function's answer, or Lambda's error object when `status` is no success.
+
+    `version` is the one that ran.
+    """
 
     request_id: str
     status: Status
     payload: bytes = b""
     error_type: str | None = None
+    version: str = "$LATEST"
 
     @property
     def ok(self) -> bool:

@@ -4,9 +4,9 @@ import base64
 import binascii
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
-from faasight_emulator.errors import TooManyRequestsError
+from faasight_emulator.errors import TooManyRequestsError, UnknownFunctionError
 from faasight_emulator.http_server import Request, Response
 from faasight_emulator.invocation import MAX_PAYLOAD, Invocation, Result, new_trace_header
 from faasight_emulator.model import Function
@@ -21,19 +21,23 @@ Submit = Callable[[Function, Invocation], None]
 class LambdaApi:
     """POST /2015-03-31/functions/{name}/invocations, synchronous, asynchronous and dry."""
 
-    def __init__(self, functions: Mapping[str, Function], run: Run, submit: Submit) -> None:
-        self._functions = functions
+    def __init__(self, find: Callable[[str], Function], run: Run, submit: Submit) -> None:
+        """`find` gives the function of a name or an ARN with its qualifier; it raises UnknownFunctionError."""
+        self._find = find
         self._run = run
         self._submit = submit
 
     async def handle(self, request: Request) -> Response:
         """Answer one request in Lambda's words."""
         name, _, action = request.raw_path.removeprefix(PREFIX).partition("/")
-        function = self._functions.get(_plain_name(unquote(name)))
         if request.method != "POST" or action != "invocations":
             return _error(404, "ResourceNotFoundException", f"{request.method} {request.raw_path} is not emulated")
-        if function is None:
-            return _error(404, "ResourceNotFoundException", f"Function not found: {unquote(name)}")
+        qualifier = parse_qs(request.query).get("Qualifier", [""])[0]
+        full = f"{unquote(name)}:{qualifier}" if qualifier else unquote(name)
+        try:
+            function = self._find(full)
+        except UnknownFunctionError:
+            return _error(404, "ResourceNotFoundException", f"Function not found: {full}")
         kind = request.header("x-amz-invocation-type", "RequestResponse")
         if len(request.body) > (_MAX_EVENT if kind == "Event" else MAX_PAYLOAD):
             return _error(413, "RequestTooLargeException", "the payload is larger than Lambda takes")
@@ -59,17 +63,10 @@ class LambdaApi:
             result = await self._run(function, invocation)
         except TooManyRequestsError as error:
             return _error(429, "TooManyRequestsException", "Rate Exceeded.", {"Reason": error.reason, "Type": "User"})
-        headers = (*headers, ("x-amz-executed-version", function.version))
+        headers = (*headers, ("x-amz-executed-version", result.version))
         if not result.ok:
             headers = (*headers, ("x-amz-function-error", "Unhandled"))
         return Response(200, result.payload, headers)
-
-
-def _plain_name(name: str) -> str:
-    """Return the function's name of a name, an ARN, or one with a version or an alias."""
-    if name.startswith("arn:"):
-        name = name.split(":", 6)[6]
-    return name.split(":", 1)[0]
 
 
 def _error(status: int, kind: str, message: str, more: Mapping[str, str] | None = None) -> Response:

@@ -112,8 +112,9 @@ class Function:
     url: FunctionUrl | None = None
 
     def arn(self, place: Place) -> str:
-        """Return the ARN that the function is invoked by, with its alias if it has one."""
-        return place.arn("lambda", f"function:{self.name}{f':{self.alias}' if self.alias else ''}")
+        """Return the ARN that the function is invoked by: with its alias or its version if it has one."""
+        qualifier = self.alias or (self.version if self.version != "$LATEST" else "")
+        return place.arn("lambda", f"function:{self.name}{f':{qualifier}' if qualifier else ''}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,27 +16,38 @@ RESERVED_LIMIT = "ReservedFunctionConcurrentInvocationLimitExceeded"
 ACCOUNT_LIMIT = "ConcurrentInvocationLimitExceeded"
 
 
-class Account:
-    """The concurrency that functions without a reservation share, and the gate for inits.
+class Capacity:
+    """How many invocations may still begin: of one function's reservation, or of the account's for all the others.
 
-    `parallel_inits` bounds how many processes start at once: on AWS every one has a CPU of its own. Waiting at the gate
-    is part of no init, as finding a place is none on AWS.
+    `reason` is AWS's word for that limit.
     """
 
-    def __init__(self, unreserved: int, parallel_inits: int) -> None:
-        self.free = unreserved
-        self.gate = asyncio.Semaphore(parallel_inits)
+    def __init__(self, free: int, reason: str) -> None:
+        self.free = free
+        self.reason = reason
 
 
 class Pool:
     """Runs the invocations of one function. All on the event loop."""
 
     def __init__(
-        self, function: Function, around: Surroundings, account: Account, counter: Counter, idle_limit: float
+        self,
+        function: Function,
+        around: Surroundings,
+        capacity: Capacity,
+        gate: asyncio.Semaphore,
+        counter: Counter,
+        idle_limit: float,
     ) -> None:
+        """`capacity` may be shared with other pools.
+
+        `gate` bounds how many processes start at once: on AWS every one has a CPU of its own. Waiting there is part of
+        no init, as finding a place is none on AWS.
+        """
         self.function = function
         self._around = around
-        self._account = account
+        self._capacity = capacity
+        self._gate = gate
         self._counter = counter
         self._idle_limit = idle_limit
         self._idle: list[tuple[Sandbox, float]] = []
@@ -49,9 +60,9 @@ class Pool:
         """How many invocations run now."""
         return len(self._running)
 
-    async def provision(self) -> None:
-        """Start the sandboxes of the function's provisioned concurrency, ahead of any invocation."""
-        for _ in range(self.function.provisioned):
+    async def provision(self, count: int) -> None:
+        """Start sandboxes of provisioned concurrency, ahead of any invocation."""
+        for _ in range(count):
             sandbox = await self._new_sandbox("provisioned-concurrency")
             if sandbox.init_failed:
                 await self._discard(sandbox)
@@ -63,12 +74,10 @@ class Pool:
 
         Raises TooManyRequestsError if the function or the account is at its limit.
         """
-        reason = self._limit_reached()
-        if reason:
-            self._throttle(invocation, reason)
-            raise TooManyRequestsError(self.function.name, reason, invocation.request_id)
-        if self.function.reserved is None:
-            self._account.free -= 1
+        if self._capacity.free <= 0:
+            self._throttle(invocation, self._capacity.reason)
+            raise TooManyRequestsError(self.function.name, self._capacity.reason, invocation.request_id)
+        self._capacity.free -= 1
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         task = asyncio.get_running_loop().create_task(self._serve(invocation, answer))
         self._running.add(task)
@@ -91,11 +100,6 @@ class Pool:
         self._idle.clear()
         await asyncio.gather(*(self._discard(sandbox) for sandbox in list(self._sandboxes)))
 
-    def _limit_reached(self) -> str | None:
-        if self.function.reserved is not None:
-            return RESERVED_LIMIT if self.busy >= self.function.reserved else None
-        return ACCOUNT_LIMIT if self._account.free <= 0 else None
-
     def _throttle(self, invocation: Invocation, reason: str) -> None:
         self._counter.throttle(self.function.name)
         identity = identity_of(self.function, self._around.place, self._around.environment)
@@ -117,8 +121,7 @@ class Pool:
 
     def _done(self, task: "asyncio.Task[None]", answer: "asyncio.Future[Result]") -> None:
         self._running.discard(task)
-        if self.function.reserved is None:
-            self._account.free += 1
+        self._capacity.free += 1
         if answer.done():
             return
         if task.cancelled():
@@ -138,7 +141,7 @@ class Pool:
     async def _new_sandbox(self, init_type: str) -> Sandbox:
         sandbox = Sandbox(self.function, self._around, init_type)
         self._sandboxes.add(sandbox)
-        async with self._account.gate:
+        async with self._gate:
             await sandbox.start()
         return sandbox
 

@@ -229,7 +229,7 @@ class Sandbox:
                 invocation.request_id,
                 invocation.event,
                 int((time.time() + left) * 1000),
-                self.function.arn(self._around.place),
+                invocation.arn or self.function.arn(self._around.place),
                 invocation.trace_header,
                 invocation.client_context,
             )

@@ -28,7 +28,7 @@ from faasight_emulator.invocation import Invocation, Result, new_trace_header
 from faasight_emulator.lambda_api import LambdaApi
 from faasight_emulator.model import Function, Place
 from faasight_emulator.platform import Event, Identity
-from faasight_emulator.pool import Account, Pool
+from faasight_emulator.pool import ACCOUNT_LIMIT, RESERVED_LIMIT, Capacity, Pool
 from faasight_emulator.routes import Router
 from faasight_emulator.sandbox import Surroundings
 from faasight_emulator.schedule import Scheduler
@@ -36,6 +36,7 @@ from faasight_emulator.settings import Settings
 from faasight_emulator.sources.running import EventSources
 from faasight_emulator.targets import Targets
 from faasight_emulator.template import Template
+from faasight_emulator.versions import Published, Versions, plain_name
 from faasight_emulator.warden import Warden
 
 T = TypeVar("T")
@@ -71,7 +72,8 @@ class Emulator:
         self._started = False
         self._gate = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pools: dict[str, Pool] = {}
+        self._pools: dict[tuple[str, str], Pool] = {}  # by the function's name and version
+        self._versions = Versions((), Published({}))
         self._sources: EventSources | None = None
         self._counter = Counter([])
         self._courier = Courier(settings.collector, progress)
@@ -105,20 +107,24 @@ class Emulator:
         self._undo.close()
 
     def invoke(self, function: str, payload: object, *, asynchronous: bool = False) -> Result:
-        """Invoke a function by its name or logical id with a JSON value, from any thread.
+        """Invoke a function by its name, logical id or ARN, with a qualifier or without, with a JSON value.
+
+        From any thread. Without a qualifier $LATEST runs, as by Lambda's Invoke.
 
         Returns its result; for an asynchronous invocation one with an empty payload, at once.
         Raises UnknownFunctionError, TooManyRequestsError.
         """
         invocation = Invocation(json.dumps(payload).encode())
+        found = self._called(function)
         if not asynchronous:
-            return self._invoke_bytes(function, invocation.event)
-        self._await(self._submit_later(self._function(function), invocation))
+            return self._await(self._run(found, invocation))
+        self._await(self._submit_later(found, invocation))
         return Result(invocation.request_id, "success")
 
     def running(self, function: str) -> int:
         """Return how many invocations of a function run now, by its name or logical id."""
-        return self._pools[self._function(function).name].busy
+        wanted = self._function(function).name
+        return sum(pool.busy for (name, _), pool in self._pools.items() if name == wanted)
 
     def counts(self) -> dict[str, Counts]:
         """Return what has happened so far, by function name."""
@@ -243,14 +249,18 @@ class Emulator:
                 f"The functions reserve {reserved} of {self.settings.account_concurrency} concurrent executions and "
                 "leave none for the others; lower ReservedConcurrentExecutions or raise the account's concurrency."
             )
-        account = Account(unreserved, self.settings.parallel_inits)
-        for function in functions:
-            self._pools[function.name] = Pool(function, around, account, self._counter, self.settings.idle_limit)
+        versions = self._versions = Versions(functions, template.published)
+        account = Capacity(unreserved, ACCOUNT_LIMIT)
+        own = {one.name: Capacity(one.reserved, RESERVED_LIMIT) for one in functions if one.reserved is not None}
+        gate, idle = asyncio.Semaphore(self.settings.parallel_inits), self.settings.idle_limit
+        for function, _ in versions.all():
+            capacity = own.get(function.name, account)
+            self._pools[function.name, function.version] = Pool(function, around, capacity, gate, self._counter, idle)
         asynchronous = self._asynchronous = AsyncInvoker(
             self._run, self._targets, self.place, self._say, self.settings.retry_delays
         )
         scheduler = Scheduler(self.place, lambda function, event: self._fire(function, event))
-        api = LambdaApi({function.name: function for function in functions}, self._run, asynchronous.submit)
+        api = LambdaApi(versions.find, self._run, asynchronous.submit)
         authorizers = Authorizers(self._run, self._function, self.place, self._say, self.settings.jwks)
         gateway = Gateway(Router(template.apis, functions), self._run, api, authorizers, self.place)
         servers = [(HttpServer(gateway.handle, max_body=MAX_BODY), listener)]
@@ -263,8 +273,8 @@ class Emulator:
         self._undo.callback(
             lambda: self._await(self._halt([one for one, _ in servers], scheduler, asynchronous, reaper), 8)
         )
-        for pool in self._pools.values():
-            await pool.provision()
+        for function, count in versions.all():
+            await self._pools[function.name, function.version].provision(count)
         for server, port in servers:
             await server.start(port)
         scheduler.start(functions)
@@ -297,12 +307,21 @@ class Emulator:
             raise UnknownFunctionError(f"There is no function '{name}'; there are none; start it first.")
         return self.template.find(name)
 
+    def _called(self, name: str) -> Function:
+        """Return the function of a name that may have a qualifier."""
+        self._function(plain_name(name))
+        return self._versions.find(name)
+
     def _invoke_bytes(self, function: str, event: bytes) -> Result:
         found = self._function(function)
         return self._await(self._run(found, Invocation(event, new_trace_header(found.tracing))))
 
     async def _run(self, function: Function, invocation: Invocation) -> Result:
-        return await self._pools[function.name].invoke(invocation)
+        """Run an invocation of a function, of that version which its alias points to."""
+        picked = self._versions.pick(function)
+        pool = self._pools[picked.name, picked.version]
+        result = await pool.invoke(replace(invocation, arn=picked.arn(self.place)))
+        return replace(result, version=picked.version)
 
     def _fire(self, function: Function, event: bytes) -> None:
         if self._asynchronous is not None:
@@ -314,7 +333,7 @@ class Emulator:
 
     def _fire_by_name(self, name: str, event: bytes, trace: str = "") -> None:
         """Invoke a function asynchronously, from any thread but the loop's."""
-        function = self._function(name)
+        function = self._versions.find(name) if ":" in name else self._function(name)
         self._await(self._submit_later(function, Invocation(event, trace or new_trace_header(function.tracing))), 30)
 
     async def _reap(self) -> None:

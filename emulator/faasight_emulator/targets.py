@@ -54,7 +54,7 @@ class Targets:
         self._services[service](arn, body, extra, trace)
 
     def _function(self, arn: str, body: str, _message: Message, trace: str) -> None:
-        self._fire(arn.split(":")[6], body.encode(), trace)
+        self._fire(":".join(arn.split(":")[6:]), body.encode(), trace)
 
     def _queue(self, arn: str, body: str, message: Message, trace: str) -> None:
         name = arn.rsplit(":", 1)[-1]

@@ -18,6 +18,7 @@ from faasight_emulator.sources import resources as plumbing
 from faasight_emulator.sources.checks import Connections
 from faasight_emulator.sources.model import Bucket, Bus, Stream, Topic
 from faasight_emulator.sources.resources import Plumbing, PlumbingReader
+from faasight_emulator.versions import ALIAS, VERSION, Alias, Published, alias_from, number_versions
 
 _FUNCTION = "AWS::Serverless::Function"
 _PLAIN_FUNCTION = "AWS::Lambda::Function"
@@ -66,6 +67,7 @@ class Template:
     queues: tuple[Queue, ...] = ()
     tables: tuple[Table, ...] = ()
     plumbing: Plumbing = field(default_factory=Plumbing)
+    published: Published = field(default_factory=lambda: Published({}))
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -107,6 +109,7 @@ class _Builder:
         self._add_parameters(parameters)
         self.resources = self._read_resources()
         self._add_resource_names()
+        self._versions = number_versions(self.resources, self._auto_published(), self._names, self._attributes, place)
 
     def build(self) -> Template:
         of_type: dict[str, Callable[[str, str, Section], Value]] = {
@@ -124,7 +127,7 @@ class _Builder:
                 made[kind] += [] if one is None else [one]
             elif kind in plumbing.KINDS:
                 events.read(kind, logical_id, self._resource_name(logical_id), resource.section("Properties"))
-            elif kind not in (_HTTP_API, _REST_API, _LAYER) and not kind.startswith(_NO_EFFECT):
+            elif kind not in (_HTTP_API, _REST_API, _LAYER, VERSION, ALIAS) and not kind.startswith(_NO_EFFECT):
                 self._warn(resource, "Type", f"{kind} is not emulated; the rest of the template runs without it.")
         functions, pipes = events.finish(made[_FUNCTION] + made[_PLAIN_FUNCTION])
         queues: list[Queue] = made[_QUEUE]
@@ -146,6 +149,7 @@ class _Builder:
             tuple(queues),
             tuple(tables),
             pipes,
+            self._published(functions),
             tuple(self.warnings),
         )
 
@@ -215,8 +219,6 @@ class _Builder:
             attributes = {"Arn": place.arn("lambda", f"function:{name}")}
             # SAM makes `<Function>Url` of a FunctionUrlConfig.
             self._attributes[f"{logical_id}Url", "FunctionUrl"] = place.urls.get(logical_id, f"{place.gateway}/")
-            for extra in ("Version", "Alias"):
-                self._names[f"{logical_id}.{extra}"] = f"{attributes['Arn']}:{extra.lower()}"
         elif kind == _QUEUE:
             ref = f"{place.aws_endpoint}/{place.account}/{name}"
             attributes = {"Arn": place.arn("sqs", name), "QueueName": name, "QueueUrl": ref}
@@ -263,6 +265,23 @@ class _Builder:
         }
         root = self.document.path.parent
         return function_from(logical_id, name, shared, properties, root, layers, self.warnings)
+
+    def _auto_published(self) -> dict[str, str]:
+        shared = self._section(self.document.values.get("Globals"), "Globals").section("Function")
+        found = {}
+        for logical_id, (kind, resource) in self.resources.items():
+            own = resource.section("Properties")
+            alias = (own if "AutoPublishAlias" in own else shared).optional_text("AutoPublishAlias")
+            if kind == _FUNCTION and alias is not None:
+                found[logical_id] = alias
+        return found
+
+    def _published(self, functions: list[Function]) -> Published:
+        aliases = [Alias(one.name, one.alias, (("1", 1.0),), one.provisioned) for one in functions if one.alias]
+        for kind, resource in self.resources.values():
+            if kind == ALIAS:
+                aliases.append(alias_from(resource.section("Properties"), self._versions))
+        return Published({name: tuple(numbers) for name, numbers in self._versions.items()}, tuple(aliases))
 
     def _apis(self, functions: list[Function]) -> tuple[Api, ...]:
         used = {(route.api, route.payload) for function in functions for route in function.routes}

@@ -28,6 +28,7 @@ FUNCTIONS = """
     Type: AWS::Serverless::Function
     Properties:
       Handler: app.echo
+      AutoPublishAlias: live
       EventInvokeConfig: {DestinationConfig: {OnSuccess: {Type: SQS, Destination: !GetAtt Done.Arn}}}
   Call: {Type: AWS::Serverless::Function, Properties: {Handler: app.call, Timeout: 20}}
   Never: {Type: AWS::Serverless::Function, Properties: {Handler: app.echo, ReservedConcurrentExecutions: 0}}

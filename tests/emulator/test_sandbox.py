@@ -212,7 +212,9 @@ def test_nothing_of_the_host_leaks_in(one: Start, monkeypatch: pytest.MonkeyPatc
 def test_context(one: Start) -> None:
     """The context has the function's name, version, ARN, log stream and remaining time."""
     about = (
-        one("about", "AutoPublishAlias: live, FunctionName: my-function, Timeout: 7").invoke("my-function", {}).json()
+        one("about", "AutoPublishAlias: live, FunctionName: my-function, Timeout: 7")
+        .invoke("my-function:live", {})
+        .json()
     )
     assert (about["function"], about["version"], about["memory"]) == ("my-function", "1", "256")
     assert about["arn"] == "arn:aws:lambda:us-east-1:123456789012:function:my-function:live"
