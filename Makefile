@@ -34,6 +34,7 @@ lint: $(STAMP)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 -p faasight
 	$(BIN)/lint-imports
 
 format: $(STAMP)  ## put the code in shape

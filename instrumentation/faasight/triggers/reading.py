@@ -71,7 +71,7 @@ def moment(value: object) -> int:
 
     stamp: Any = value
     if stamp.tzinfo is None:
-        stamp = stamp.replace(tzinfo=timezone.utc)  # noqa: UP017 - datetime.UTC came with 3.11, and we run on 3.10
+        stamp = stamp.replace(tzinfo=timezone.utc)  # datetime.UTC came with 3.11, and we run on 3.10
     whole = seconds(int(stamp.timestamp()))
     return whole + stamp.microsecond * 1_000 if whole else 0
 
