@@ -1,5 +1,6 @@
 """A sandbox as AWS Lambda runs it: the real runtime client on a Runtime API of ours, frozen after each answer."""
 
+import itertools
 import json
 import os
 import select
@@ -11,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 PAUSE_S = 0.002  # frozen between two invocations: what the processor had at hand of the function is gone by then
+_numbers = itertools.count(1)  # of all invocations of this program
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:f"
 EVENT = {
     "version": "2.0",
@@ -119,10 +122,15 @@ def _read_request(connection: socket.socket) -> tuple[str, bytes] | None:
 class Sandbox:
     """A running function."""
 
-    def __init__(self, command: Command, prefix: list[str] | None = None, patience: float = 60.0) -> None:
-        """Start it and wait until it asks for its first event; `prefix` is put before its command line."""
+    def __init__(
+        self, command: Command, prefix: list[str] | None = None, patience: float = 60.0, output: IO[bytes] | None = None
+    ) -> None:
+        """Start it and wait until it asks for its first event.
+
+        `prefix` is put before its command line; `output` gets what it prints.
+        """
         self.api = RuntimeApi()
-        self.invoked = 0
+        self.request_id = ""
         self._frozen = False
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "FAASIGHT_", "PYTHON", "DD_"))}
         begun = time.perf_counter()
@@ -143,7 +151,7 @@ class Sandbox:
                 "LAMBDA_TASK_ROOT": str(command.folder),
                 **command.environment,
             },
-            stdout=subprocess.DEVNULL,
+            stdout=output or subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         self._expect("/invocation/next", patience)
@@ -184,21 +192,20 @@ class Sandbox:
         time.sleep(PAUSE_S)
         return (ended - begun) * 1e3
 
-    def hand_out(self, event: object, limit_ms: int) -> str:
-        """Answer the runtime's request for an event; return the request id."""
-        self.invoked += 1
-        request_id = f"8476a536-e9f4-11e8-9739-{self.invoked:012x}"
+    def hand_out(self, event: object, limit_ms: int) -> None:
+        """Answer the runtime's request for an event; `request_id` is then its id, as no other has."""
+        number = next(_numbers)
+        self.request_id = f"8476a536-e9f4-11e8-9739-{number:012x}"
         self.api.reply(
             "200 OK",
             json.dumps(event).encode(),
             {
-                "Lambda-Runtime-Aws-Request-Id": request_id,
+                "Lambda-Runtime-Aws-Request-Id": self.request_id,
                 "Lambda-Runtime-Deadline-Ms": str(int(time.time() * 1000) + limit_ms),
                 "Lambda-Runtime-Invoked-Function-Arn": ARN,
-                "Lambda-Runtime-Trace-Id": f"Root=1-5759e988-{self.invoked:024x};Parent=53995c3f42cd8ad8;Sampled=1",
+                "Lambda-Runtime-Trace-Id": f"Root=1-5759e988-{number:024x};Parent=53995c3f42cd8ad8;Sampled=1",
             },
         )
-        return request_id
 
     def freeze(self) -> None:
         """Stop all its threads, as Lambda does when the runtime asks for the next event."""
@@ -213,7 +220,7 @@ class Sandbox:
             self._frozen = False
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the process."""
         self.process.kill()
         self.process.wait()
         self.api.close()

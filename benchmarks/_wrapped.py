@@ -6,6 +6,7 @@ An environment is made from PyPI with the versions of `benchmarks/constraints/`;
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,13 +80,19 @@ def python_of(folder: Path, name: str) -> Path:
     return folder / name / "bin" / "python"
 
 
-def make_environments(folder: Path) -> None:
+PACKAGES = {
+    "faasight": ("opentelemetry-sdk", str(ROOT / "instrumentation")),
+    "opentelemetry": (*LAYER, *INSTRUMENTATIONS),
+    "powertools": ("aws-lambda-powertools[tracer]",),
+    "datadog": ("datadog-lambda",),
+}
+
+
+def make_environments(folder: Path, names: Iterable[str] = tuple(PACKAGES)) -> None:
     """Make those that are not there yet; about a minute. Raises CalledProcessError where PyPI cannot be reached."""
-    ours = ("opentelemetry-sdk", str(ROOT / "instrumentation"))
-    _make(folder / "faasight", ROOT / "constraints.txt", (*RUNTIME, *ours))
-    _make(folder / "opentelemetry", HERE / "constraints/opentelemetry.txt", (*RUNTIME, *LAYER, *INSTRUMENTATIONS))
-    _make(folder / "powertools", HERE / "constraints/powertools.txt", (*RUNTIME, "aws-lambda-powertools[tracer]"))
-    _make(folder / "datadog", HERE / "constraints/datadog.txt", (*RUNTIME, "datadog-lambda"))
+    for name in names:
+        constraints = ROOT / "constraints.txt" if name == "faasight" else HERE / f"constraints/{name}.txt"
+        _make(folder / name, constraints, (*RUNTIME, *PACKAGES[name]))
 
 
 def _make(folder: Path, constraints: Path, packages: tuple[str, ...]) -> None:
@@ -106,10 +113,8 @@ def subjects(folder: Path, environments: Path) -> list[Subject]:
         (folder / name / "app.py").write_text(code)
     pythons = {name: python_of(environments, name) for name in ("faasight", "opentelemetry", "powertools", "datadog")}
     bins = pythons["opentelemetry"].parent
-    package = subprocess.run(
-        [pythons["faasight"], "-c", "import faasight; print(faasight.__path__[0])"],
-        check=True, capture_output=True, text=True, cwd=folder,
-    ).stdout.strip()  # fmt: skip
+    say = [pythons["faasight"], "-c", "import faasight; print(faasight.__path__[0])"]
+    package = subprocess.run(say, check=True, capture_output=True, text=True, cwd=folder).stdout.strip()
     run = ["-m", "awslambdaric"]
 
     def subject(
