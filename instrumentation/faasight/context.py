@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     Carrier = Mapping[str, Any]
 
 OURS = "faasight"  # our key in tracestate: `faasight=f:<service>` names the sender
-_HEX = frozenset("0123456789abcdef")
+_HEX = "0123456789abcdef"
+_NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16  # what the standard keeps for "none"
 _MAX_ENTRIES = 32  # of a tracestate, W3C Trace Context 3.3.1.1
 _MAX_PARENT = 256  # characters of a traceparent: version 00 has 55, and a longer one of the future is cut short here
 MAX_HEADERS = 512  # of one event; AWS allows 10 kB of them, and what has more is no set of headers
@@ -56,7 +57,7 @@ def parse(traceparent: object, tracestate: object = "") -> Remote | None:
     version, trace_id, span_id, flags = parts[:4]
     if not (_is_id(version, 2) and _is_id(trace_id, 32) and _is_id(span_id, 16) and _is_id(flags, 2)):
         return None
-    if version == "ff" or trace_id.count("0") == 32 or span_id.count("0") == 16:
+    if version == "ff" or trace_id == _NO_TRACE or span_id == _NO_SPAN:
         return None
     return Remote(trace_id, span_id, _state(tracestate))
 
@@ -68,7 +69,7 @@ def _state(tracestate: object) -> str:
 
 
 def _is_id(text: str, length: int) -> bool:
-    return len(text) == length and _HEX.issuperset(text)
+    return len(text) == length and not text.strip(_HEX)  # nothing else is left
 
 
 def extract(carrier: Carrier | None, value: Callable[[Any], object] = lambda item: item) -> Remote | None:

@@ -91,7 +91,7 @@ class Breaker:
 
     def closed(self) -> bool:
         """Whether an attempt may be made now."""
-        return time.monotonic() >= self._until
+        return not self._until or time.monotonic() >= self._until
 
     def fail(self, at_least: float = 0.0) -> None:
         """Pause; `at_least` seconds if the collector asked for it."""
@@ -210,8 +210,10 @@ class Exporter:
 
     def _exchange(self, deadline: float) -> None:
         try:
-            self._read_answers()
-            self._leave_stale()
+            if self._connection.is_open:
+                idle = time.monotonic() - self._last_use
+                self._read_answers(idle)
+                self._leave_stale(idle)
             while self._pending and self._breaker.closed():
                 self._send_one(deadline)
             if self._unanswered and (self._settings.confirm or len(self._unanswered) >= _MAX_UNANSWERED):
@@ -252,12 +254,9 @@ class Exporter:
         batch.body = b"".join(bodies)
         return batch
 
-    def _read_answers(self) -> None:
+    def _read_answers(self, idle: float) -> None:
         """Read what has come; a connection that was closed meanwhile gives its unanswered requests back."""
-        if not self._connection.is_open:
-            return
-        # Servers close what is idle: only then is it worth a system call to look for the end of the connection.
-        look_for_end = time.monotonic() - self._last_use > _BRISK_S
+        look_for_end = idle > _BRISK_S  # servers close what is idle: only then is it worth a system call
         try:
             while (self._unanswered or look_for_end) and (answer := self._connection.read()):
                 self._settle(answer)
@@ -296,13 +295,13 @@ class Exporter:
             self._give_up(batch)
         complaints.say(f"{self._settings.endpoint}{batch.path} answered {answer.status}")
 
-    def _leave_stale(self) -> None:
+    def _leave_stale(self, idle: float) -> None:
         """Close a connection that was idle for long: what stands between may have forgotten it without a word.
 
         Its requests were written in full and nothing bad was heard: they count as delivered, sending them again would
         double them.
         """
-        if self._connection.is_open and time.monotonic() - self._last_use > self._settings.idle_limit:
+        if idle > self._settings.idle_limit and self._connection.is_open:
             self._unanswered.clear()
             self._connection.close()
 

@@ -152,9 +152,11 @@ def _root_span(trigger: Trigger, now: int) -> Span:
     if trigger.records:
         links = {(remote.trace_id, remote.span_id): remote.state for remote in trigger.parents}  # one for each span
         span.links = [(*ids, state) for ids, state in links.items()]
-    caller = next((remote.caller for remote in trigger.parents if remote.caller), "")
-    if caller:
-        span.attributes["faasight.caller"] = caller
+    for remote in trigger.parents:
+        caller = remote.caller
+        if caller:
+            span.attributes["faasight.caller"] = caller
+            break
     if trigger.sent_ns:
         span.attributes["faasight.queue_wait_ms"] = max(now - trigger.sent_ns, 0) / 1e6
     if trigger.last_ns:
@@ -169,7 +171,9 @@ def _root_span(trigger: Trigger, now: int) -> Span:
 def _common_parent(trigger: Trigger) -> Remote | None:
     """Return the span to continue: a batch has one only when all its records carry one trace id."""
     parents = trigger.parents
-    if not parents or len(parents) < trigger.records or any(p.trace_id != parents[0].trace_id for p in parents):
+    if not parents or len(parents) < trigger.records:
+        return None
+    if len(parents) > 1 and any(parent.trace_id != parents[0].trace_id for parent in parents):
         return None
     return parents[0]
 

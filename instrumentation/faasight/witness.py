@@ -36,6 +36,7 @@ class Witness:
         self._name = "".join(c if c.isascii() and c.isalnum() else "-" for c in name[:64])
         self._free: list[int] = []
         self._file = -1
+        self._pid = 0
         self._taken: list[int] = []  # files with what `open` has found
         self.to_open = False
 
@@ -51,6 +52,7 @@ class Witness:
         Nothing is written until `settle` says that it is reported.
         """
         self.to_open = False
+        self._pid = os.getpid()
         killed: list[Span] = []
         try:
             for i in range(_FILES):
@@ -101,7 +103,7 @@ class Witness:
         if not self._free:
             return -1
         try:
-            record = _write(span, deadline_ns)
+            record = _write(span, deadline_ns, self._pid)
             if len(record) > _SLOT:
                 return -1
             slot = self._free.pop()  # one step under the GIL
@@ -130,16 +132,14 @@ class Witness:
                     yield span
 
 
-def _write(span: Span, deadline_ns: int) -> bytes:
+def _write(span: Span, deadline_ns: int, pid: int) -> bytes:
     """Return a record: two Python literals and what tells that it is whole."""
-    head = ascii((
-        os.getpid(), span.trace_id, span.span_id, span.parent_id, span.kind, span.start_ns, deadline_ns,
-        str(span.name)[:256],
-    ))  # fmt: skip
+    ids = f"{span.trace_id!a}, {span.span_id!a}, {span.parent_id!a}"
+    head = f"R({pid}, {ids}, {span.kind}, {span.start_ns}, {deadline_ns}, {str(span.name)[:256]!a})\n"
     more = ascii(span.attributes)
     if len(head) + len(more) > _SLOT - 8:
         more = ascii({key: span.attributes[key] for key in _ESSENTIAL if key in span.attributes})
-    return f"R{head}\n{more}\n\n".encode()
+    return f"{head}{more}\n\n".encode()
 
 
 def _parse(record: bytes, began: int) -> Span | None:
