@@ -13,6 +13,7 @@ from faasight_emulator.platform import Event
 from faasight_emulator.report import report_lines
 from faasight_emulator.service import Emulator
 from faasight_emulator.settings import Settings
+from faasight_emulator.sources.counting import SourceCounts, SourceKey
 from faasight_emulator.template import Template
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "Event",
     "Result",
     "Settings",
+    "SourceCounts",
+    "SourceKey",
     "StartError",
     "Template",
     "TemplateError",

@@ -33,6 +33,7 @@ from faasight_emulator.routes import Router
 from faasight_emulator.sandbox import Surroundings
 from faasight_emulator.schedule import Scheduler
 from faasight_emulator.settings import Settings
+from faasight_emulator.sources.counting import SourceCounts, SourceKey
 from faasight_emulator.sources.running import EventSources
 from faasight_emulator.targets import Targets
 from faasight_emulator.template import Template
@@ -129,6 +130,10 @@ class Emulator:
     def counts(self) -> dict[str, Counts]:
         """Return what has happened so far, by function name."""
         return self._counter.all()
+
+    def source_counts(self) -> dict[SourceKey, SourceCounts]:
+        """Return what each event source has brought so far."""
+        return self._sources.counter.all() if self._sources else {}
 
     def telemetry_counts(self) -> CourierCounts:
         """Return what became of the platform events."""

@@ -96,7 +96,7 @@ def test_a_target_that_is_away_keeps_nothing_from_the_others() -> None:
     rule = Rule(
         "r", "b", {"source": ["s"]}, (Target("arn:down", dead_letter="arn:dead"), Target("arn:down"), Target("arn:up"))
     )
-    delivery = BusDelivery("b", [rule], Place(), targets, said.append, sleep=lambda _: None)  # type: ignore[arg-type]  # stands in for Targets
+    delivery = BusDelivery("b", [rule], Place(), targets, said.append, sleep=lambda _: None)  # type: ignore[arg-type]  # stands in for a Pusher
     event = {"source": "s", "detail-type": "t", "account": "1", "region": "r", "detail": {}, "id": "i", "time": 1.0}
     delivery.handle(json.dumps(event))
     assert targets.tries == 8

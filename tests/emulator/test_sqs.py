@@ -3,12 +3,17 @@
 import json
 from collections.abc import Callable
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
-from faasight_emulator import Emulator
+from faasight_emulator import Emulator, SourceKey
 from faasight_emulator.aws import Clients
-from faasight_emulator.sqs import failed_items
+from faasight_emulator.invocation import Result
+from faasight_emulator.model import Function, Place, QueueSource
+from faasight_emulator.sources.batch_answers import failed_items
+from faasight_emulator.sources.counting import SourceCounter
+from faasight_emulator.sources.queues import QueueMapping
 from polling import wait_until
 
 Start = Callable[..., Emulator]
@@ -148,6 +153,104 @@ def test_throttled_polls_are_tried_again(start: Start, sink: Any) -> None:
     assert emulator.counts()["f"].throttles > 0
     assert emulator.counts()["f"].invocations == 4
     wait_until(lambda: queues.waiting("work") == 0, "the queue is empty")
+
+
+def test_filters(start: Start, sink: Any) -> None:
+    """What no pattern lets through is deleted, and the function never sees it, as what is no JSON."""
+    patterns = """[{Pattern: '{"body": {"total": [{"numeric": [">", 10]}]}}'}, {Pattern: '{"body": ["plain"]}'}]"""
+    emulator = start(template("batch", f", FilterCriteria: {{Filters: {patterns}}}"))
+    queues = Queues(emulator)
+    queues.send('{"total": 11}', '{"total": 9}', "no json", "plain", '["list"]')
+    wait_until(lambda: sorted(chain.from_iterable(bodies(sink))) == ["plain", '{"total": 11}'], "two came")
+    wait_until(lambda: queues.waiting("work") == 0, "the others are gone too")
+    counts = emulator.source_counts()[SourceKey("f", "queue", "work")]
+    assert (counts.received, counts.filtered, counts.processed) == (5, 3, 2)
+
+
+def test_a_fifo_queue_keeps_the_order_of_each_group(start: Start, sink: Any) -> None:
+    """Whatever runs at once, a group's messages come in order, also after one has failed."""
+    emulator = start(
+        """
+  Work:
+    Type: AWS::SQS::Queue
+    Properties: {FifoQueue: true, ContentBasedDeduplication: true, VisibilityTimeout: 1}
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.fail_once
+      Timeout: 1
+      Events: {Q: {Type: SQS, Properties: {Queue: !GetAtt Work.Arn, BatchSize: 2}}}
+"""
+    )
+    queues = Queues(emulator)
+    url = queues.url("work.fifo")
+    for group in "ab":
+        for number in range(6):
+            queues.sqs.send_message(QueueUrl=url, MessageBody=f"{group}{number}", MessageGroupId=group)
+    wait_until(lambda: queues.waiting("work.fifo") == 0, "all are done", 40)
+    wait_until(lambda: len([one for one in texts(sink) if "done" in one]) == 12, "all have told of themselves")
+    done = [json.loads(one)["done"] for one in texts(sink) if "done" in one]
+    for group in "ab":
+        assert [one for one in done if one[0] == group] == [f"{group}{number}" for number in range(6)]
+    assert emulator.counts()["f"].errors == 1
+
+
+def texts(sink: Any) -> list[str]:
+    return [event["record"] for event in sink.events("f", "function") if event["record"].startswith("{")]
+
+
+def test_a_queue_that_cannot_be_read_is_tried_again(start: Start, sink: Any) -> None:
+    """The poller never ends silently: it warns, and reads on when the queue is back."""
+    said: list[str] = []
+    queues = Queues(start(template("batch"), progress=said.append))
+    queues.sqs.delete_queue(QueueUrl=queues.url("work"))
+    wait_until(lambda: any("its queue cannot be read" in one for one in said), "the trouble is told")
+    queues.sqs.create_queue(QueueName="work")
+    queues.send("back")
+    wait_until(lambda: bodies(sink) == [["back"]], "the queue is read again")
+
+
+class RefusingQueue:
+    """An SQS that gives one batch and refuses to delete a message of it, the first time or always."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        self.deleted: list[str] = []
+        self._batches = [[{"MessageId": one, "ReceiptHandle": one, "Body": one, "MD5OfBody": ""} for one in "ab"]]
+
+    def get_queue_attributes(self, **_: Any) -> Any:
+        """Answer as SQS."""
+        return {"Attributes": {"VisibilityTimeout": "30"}}
+
+    def receive_message(self, **_: Any) -> Any:
+        """Answer as SQS."""
+        return {"Messages": self._batches.pop()} if self._batches else {}
+
+    def delete_message_batch(self, Entries: list[Any], **_: Any) -> Any:  # noqa: N803 -- boto's name
+        """Answer as SQS, with an entry that failed in a request that succeeded."""
+        failed = [one for one in Entries if one["ReceiptHandle"] == "b" and self.refusals > 0]
+        self.refusals -= len(failed)
+        self.deleted += [one["ReceiptHandle"] for one in Entries if one not in failed]
+        return {"Failed": [{"Id": one["Id"], "Code": "InternalError"} for one in failed]}
+
+
+@pytest.mark.parametrize(("refusals", "deleted", "warnings"), [(1, ["a", "b"], 0), (9, ["a"], 1)])
+def test_a_message_that_is_not_deleted_is_told_of(
+    tmp_path: Path, refusals: int, deleted: list[str], warnings: int
+) -> None:
+    """An entry that fails is tried once more; then it is told, for it will come again."""
+    said: list[str] = []
+    queue = RefusingQueue(refusals)
+    function = Function("F", "f", "app.f", tmp_path, "python3.11")
+    source = QueueSource("arn:aws:sqs:us-east-1:123456789012:q")
+    tally = SourceCounter().tally("f", "queue", "q")
+    mapping = QueueMapping(function, source, Place(), queue, lambda *_: Result("r", "success"), tally, said.append)
+    mapping.start()
+    wait_until(lambda: len(queue.deleted) >= len(deleted) and len(said) >= warnings, "the batch is settled")
+    mapping.stop()
+    mapping.join(5)
+    assert queue.deleted == deleted
+    assert all("messages are done, but not deleted: b; they come again" in one for one in said)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import json
 import secrets
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from faasight_emulator.aws import Client, Clients
 from faasight_emulator.model import Place
 from faasight_emulator.sources.model import Bucket, Notification
-from faasight_emulator.targets import Targets
+from faasight_emulator.sources.pushing import Pusher
 
 
 def create_buckets(clients: Clients, place: Place, buckets: Sequence[Bucket]) -> None:
@@ -29,11 +29,11 @@ def create_buckets(clients: Clients, place: Place, buckets: Sequence[Bucket]) ->
 
 
 class BucketDelivery:
-    """Brings the events of all buckets to who asked for them."""
+    """Brings the events of all buckets to who asked for them. `pusher` takes a kind and a name."""
 
-    def __init__(self, notifications: Sequence[Notification], targets: Targets) -> None:
+    def __init__(self, notifications: Sequence[Notification], pusher: Callable[[str, str], Pusher]) -> None:
         self._by_id = {str(uuid.uuid4()): one for one in notifications}
-        self._targets = targets
+        self._pusher = pusher
 
     def configure(self, s3: Client, buckets: Sequence[Bucket], inbox_arn: str) -> None:
         """Have the buckets tell the inbox. Raises ClientError, BotoCoreError."""
@@ -53,7 +53,7 @@ class BucketDelivery:
         for record in event.get("Records", []):
             asked = self._by_id.get(record["s3"]["configurationId"])
             if asked is not None:
-                self._targets.send(asked.target, json.dumps({"Records": [complete(record)]}))
+                self._pusher("bucket", asked.bucket).send(asked.target, json.dumps({"Records": [complete(record)]}))
 
 
 def _configuration(key: str, one: Notification, queue_arn: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from faasight_emulator.model import Place
 from faasight_emulator.sources.inbox import PREFIX
 from faasight_emulator.sources.model import Bus, Rule, Target
 from faasight_emulator.sources.patterns import matches
-from faasight_emulator.targets import Targets
+from faasight_emulator.sources.pushing import Pusher
 
 _EVERYTHING = json.dumps({"source": [{"prefix": ""}]})
 # EventBridge itself tries for a day.
@@ -43,14 +43,14 @@ class BusDelivery:
         bus: str,
         rules: Sequence[Rule],
         place: Place,
-        targets: Targets,
+        pusher: Pusher,
         warn: Callable[[str], None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._bus = bus
         self._rules = rules
         self._place = place
-        self._targets = targets
+        self._pusher = pusher
         self._warn = warn
         self._sleep = sleep
 
@@ -92,13 +92,13 @@ class BusDelivery:
             "ERROR_MESSAGE": str(error)[:1024],
             "RETRY_ATTEMPTS": str(len(_RETRY_DELAYS)),
         }
-        self._targets.send(target.dead_letter, json.dumps(event), attributes)
+        self._pusher.send(target.dead_letter, json.dumps(event), attributes)
 
     def _send(self, target: Target, text: str) -> Exception | None:
         last: Exception | None = None
         for delay in (*_RETRY_DELAYS, 0.0):
             try:
-                self._targets.send(target.arn, text, group=target.group)
+                self._pusher.send(target.arn, text, group=target.group)
             except (EmulatorError, BotoCoreError, ClientError) as error:
                 last = error
                 self._sleep(delay)

@@ -1,5 +1,6 @@
 """All event sources of a template at work: made in moto, then polled until the emulator stops."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -11,10 +12,14 @@ from faasight_emulator.invocation import Result
 from faasight_emulator.model import Function, Place
 from faasight_emulator.sources.buckets import BucketDelivery, create_buckets
 from faasight_emulator.sources.buses import BusDelivery, create_buses
+from faasight_emulator.sources.counting import SourceCounter
 from faasight_emulator.sources.inbox import Inbox
+from faasight_emulator.sources.model import StreamSource
+from faasight_emulator.sources.pushing import Pusher
+from faasight_emulator.sources.queues import QueueMapping
 from faasight_emulator.sources.resources import Plumbing
+from faasight_emulator.sources.streams import StreamMapping
 from faasight_emulator.sources.topics import create_topics, topic_inboxes
-from faasight_emulator.sqs import QueueMapping
 from faasight_emulator.targets import Targets
 
 Invoke = Callable[[str, bytes], Result]
@@ -55,6 +60,7 @@ class EventSources:
         self._invoke = invoke
         self._warn = warn
         self._workers: list[Worker] = []
+        self.counter = SourceCounter()
 
     def create(self) -> None:
         """Make topics, buckets, buses and streams; services without a resource are not asked. Raises StartError."""
@@ -62,6 +68,7 @@ class EventSources:
             self._create_topics()
             self._create_buckets()
             self._create_buses()
+            self._create_streams()
         except (BotoCoreError, ClientError) as error:
             raise StartError(
                 f"A resource of the template could not be made at {self._place.aws_endpoint}: {error}; "
@@ -73,7 +80,9 @@ class EventSources:
         for function in self._functions:
             for source in function.queues:
                 sqs = self._clients.get("sqs")
-                self._workers.append(QueueMapping(function, source, self._place, sqs, self._invoke, self._warn))
+                tally = self.counter.tally(function.name, "queue", source.queue_arn.rsplit(":", 1)[-1])
+                mapping = QueueMapping(function, source, self._place, sqs, self._invoke, tally, self._warn)
+                self._workers.append(mapping)
         for worker in self._workers:
             worker.start()
 
@@ -88,18 +97,21 @@ class EventSources:
             worker.join(2)
         self._workers.clear()
 
+    def _pusher(self, kind: str, name: str) -> Pusher:
+        return Pusher(self._targets, self.counter, kind, name)
+
     def _create_topics(self) -> None:
         pipes = self._pipes
         if pipes.topics:
             create_topics(self._clients, pipes.topics)
-            self._workers += topic_inboxes(self._place, self._clients, pipes.subscriptions, self._targets, self._warn)
+            self._workers += topic_inboxes(self._place, self._clients, pipes.subscriptions, self._pusher, self._warn)
 
     def _create_buckets(self) -> None:
         pipes = self._pipes
         if not pipes.buckets:
             return
         create_buckets(self._clients, self._place, pipes.buckets)
-        delivery = BucketDelivery(pipes.notifications, self._targets)
+        delivery = BucketDelivery(pipes.notifications, self._pusher)
         inbox = Inbox("buckets", self._place, self._clients.get("sqs"), delivery.handle, self._warn)
         if pipes.notifications:
             inbox.create()
@@ -112,8 +124,24 @@ class EventSources:
             create_buses(self._clients.get("events"), pipes.buses)
         for bus in sorted({rule.bus for rule in pipes.rules}):
             rules = [rule for rule in pipes.rules if rule.bus == bus]
-            delivery = BusDelivery(bus, rules, self._place, self._targets, self._warn)
+            delivery = BusDelivery(bus, rules, self._place, self._pusher("bus", bus), self._warn)
             inbox = Inbox(f"bus-{bus}", self._place, self._clients.get("sqs"), delivery.handle, self._warn)
             inbox.create()
             delivery.tap(self._clients.get("events"), inbox.arn)
             self._workers.append(inbox)
+
+    def _create_streams(self) -> None:
+        for stream in self._pipes.streams:
+            kinesis = self._clients.get("kinesis")
+            with contextlib.suppress(kinesis.exceptions.ResourceInUseException):
+                kinesis.create_stream(StreamName=stream.name, ShardCount=stream.shards)
+        for function in self._functions:
+            for source in function.sources:
+                if isinstance(source, StreamSource):
+                    kind = "table" if source.kind == "dynamodb" else "stream"
+                    tally = self.counter.tally(function.name, kind, source.name)
+                    mapping = StreamMapping(
+                        function, source, self._place, self._clients, self._targets, self._invoke, tally, self._warn
+                    )
+                    mapping.open()
+                    self._workers.append(mapping)

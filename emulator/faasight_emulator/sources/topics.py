@@ -8,7 +8,7 @@ from faasight_emulator.aws import Clients
 from faasight_emulator.model import Place
 from faasight_emulator.sources.inbox import Inbox
 from faasight_emulator.sources.model import Subscription, Topic
-from faasight_emulator.targets import Targets
+from faasight_emulator.sources.pushing import Pusher
 
 
 def create_topics(clients: Clients, topics: Sequence[Topic]) -> None:
@@ -20,9 +20,9 @@ def create_topics(clients: Clients, topics: Sequence[Topic]) -> None:
 class TopicDelivery:
     """Brings what one subscription lets through to a function, in the shape of Lambda's SNS event."""
 
-    def __init__(self, subscription: Subscription, targets: Targets) -> None:
+    def __init__(self, subscription: Subscription, pusher: Pusher) -> None:
         self._subscription = subscription
-        self._targets = targets
+        self._pusher = pusher
         self._arn = ""
 
     def subscribe(self, clients: Clients, endpoint: str) -> None:
@@ -31,7 +31,7 @@ class TopicDelivery:
 
     def handle(self, body: str) -> None:
         """Invoke the function with a message as moto puts it into a queue."""
-        self._targets.send(self._subscription.target, json.dumps(sns_event(json.loads(body), self._arn)))
+        self._pusher.send(self._subscription.target, json.dumps(sns_event(json.loads(body), self._arn)))
 
 
 def subscribe(clients: Clients, subscription: Subscription, endpoint: str) -> str:
@@ -71,17 +71,21 @@ def sns_event(envelope: dict[str, Any], subscription_arn: str) -> dict[str, Any]
 
 
 def topic_inboxes(
-    place: Place, clients: Clients, subscriptions: Sequence[Subscription], targets: Targets, warn: Callable[[str], None]
+    place: Place,
+    clients: Clients,
+    subscriptions: Sequence[Subscription],
+    pusher: Callable[[str, str], Pusher],
+    warn: Callable[[str], None],
 ) -> list[Inbox]:
-    """Subscribe everything and return the inboxes of those that are functions."""
+    """Subscribe everything and return the inboxes of those that are functions. `pusher` takes a kind and a name."""
     inboxes = []
     for number, one in enumerate(subscriptions):
         if ":sqs:" in one.target:
             subscribe(clients, one, one.target)
             continue
-        delivery = TopicDelivery(one, targets)
-        name = f"topic-{number}-{one.topic_arn.rsplit(':', 1)[-1]}"
-        inbox = Inbox(name, place, clients.get("sqs"), delivery.handle, warn)
+        topic = one.topic_arn.rsplit(":", 1)[-1]
+        delivery = TopicDelivery(one, pusher("topic", topic))
+        inbox = Inbox(f"topic-{number}-{topic}", place, clients.get("sqs"), delivery.handle, warn)
         inbox.create()
         delivery.subscribe(clients, inbox.arn)
         inboxes.append(inbox)

@@ -14,6 +14,10 @@ from faasight_emulator.aws import Client
 from faasight_emulator.errors import EmulatorError, TooManyRequestsError
 from faasight_emulator.invocation import Result
 from faasight_emulator.model import Function, Place, QueueSource
+from faasight_emulator.sources.batch_answers import failed_items
+from faasight_emulator.sources.counting import Tally
+from faasight_emulator.sources.fifo import Holder
+from faasight_emulator.sources.filters import passes
 
 # AWS begins with five batches at a time; MaximumConcurrency of ScalingConfig says otherwise.
 DEFAULT_CONCURRENCY = 5
@@ -36,6 +40,7 @@ class QueueMapping:
         place: Place,
         sqs: Client,
         invoke: Invoke,
+        tally: Tally,
         warn: Callable[[str], None],
     ) -> None:
         name = source.queue_arn.rsplit(":", 1)[-1]
@@ -45,8 +50,10 @@ class QueueMapping:
         self._url = f"{place.aws_endpoint}/{place.account}/{name}"
         self._sqs = sqs
         self._invoke = invoke
+        self._tally = tally
         self._warn = warn
         self._stop = threading.Event()
+        self._holder = Holder(sqs, self._url) if name.endswith(".fifo") else None
         limit = source.concurrency or DEFAULT_CONCURRENCY
         self._free = threading.Semaphore(limit)
         self._workers = ThreadPoolExecutor(limit, thread_name_prefix=f"sqs-{function.name}")
@@ -61,6 +68,8 @@ class QueueMapping:
     def stop(self) -> None:
         """Poll no more. What is in work is not waited for: its messages become visible again."""
         self._stop.set()
+        if self._holder is not None:
+            self._holder.stop()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def join(self, within: float) -> None:
@@ -78,12 +87,10 @@ class QueueMapping:
                 if batch and not self._stop.is_set():
                     self._workers.submit(self._work, batch, time.monotonic())
                     continue
-            except (BotoCoreError, ClientError) as error:
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the queue must still be read
                 if not self._stop.is_set():
-                    self._warn(f"{self._function.name}: its queue cannot be read ({error}); trying again.")
+                    self._warn(f"Warning: {self._function.name}: its queue cannot be read ({error}); trying again.")
                     self._stop.wait(1)
-            except RuntimeError:  # the workers have been shut down meanwhile
-                pass
             self._free.release()
 
     def _gather(self) -> list[Message]:
@@ -99,8 +106,7 @@ class QueueMapping:
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
-            messages = answer.get("Messages", [])
-            batch += messages
+            batch += self._wanted(answer.get("Messages", []))
             if not batch or self._source.window == 0 or _size(batch) > _MAX_BATCH_BYTES * 0.9:
                 return batch
             end = end or time.monotonic() + self._source.window
@@ -108,23 +114,55 @@ class QueueMapping:
                 return batch
         return batch
 
+    def _wanted(self, messages: list[Message]) -> list[Message]:
+        """Return the messages that pass the filters; the others are deleted, as on AWS."""
+        self._tally.add(received=len(messages))
+        filters = self._source.filters
+        if not filters:
+            return messages
+        wanted = [one for one in messages if passes(filters, self._record(one), "body")]
+        unwanted = [one for one in messages if one not in wanted]
+        self._tally.add(filtered=len(unwanted))
+        self._delete(unwanted)
+        return wanted
+
     def _work(self, batch: list[Message], received: float) -> None:
         try:
             result = self._invoke_patiently(batch, received)
             done = self._done(batch, result) if result is not None else []
-            for start in range(0, len(done), _RECEIVE_MAX):
-                entries = [
-                    {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]}
-                    for index, message in enumerate(done[start : start + _RECEIVE_MAX])
-                ]
-                self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
+            if result is not None:
+                self._tally.add(batches=1, processed=len(done), failed=len(batch) - len(done))
+            self._delete(done)
+            left = [one for one in batch if one not in done]
+            if left and self._holder is not None:
+                self._holder.hold(left, self._visibility - (time.monotonic() - received))
         except EmulatorError:
             pass  # the emulator has been stopped meanwhile; the messages become visible again
-        except (BotoCoreError, ClientError) as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the next batches must still come
             if not self._stop.is_set():
-                self._warn(f"{self._function.name}: messages that are done could not be deleted ({error}).")
+                self._warn(f"Warning: {self._function.name}: a batch of its queue was not settled ({error}).")
         finally:
             self._free.release()
+
+    def _delete(self, messages: Sequence[Message]) -> None:
+        """Delete messages; what the queue refuses is tried once more, then told of: it will come again."""
+        for start in range(0, len(messages), _RECEIVE_MAX):
+            left = {str(index): one for index, one in enumerate(messages[start : start + _RECEIVE_MAX])}
+            for _ in range(2):
+                left = self._delete_batch(left) if left else {}
+            if left:
+                ids = ", ".join(one["MessageId"] for one in left.values())
+                self._warn(
+                    f"Warning: {self._function.name}: messages are done, but not deleted: {ids}; they come again."
+                )
+
+    def _delete_batch(self, messages: dict[str, Message]) -> dict[str, Message]:
+        entries = [{"Id": key, "ReceiptHandle": one["ReceiptHandle"]} for key, one in messages.items()]
+        try:
+            answer = self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        except (BotoCoreError, ClientError):
+            return messages
+        return {one["Id"]: messages[one["Id"]] for one in answer.get("Failed", [])}
 
     def _invoke_patiently(self, batch: list[Message], received: float) -> Result | None:
         """Invoke; a throttle is tried again while the messages are still hidden. None when it is given up."""
@@ -134,6 +172,7 @@ class QueueMapping:
             try:
                 return self._invoke(self._function.name, event)
             except TooManyRequestsError:
+                self._tally.add(throttles=1)
                 left = self._visibility - (time.monotonic() - received) - self._function.timeout
                 if left < delay:
                     return None
@@ -163,21 +202,6 @@ class QueueMapping:
             "eventSourceARN": self._source.queue_arn,
             "awsRegion": self._region,
         }
-
-
-def failed_items(payload: bytes, ids: Sequence[str]) -> set[str]:
-    """Return the message ids that a ReportBatchItemFailures answer names.
-
-    As on AWS an answer that is malformed, or names a message that is not in the batch, fails the whole batch; an empty
-    one fails none.
-    """
-    try:
-        answer = orjson.loads(payload) if payload else None
-        items = (answer or {}).get("batchItemFailures") or []
-        failed = {item["itemIdentifier"] for item in items}
-    except (ValueError, AttributeError, KeyError, TypeError):
-        return set(ids)
-    return failed if failed <= set(ids) else set(ids)
 
 
 def _attribute(value: dict[str, Any]) -> dict[str, Any]:
