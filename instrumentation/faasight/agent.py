@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    from faasight.capture import Capture
     from faasight.delivery import Buffer, Delivery
     from faasight.invocation import Invocation
     from faasight.metrics import Metrics
@@ -41,6 +42,11 @@ class Agent:
         self.delivery: Delivery = self._exporter()
         self.watchdog = Watchdog(self._look)
         self.witness = Witness(self.service)
+        self.capture: Capture | None = None  # of payloads, where it is asked for
+        if settings.capture:
+            from faasight.capture import Capture
+
+            self.capture = Capture(settings.capture, settings.capture_bytes)
         self._metrics: Metrics | None = None
         self.when_loaded: list[Callable[[], None]] = []  # what waits for the end of the function's own set-up
         self.host: ModuleType | None = calls.host()  # who calls the function, where that is not AWS

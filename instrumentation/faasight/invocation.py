@@ -29,7 +29,7 @@ class Invocation:
     """State of one call of the handler. It belongs to one context: several may run at once in one process."""
 
     __slots__ = (
-        "_open", "_ticket", "active", "call", "cold", "deadline", "delivery", "expires", "note", "request_id",
+        "_open", "_ticket", "active", "call", "cold", "deadline", "delivery", "event", "expires", "note", "request_id",
         "sent_ns", "span", "timed_out",
     )  # fmt: skip
 
@@ -41,6 +41,7 @@ class Invocation:
         self.deadline = deadline  # time.monotonic value, inf if there is none
         self.expires = deadline  # when a time-out is reported, shortly before
         self.timed_out = False
+        self.event: object = None  # kept until the end, in case that it fails
         self.sent_ns = 0  # when its oldest message was sent, 0 if unknown
         self.note = -1  # where the witness has it
         self.active: Active | None = None
@@ -115,6 +116,8 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
     if agent.witness.to_open:
         agent.report_killed()
     invocation.note = agent.witness.begin(span, now + remaining_ms * 1_000_000 if remaining_ms > 0 else 0)
+    if agent.capture is not None:
+        agent.capture.begin(invocation, event)
     invocation.active = Active(span)
     _watch(agent, invocation, remaining_ms)  # last: what is watched and never finished is reported as a time-out
     return invocation
@@ -222,12 +225,15 @@ def finish(agent: Agent, invocation: Invocation, result: object = None, error: B
     mine = invocation.claim()
     try:
         if mine:
+            returned = result
             if invocation.call is not None:
                 result, error = invocation.call.answer(invocation.span, result, error)
             if error is not None:
                 _note_error(invocation.span, error)
             else:
                 _note_result(invocation.span, result)
+            if agent.capture is not None:
+                agent.capture.end(invocation, returned)
         if invocation.active is not None:
             invocation.active.end()
         if mine:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from faasight.invocation import Invocation
 
 # Of an invocation's attributes, those that the next one's report can do without: the record is to be small.
-_LEFT_OUT = frozenset({"faasight.source.ids", "faasight.event"})
+_LEFT_OUT = frozenset({"faasight.source.ids"})
 
 
 def look(agent: Agent, invocation: Invocation) -> float:
@@ -69,6 +69,8 @@ def expire(agent: Agent, invocation: Invocation) -> None:
     copies = [_unfinished(span, now) for span in (invocation.span, *invocation.unfinished())]
     copies[0].attributes["faasight.outcome"] = "timeout"
     copies[0].message = f"the function's time limit of {limit} ms is reached"
+    if agent.capture is not None:
+        agent.capture.failed(invocation, copies[0])
     report(agent, invocation, copies)
     agent.delivery.flush(max(invocation.deadline - time.monotonic(), 0.01))
     agent.witness.end(invocation.note)  # the kill at the limit is no news then

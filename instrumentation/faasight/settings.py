@@ -89,6 +89,14 @@ TABLE = (
     Setting("log_level", "FAASIGHT_LOG_LEVEL", "level", "", "DEBUG, INFO...; else logging's own, INFO for structlog"),
     Setting("mask", "FAASIGHT_MASK", "on|off", "on", "on: secrets are hidden in errors, logs, attributes and metrics"),
     Setting("mask_keys", "FAASIGHT_MASK_KEYS", "words", "", "more keys whose values are hidden: iban,birthday"),
+    Setting(
+        "capture",
+        "FAASIGHT_CAPTURE",
+        "capture",
+        "",
+        "payloads to keep, masked: event, result, error (the event of what fails)",
+    ),
+    Setting("capture_bytes", "FAASIGHT_CAPTURE_BYTES", "count", "8192", "of each kept payload at most; up to 65536"),
     Setting("exporter", "FAASIGHT_EXPORTER", "builtin|otlp", "builtin", "otlp: through opentelemetry-exporter-otlp"),
     Setting("strict", "FAASIGHT_STRICT", "flag", "0", "1 raises the wrapper's own failures: for its tests"),
 )
@@ -122,6 +130,8 @@ class Settings:
     log_level: str
     mask: str
     mask_keys: tuple[str, ...]
+    capture: tuple[str, ...]
+    capture_bytes: int
     exporter: str
     strict: bool
 
@@ -215,6 +225,13 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (word.strip() for word in text.split(","))))
 
 
+def _capture(text: str) -> tuple[str, ...]:
+    words = _words(text.lower())
+    if not {"event", "result", "error", "off"}.issuperset(words):
+        raise ValueError("must be of event, result, error")
+    return tuple(word for word in words if word != "off")
+
+
 def _level(text: str) -> str:
     level = text.upper()
     if level not in {"", "DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL"}:
@@ -240,5 +257,6 @@ _KINDS: dict[str, Callable[[str], Any]] = {
     "count": _count,
     "pairs": _pairs,
     "words": _words,
+    "capture": _capture,
     "level": _level,
 }

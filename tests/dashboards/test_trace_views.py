@@ -225,3 +225,26 @@ def test_rows_of_the_list_scale_their_bars_by_the_longest() -> None:
     assert [row["share"] for row in rows] == [0.25, 1.0]
     assert rows[0]["name"] == HOSTILE
     assert rows[0]["services"] == "checkout, payment"
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ('{"a":{"b":"ä"}}', '{\n  "a": {\n    "b": "ä"\n  }\n}'),
+        ("{broken", "{broken"),
+        (f'"{HOSTILE}"', f'"{HOSTILE}"'),
+    ],
+)
+def test_payloads_are_shown_as_json_or_as_they_are(kept: str, told: str) -> None:
+    span = replace(ROOT, attributes={"faasight.event": kept, "other": "x"})
+    shown = texts(panel(replace(TRACE, spans=[span]), "1" * 16))
+    assert shown[shown.index("Event") + 2] == told
+    assert "faasight.event" not in shown
+    assert "Result" not in shown
+
+
+def test_what_has_only_begun_is_not_called_ok() -> None:
+    span = replace(ROOT, status=0, attributes={"faasight.phase": "start"}, events=[])
+    shown = texts(panel(replace(TRACE, spans=[span]), "1" * 16))
+    assert "Has not ended" in shown
+    assert "OK" not in shown

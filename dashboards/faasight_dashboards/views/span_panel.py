@@ -1,6 +1,8 @@
 """The panel beside the waterfall: everything known of one span."""
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 
 from dash import html
@@ -12,6 +14,7 @@ from faasight_dashboards.components import badge, function_href, icon, link, log
 from faasight_dashboards.figures.waterfall import STATUS_ERROR, is_cold
 
 KINDS = {0: "unspecified", 1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
+PAYLOADS = {"faasight.event": "Event", "faasight.result": "Result"}  # JSON, where the function keeps them
 MOST = 40  # attributes, events, links or lines in one section: a page stays below 500 components
 
 
@@ -21,9 +24,11 @@ def panel(trace: Trace, span_id: str, zone: tzinfo = UTC) -> Component:
     if span is None:
         return html.Div([icon("list-tree"), "Select a span"], className="trace-hint")
     lines = [line for line in trace.logs if line.span_id == span_id and line.trace_id == span.trace_id]
+    plain = {name: value for name, value in span.attributes.items() if name not in PAYLOADS}
     sections = [
         _exceptions(span),
-        _section("Attributes", _attributes(span.attributes), len(span.attributes)),
+        *(_payload(title, span.attributes.get(name, "")) for name, title in PAYLOADS.items()),
+        _section("Attributes", _attributes(plain), len(plain)),
         _section("Log lines", _lines(lines, zone), len(lines)),
         _section("Events", _events(span), len(_plain_events(span))),
         _section("Links", _links(span), len(span.links)),
@@ -105,6 +110,15 @@ def _section(title: str, content: Component | None, count: int, *, opened: bool 
     head = html.Summary([html.H3(title), html.Span(str(count), className="sub")])
     more = html.Div(f"and {count - MOST} more", className="sub") if count > MOST else None
     return html.Details([head, content, more], open=opened, className="span-section")
+
+
+def _payload(title: str, text: str) -> Component | None:
+    if not text:
+        return None
+    with suppress(ValueError, RecursionError):  # cut by a backend in between, or set by hand: shown as it is
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    head = html.Summary([html.H3(title), html.Span("masked by the function", className="sub")])
+    return html.Details([head, html.Pre(text, tabIndex="0")], open=False, className="span-section span-payload")
 
 
 def _attributes(values: Mapping[str, str]) -> Component:
