@@ -4,6 +4,7 @@ Run as a program it serves, keeps each body in memory where `--keep` is given, a
 argument when it gets SIGTERM: length (4 bytes, little endian) and body.
 """
 
+import os
 import signal
 import socket
 import subprocess
@@ -60,6 +61,7 @@ def bodies(kept: Path) -> Iterator[bytes]:
 
 def _serve(port: int, kept: Path | None) -> None:
     received_bodies: list[bytes] = []
+    ending = threading.Lock()
 
     def one(connection: socket.socket) -> None:
         with suppress(ConnectionError):  # functions are killed
@@ -74,16 +76,18 @@ def _serve(port: int, kept: Path | None) -> None:
                 size = end + 4 + int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
                 if len(data) < size:
                     break
-                if kept is not None:
-                    received_bodies.append(data[end + 4 : size])
+                with ending:  # or what is answered after the end would be kept by nobody
+                    if kept is not None:
+                        received_bodies.append(data[end + 4 : size])
+                    connection.sendall(ANSWER)
                 data = data[size:]
-                connection.sendall(ANSWER)
 
     def end(*_: object) -> None:
+        ending.acquire()
         if kept is not None:
             with kept.open("ab") as file:
                 file.writelines(len(body).to_bytes(4, "little") + body for body in received_bodies)
-        sys.exit(0)
+        os._exit(0)
 
     signal.signal(signal.SIGTERM, end)
     listening = socket.create_server(("127.0.0.1", port))

@@ -14,6 +14,7 @@ collector that never goes: without one, each of its calls takes seconds.
 
 import argparse
 import json
+import socket
 import subprocess
 import tempfile
 import time
@@ -61,20 +62,28 @@ class Collector:
     def __init__(self, kept: Path) -> None:
         self.kept = kept
         self._running: AbstractContextManager[int] | None = None
-        self.port = 0
+        self._place = socket.socket()  # holds the port, and never listens: nobody else shall get it meanwhile
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind(("127.0.0.1", 0))
+        self.port = self._place.getsockname()[1]
         self.come()
 
     def come(self) -> None:
         """Start it, on the port that it had."""
         if self._running is None:
             self._running = near_collector(self.kept, self.port)
-            self.port = self._running.__enter__()
+            self._running.__enter__()
 
     def go(self) -> None:
         """End it; what it has answered is kept."""
         if self._running is not None:
             self._running.__exit__(None, None, None)
             self._running = None
+
+    def close(self) -> None:
+        """End it for good."""
+        self.go()
+        self._place.close()
 
 
 def run(command: Command, count: int, collector: Collector, log: Path, away: Iterable[tuple[float, float]]) -> Run:
@@ -131,32 +140,54 @@ def _logged(log: Path) -> Iterator[bytes]:
             yield decompress(b64decode(json.loads(line)["z"]))
 
 
-def measure(name: str, environments: Path, folder: Path, count: int, away: Iterable[tuple[float, float]]) -> float:
-    """Run one subject and print what came; return the share of its invocations whose span is there, in per cent."""
+@dataclass(frozen=True)
+class Result:
+    """How many invocations there were, and how many of each kind are without a span."""
+
+    invocations: int
+    lost: dict[str, int]
+    doubled: int
+    lines: int  # in the function's log, of what could not be sent
+
+    @property
+    def per_cent(self) -> float:
+        """The share of the invocations of which there is exactly one span."""
+        return 100 * (self.invocations - sum(self.lost.values()) - self.doubled) / self.invocations
+
+
+def measure(command: Command, work: Path, count: int, away: Iterable[tuple[float, float]]) -> Result:
+    """Run one function, whose `app.py` is to be FUNCTION, in the folder `work`; count what came of it."""
+    kept, log, temporary = work / "bodies", work / "log", work / "tmp"
+    temporary.mkdir()
+    kept.touch()
+    collector = Collector(kept)
+    try:
+        command = with_collector(command, collector.port)
+        command = Command(command.arguments, command.folder, {**command.environment, "TMPDIR": str(temporary)})
+        done = run(command, count, collector, log, away)
+    finally:
+        collector.close()
+    found = seen(kept, log)
+    kinds = {"answered": done.answered, "over their limit": done.timed_out, "killed": done.killed}
+    lost = {kind: len(ids - found.keys()) for kind, ids in kinds.items()}
+    doubled = sum(len(spans) > 1 for spans in found.values())
+    return Result(sum(map(len, kinds.values())), lost, doubled, len(list(_logged(log))))
+
+
+def compare(name: str, environments: Path, folder: Path, count: int, away: Iterable[tuple[float, float]]) -> float:
+    """Measure a subject of the wrapper's benchmark and print what came; return the share delivered, in per cent."""
     work = folder / name.replace(" ", "-")
     work.mkdir()
     subject = next(s for s in subjects(work, environments) if s.name == name)
     (subject.command.folder / "app.py").write_text(FUNCTION)
-    collector, log = Collector(work / "bodies"), work / "log"
-    (work / "bodies").touch()
-    (work / "tmp").mkdir()
-    try:
-        command = with_collector(subject.command, collector.port)
-        command = Command(command.arguments, command.folder, {**command.environment, "TMPDIR": str(work / "tmp")})
-        done = run(command, count, collector, log, away)
-    finally:
-        collector.go()
-    found = seen(work / "bodies", log)
-    lost = {kind: len(getattr(done, kind) - found.keys()) for kind in ("answered", "timed_out", "killed")}
-    doubled = sum(len(spans) > 1 for spans in found.values())
-    invoked = len(done.answered | done.timed_out | done.killed)
+    result = measure(subject.command, work, count, away)
+    lost = ", ".join(f"{number} {kind}" for kind, number in result.lost.items())
     print(
-        f"{name}: {invoked} invocations, of them {len(done.timed_out)} over their limit and {len(done.killed)} killed; "
-        f"without a span: {lost['answered']} answered, {lost['timed_out']} over their limit, {lost['killed']} killed; "
-        f"with two different spans: {doubled}; lines in the log {len(list(_logged(log)))}",
+        f"{name}: {result.invocations} invocations; without a span: {lost}; with two different ones: {result.doubled}; "
+        f"lines in the log: {result.lines}",
         flush=True,
     )
-    return 100 * (invoked - sum(lost.values()) - doubled) / invoked
+    return result.per_cent
 
 
 def main() -> None:
@@ -169,8 +200,8 @@ def main() -> None:
         folder = Path(name)
         environments = options.environments or folder / "environments"
         make_environments(environments, ("faasight", "opentelemetry"))
-        ours = measure("faasight", environments, folder, options.invocations, AWAY)
-        peer = measure("OpenTelemetry layer", environments, folder, options.invocations // 10, ())
+        ours = compare("faasight", environments, folder, options.invocations, AWAY)
+        peer = compare("OpenTelemetry layer", environments, folder, options.invocations // 10, ())
     figures = {"name": "spans_delivered", "ours": round(ours, 3), "peer": round(peer, 3), "unit": "%"}
     print(json.dumps({**figures, "ratio": round(ours / peer, 4), "goal": 100, "ok": ours == 100}))
 

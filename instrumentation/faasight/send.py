@@ -58,7 +58,7 @@ class Connection:
         self._resolve = resolve
         self._socket: _socket.socket | None = None
         self._received = bytearray()
-        self._usual = b""  # the latest answer that came alone: the next one is likely to be the same to the byte
+        self._usual = b""  # the latest answer: the next one is likely to be the same to the byte
         self._usual_answer = Answer(0, 0, False, 0.0)
 
     @property
@@ -117,13 +117,13 @@ class Connection:
         data = self._received
         while True:
             if data:
-                if data == self._usual:
-                    data.clear()
+                if self._usual and data.startswith(self._usual):
+                    del data[: len(self._usual)]
                     return self._usual_answer
                 answer = parse_answer(data)
                 if answer is not None:
-                    if answer.size == len(data):
-                        self._usual, self._usual_answer = bytes(data), answer
+                    if not answer.close:  # such a one has its length in itself, whatever follows it
+                        self._usual, self._usual_answer = bytes(data[: answer.size]), answer
                     del data[: answer.size]
                     return answer
             if not self._receive(deadline):

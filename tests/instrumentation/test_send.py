@@ -1,10 +1,13 @@
 """Answers of collectors, parsed byte by byte; host names under a deadline."""
 
 import _socket
+import socket
 import time
 
 import pytest
 from faasight.send import Answer, Connection, GarbageError, Resolver, parse_answer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -122,3 +125,31 @@ def test_a_body_has_one_deadline_however_many_writes_it_takes() -> None:
     with pytest.raises(TimeoutError):
         connection.send("/v1/traces", b"x" * 4_096, time.monotonic() + 0.1)
     assert slow.timeouts == sorted(slow.timeouts, reverse=True)
+
+
+ANSWERS = [
+    OK,
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
+    b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+]
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(ANSWERS), max_size=8), st.lists(st.integers(1, 60), max_size=12))
+def test_answers_are_the_same_however_they_are_cut(answers: list[bytes], cuts: list[int]) -> None:
+    """An answer like the one before is not parsed again: what comes out must not depend on that."""
+    connection = Connection("http://127.0.0.1:4318", {}, Resolver())
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        connection._socket = ours
+        rest, got = b"".join(answers), []
+        for cut in [*cuts, len(rest)]:
+            theirs.sendall(rest[:cut])
+            rest = rest[cut:]
+            while (answer := connection.read()) is not None:
+                got.append((answer.status, answer.retry_after))
+        connection.close()
+    assert got == [(a.status, a.retry_after) for a in (parse_answer(bytearray(data)) for data in answers) if a]
