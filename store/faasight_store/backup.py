@@ -21,6 +21,7 @@ POLL_S = 0.2
 _S3_ATTEMPTS = 6
 _UNKNOWN_POLLS = 50
 _CHECK_TIMEOUT_S = 24 * 3600.0
+_CANCEL_S = 30.0
 _DISK = re.compile(r"disk:(\w+)/(.+)")
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}")
 
@@ -69,14 +70,18 @@ def restore(
     """Bring a back-up into the store's database, which must be empty, and read every part to see that it is whole.
 
     `source` is the name of the database in the back-up, if it is another one. Raises StoreError; the database is empty
-    again then.
+    again then, and if it is interrupted. A killed one leaves a mark: nobody uses what is there, and the next restore
+    begins anew.
     """
     source = source or store.dsn.database
     if not _NAME.fullmatch(source):
         raise StoreError(f"{source!r} is no name of a database.")
     target = Shape(store.dsn.database, cluster)
     for name in dict.fromkeys((target.database, target.data)):
-        if found := _tables(store, name):
+        found = _tables(store, name)
+        if name == target.database and migrate.is_unfinished(store):
+            _clear_away(store, target)
+        elif found:
             raise StoreError(
                 f"The database {name} has {len(found)} tables already, and a restore never overwrites: "
                 "restore into an empty one (?database=NAME in FAASIGHT_STORE), or drop this one first."
@@ -85,6 +90,7 @@ def restore(
     if cluster:
         pairs.append((source + SUFFIX, target.data))
     databases = ", ".join(f"DATABASE `{old}` AS `{new}`" for old, new in pairs)
+    _mark(store)
     try:
         copied = _run(store, f"RESTORE {databases}{target.on_cluster} FROM {place.sql()}", sleep)
         store.forget_shape()
@@ -93,8 +99,9 @@ def restore(
         if store.shape != target:
             raise StoreError(f"This is a back-up of the cluster {store.shape.cluster}: say --cluster.")
         _check(store)
-        migrate.pending(store)  # raises if another version made it
-    except StoreError:
+        migrate.check_versions(store)
+        _unmark(store)
+    except BaseException:  # an interrupted one, too
         _empty(store, target)
         raise
     return copied
@@ -105,6 +112,14 @@ def _run(store: Store, statement: str, sleep: Callable[[float], None]) -> Copied
     run, began = f"faasight-{secrets.token_hex(8)}", time.monotonic()
     # By default it asks S3 a thousand times, which takes a day.
     store.command(f"{statement} SETTINGS id = '{run}', backup_restore_s3_retry_attempts = {_S3_ATTEMPTS} ASYNC")
+    try:
+        return _wait(store, run, began, sleep)
+    except BaseException:
+        _cancel(store, run)
+        raise
+
+
+def _wait(store: Store, run: str, began: float, sleep: Callable[[float], None]) -> Copied:
     unknown = 0
     while unknown < _UNKNOWN_POLLS:
         # A server may be one of several behind one address: the one that was asked knows.
@@ -120,6 +135,38 @@ def _run(store: Store, statement: str, sleep: Callable[[float], None]) -> Copied
         unknown = 0 if rows else unknown + 1
         sleep(POLL_S)
     raise StoreError("ClickHouse no longer knows of it: it was restarted, or another server answers at this address.")
+
+
+def _cancel(store: Store, run: str) -> None:
+    """Stop what goes on in the engine's background, and wait until it has, some time at most."""
+    deadline = time.monotonic() + _CANCEL_S
+    while time.monotonic() < deadline:
+        rows = store.query(
+            "SELECT query_id FROM system.backups WHERE id = {id:String} AND status IN ('CREATING_BACKUP', 'RESTORING')",
+            {"id": run},
+        )
+        if not rows:
+            return
+        store.command(f"KILL QUERY WHERE query_id = {_quoted(rows[0][0])} ASYNC")
+        time.sleep(POLL_S)
+
+
+def _mark(store: Store) -> None:
+    store.command(f"CREATE TABLE `{store.dsn.database}`.`{migrate.UNFINISHED}` (none UInt8) ENGINE = TinyLog")
+
+
+def _unmark(store: Store) -> None:
+    store.command(f"DROP TABLE IF EXISTS `{store.dsn.database}`.`{migrate.UNFINISHED}` SYNC")
+
+
+def _clear_away(store: Store, target: Shape) -> None:
+    """Empty what a restore has left that was killed. Raises StoreError if it goes on in the engine."""
+    going_on = "SELECT count() FROM system.backups WHERE status = 'RESTORING'"
+    if store.query(going_on)[0][0]:
+        raise StoreError(
+            "A restore is still going on in this server, though nobody waits for it: try again when it is over."
+        )
+    _empty(store, target)
 
 
 def _told(error: str) -> str:
@@ -142,20 +189,35 @@ def _check(store: Store) -> None:
             part, whole, wrong = (*line.split("\t"), "", "")[:3]
             if whole != "1":
                 raise StoreError(f"The back-up is damaged: table {name}, part {part}: {wrong[:300]}")
+        if store.shape.cluster:
+            _read_everywhere(store, name)
+
+
+def _read_everywhere(store: Store, name: str) -> None:
+    """Read a table on all nodes, each block against its checksum: CHECK TABLE knows this node's parts alone."""
+    table = f"clusterAllReplicas('{store.shape.cluster}', `{store.shape.data}`.`{name}`)"
+    try:
+        read = f"SELECT count() FROM {table} WHERE NOT ignore(*) SETTINGS skip_unavailable_shards = 0"
+        with store.stream(read, "TSV", timeout_s=_CHECK_TIMEOUT_S) as answer:
+            answer.read()
+    except StoreError as error:
+        raise StoreError(f"The table {name} cannot be read on all nodes: {error}") from error
 
 
 def _empty(store: Store, target: Shape) -> None:
-    """Drop what a restore that failed has made; these databases were empty before."""
+    """Drop what a restore that failed has made, its mark last; these databases were empty before."""
     for database in dict.fromkeys((target.database, target.data)):
         for name in _tables(store, database):
             store.command(f"DROP TABLE IF EXISTS `{database}`.`{name}`{target.on_cluster} SYNC")
+    _unmark(store)
     store.forget_shape()
 
 
 def _tables(store: Store, database: str, engine: str = "%") -> list[str]:
     rows = store.query(
-        "SELECT name FROM system.tables WHERE database = {database:String} AND engine LIKE {engine:String}",
-        {"database": database, "engine": engine},
+        "SELECT name FROM system.tables WHERE database = {database:String} AND engine LIKE {engine:String}"
+        " AND name != {mark:String}",
+        {"database": database, "engine": engine, "mark": migrate.UNFINISHED},
     )
     return [name for (name,) in rows]
 

@@ -24,6 +24,7 @@ _PLACEHOLDER = re.compile(r"\{\{(\w+)(?: ([^{}]+))?\}\}")
 _KEEP = re.compile(r"\{\{keep (\w+)\}\}")
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _COMMENT = re.compile(r"--[^\n]*")
+UNFINISHED = "restore_in_progress"  # the table that marks a database into which a restore has begun, and not ended
 _RECORDS = """CREATE TABLE IF NOT EXISTS schema_migrations (
     name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
 ) ENGINE = {{engine MergeTree}} ORDER BY name"""
@@ -82,6 +83,7 @@ def apply(target: Target, shape: Shape, *, everything: bool = False) -> list[str
     Raises StoreError if a migration that was applied has been changed since, or is unknown here.
     """
     migrations = load()
+    _refuse_unfinished(target)
     if shape.cluster:
         for statement in cluster.databases(shape):
             target.command(statement)
@@ -107,9 +109,29 @@ def script(shape: Shape) -> list[str]:
 
 def pending(target: Target) -> list[str]:
     """Return the names of what `apply` would apply, and change nothing; raises what `apply` raises."""
+    _refuse_unfinished(target)
     if not is_migrated(target):
         return [migration.name for migration in load()]
     return [migration.name for migration in _missing(target, load())]
+
+
+def check_versions(target: Target) -> None:
+    """Raise StoreError if another version of FaaSight has made the database."""
+    _missing(target, load())
+
+
+def is_unfinished(target: Target) -> bool:
+    """Tell whether a restore into the database has begun, and not ended."""
+    asked = f"SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = '{UNFINISHED}'"
+    return bool(target.query(asked)[0][0])
+
+
+def _refuse_unfinished(target: Target) -> None:
+    if is_unfinished(target):
+        raise StoreError(
+            "A restore into this database has not come to its end, so that it may hold half of a back-up: wait for it"
+            " if it is running; else say `faasight store restore` again, which begins anew, or drop the database."
+        )
 
 
 def is_migrated(target: Target) -> bool:

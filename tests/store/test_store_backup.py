@@ -1,7 +1,10 @@
 """Back-up and restore: every table comes back as it was, or nothing does and one sentence says why."""
 
 import secrets
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
@@ -10,6 +13,8 @@ from faasight_store import Store, StoreError, backup
 from faasight_store.backup import Place
 from moto.server import ThreadedMotoServer
 from otlp import Run, records
+
+StoreNamed = Callable[[str, str], Store]
 
 
 def _digests(store: Store) -> dict[str, tuple[int, int]]:
@@ -28,121 +33,180 @@ def _land(store: Store, count: int = 20) -> None:
     store.land("records", records(*(run.record("report") for run in runs)), secrets.token_hex(8))
 
 
+@pytest.fixture(scope="module")
+def origin(shared_store: Store, store_named: StoreNamed) -> Store:
+    """Return a store with 20 invocations, to be read alone, in the engine of `shared_store`."""
+    return _filled(store_named, "embedded" if str(shared_store.dsn).startswith("chdb") else "server")
+
+
+def _filled(store_named: StoreNamed, mode: str) -> Store:
+    store = store_named(mode, "backed_up")
+    if store.query("SELECT count() FROM invocation_facts") == [(0,)]:
+        _land(store)
+    return store
+
+
+@pytest.fixture(scope="module")
+def place(origin: Store, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Return where a back-up of `origin` lies."""
+    place = Place(str(tmp_path_factory.mktemp("backups") / "monday"))
+    made = "SELECT count() FROM system.tables WHERE database = currentDatabase()"
+    assert [(backup.backup(origin, place).tables,)] == origin.query(made)
+    return place
+
+
 @pytest.fixture
-def target(request: pytest.FixtureRequest, bare_store: Store) -> Iterator[Store]:
-    """Return a second, empty database of the engine of `bare_store`."""
-    name = f"target_{secrets.token_hex(4)}"
-    dsn = str(bare_store.dsn)
-    address = (
-        f"{dsn}?database={name}"
-        if dsn.startswith("chdb")
-        else dsn.replace("default@", "").rpartition("/")[0] + f"/{name}"
-    )
-    with Store.open(address) as store:
+def target(origin: Store) -> Iterator[Store]:
+    """Return a second, empty database of the engine of `origin`."""
+    with Store.open(_address(origin, f"target_{secrets.token_hex(4)}")) as store:
         yield store
-        store.command(f"DROP DATABASE IF EXISTS `{name}` SYNC")
+        store.command(f"DROP DATABASE IF EXISTS `{store.dsn.database}` SYNC")
 
 
-def test_every_table_comes_back_and_the_store_goes_on(bare_store: Store, target: Store, tmp_path: Path) -> None:
-    bare_store.migrate()
-    _land(bare_store)
-    before = _digests(bare_store)
+def _address(store: Store, name: str) -> str:
+    dsn = str(store.dsn).replace("default@", "")
+    return f"{dsn}?database={name}" if dsn.startswith("chdb") else f"{dsn.rpartition('/')[0]}/{name}"
+
+
+def _tables(store: Store) -> int:
+    return int(store.query("SELECT count() FROM system.tables WHERE database = currentDatabase()")[0][0])
+
+
+def test_every_table_comes_back_and_the_store_goes_on(origin: Store, place: Place, target: Store) -> None:
+    before = _digests(origin)
     assert before["invocation_facts"][0] == 20
-    place = Place(str(tmp_path / "monday"))
-    assert backup.backup(bare_store, place).tables == len(
-        bare_store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
-    )
-    target.command(f"DROP DATABASE `{bare_store.dsn.database}` SYNC")
-    target.command(f"CREATE DATABASE `{bare_store.dsn.database}`")
-
-    backup.restore(target, place, source=bare_store.dsn.database)
+    backup.restore(target, place, source=origin.dsn.database)
     assert _digests(target) == before
     assert target.migrate() == []
     _land(target, 5)
     after = _digests(target)
     assert after["invocation_facts"][0] == 25  # the views write into the restored tables
-    assert _digests(bare_store) == {}  # and into no other database
+    assert _digests(origin) == before  # and into no other database
 
 
-def test_a_place_that_is_taken_is_left_as_it_is(bare_store: Store, tmp_path: Path) -> None:
-    bare_store.migrate()
-    place = Place(str(tmp_path / "monday"))
-    backup.backup(bare_store, place)
-    held = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+def test_a_place_that_is_taken_is_left_as_it_is(origin: Store, place: Place) -> None:
+    folder = Path(place.address)
+    held = sorted(path.relative_to(folder) for path in folder.rglob("*"))
     with pytest.raises(StoreError, match="already exists"):
-        backup.backup(bare_store, place)
-    assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == held
+        backup.backup(origin, place)
+    assert sorted(path.relative_to(folder) for path in folder.rglob("*")) == held
 
 
-def test_a_restore_never_overwrites(bare_store: Store, tmp_path: Path) -> None:
-    bare_store.migrate()
-    place = Place(str(tmp_path / "monday"))
-    backup.backup(bare_store, place)
-    _land(bare_store)
+def test_a_restore_never_overwrites(origin: Store, place: Place) -> None:
     with pytest.raises(StoreError, match="tables already, and a restore never overwrites"):
-        backup.restore(bare_store, place)
-    assert bare_store.query("SELECT count() FROM invocation_facts") == [(20,)]
+        backup.restore(origin, place)
+    assert origin.query("SELECT count() FROM invocation_facts") == [(20,)]
 
 
-def test_a_damaged_back_up_is_told_and_leaves_nothing(bare_store: Store, target: Store, tmp_path: Path) -> None:
+def test_a_damaged_back_up_is_told_and_leaves_nothing(
+    origin: Store, place: Place, target: Store, tmp_path: Path
+) -> None:
     """RESTORE itself compares sizes alone: a flipped byte would come back as it is."""
-    bare_store.migrate()
-    _land(bare_store)
-    place = Place(str(tmp_path / "monday"))
-    backup.backup(bare_store, place)
-    data = max((tmp_path / "monday" / "data").rglob("invocation_facts/**/*.bin"), key=lambda path: path.stat().st_size)
+    shutil.copytree(place.address, tmp_path / "damaged")
+    damaged = Place(str(tmp_path / "damaged"))
+    files = (tmp_path / "damaged" / "data").rglob("invocation_facts/**/*.bin")
+    data = max(files, key=lambda path: path.stat().st_size)
     content = bytearray(data.read_bytes())
     content[len(content) // 2] ^= 0xFF
     data.write_bytes(content)
     with pytest.raises(StoreError, match="damaged: table invocation_facts"):
-        backup.restore(target, place, source=bare_store.dsn.database)
-    assert target.query("SELECT count() FROM system.tables WHERE database = currentDatabase()") == [(0,)]
+        backup.restore(target, damaged, source=origin.dsn.database)
+    assert not _tables(target)
     data.unlink()
     with pytest.raises(StoreError, match="ClickHouse could not do it"):
-        backup.restore(target, place, source=bare_store.dsn.database)
-    assert target.query("SELECT count() FROM system.tables WHERE database = currentDatabase()") == [(0,)]
+        backup.restore(target, damaged, source=origin.dsn.database)
+    assert not _tables(target)
 
 
-def test_what_is_no_back_up_of_ours_is_told(bare_store: Store, target: Store, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="not found"):
-        backup.restore(target, Place(str(tmp_path / "nowhere")))
-    bare_store.command("CREATE TABLE other (x UInt8) ENGINE = MergeTree ORDER BY x")
-    place = Place(str(tmp_path / "other"))
-    backup.backup(bare_store, place)
-    with pytest.raises(StoreError, match="no back-up of FaaSight's database"):
-        backup.restore(target, place, source=bare_store.dsn.database)
-    assert target.query("SELECT count() FROM system.tables WHERE database = currentDatabase()") == [(0,)]
+class Interrupted(BaseException):
+    """As Ctrl+C is no error."""
 
 
-def test_a_back_up_of_another_version_is_not_restored(bare_store: Store, target: Store, tmp_path: Path) -> None:
-    bare_store.migrate()
-    bare_store.command("ALTER TABLE schema_migrations UPDATE checksum = 'other' WHERE 1 SETTINGS mutations_sync = 2")
-    place = Place(str(tmp_path / "monday"))
-    backup.backup(bare_store, place)
-    with pytest.raises(StoreError, match="in another form"):
-        backup.restore(target, place, source=bare_store.dsn.database)
-    assert target.query("SELECT count() FROM system.tables WHERE database = currentDatabase()") == [(0,)]
+def test_an_interrupted_restore_leaves_nothing(origin: Store, place: Place, target: Store) -> None:
+    def interrupted(*_: object) -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backup, "Copied", interrupted)  # should it be over before it is asked for
+        backup.restore(target, place, source=origin.dsn.database, sleep=interrupted)
+    assert not _tables(target)
+
+
+_KILLED = """
+import os, signal, sys
+from faasight_store import Store, backup, migrate
+backup.POLL_S = 0
+backup.migrate.check_versions = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+with Store.open(sys.argv[1]) as store:
+    backup.restore(store, backup.Place(sys.argv[2]), source=sys.argv[3])
+"""
+_AFTERWARDS = """
+import sys
+from faasight_store import Store, StoreError, backup
+with Store.open(sys.argv[1]) as store:
+    for use in (store.migrate, store.pending_migrations):
+        try:
+            use()
+        except StoreError as error:
+            print(error)
+    backup.restore(store, backup.Place(sys.argv[2]), source=sys.argv[3])
+    print(store.migrate(), store.query("SELECT count() FROM invocation_facts"))
+"""
+
+
+def test_after_a_killed_restore_nobody_uses_what_is_there_and_the_next_begins_anew(
+    origin: Store, place: Place, target: Store, tmp_path: Path
+) -> None:
+    # An embedded engine is open to one process alone, so that the one to be killed has its own.
+    embedded = str(origin.dsn).startswith("chdb")
+    address = f"chdb://{tmp_path / 'data'}" if embedded else _address(target, target.dsn.database)
+    arguments = [address, place.address, origin.dsn.database]
+    killed = subprocess.run([sys.executable, "-c", _KILLED, *arguments], check=False, timeout=120)
+    assert killed.returncode == -9
+    ran = subprocess.run([sys.executable, "-c", _AFTERWARDS, *arguments], capture_output=True, text=True, timeout=120)
+    *refused, restored = ran.stdout.splitlines()
+    assert len(refused) == 2, ran
+    assert all("say `faasight store restore` again" in line for line in refused)
+    assert restored == "[] [(20,)]"
+
+
+def test_what_is_no_back_up_of_ours_is_told(bare_store: Store, tmp_path: Path) -> None:
+    with Store.open(_address(bare_store, f"target_{secrets.token_hex(4)}")) as target:
+        with pytest.raises(StoreError, match="not found"):
+            backup.restore(target, Place(str(tmp_path / "nowhere")))
+        bare_store.command("CREATE TABLE other (x UInt8) ENGINE = MergeTree ORDER BY x")
+        backup.backup(bare_store, Place(str(tmp_path / "other")))
+        with pytest.raises(StoreError, match="no back-up of FaaSight's database"):
+            backup.restore(target, Place(str(tmp_path / "other")), source=bare_store.dsn.database)
+        bare_store.command(
+            "CREATE TABLE schema_migrations (name String, checksum String) ENGINE = MergeTree ORDER BY ()"
+        )
+        bare_store.insert("schema_migrations", ["name", "checksum"], [["0001_traces", "other"]])
+        backup.backup(bare_store, Place(str(tmp_path / "of another version")))
+        with pytest.raises(StoreError, match="in another form"):
+            backup.restore(target, Place(str(tmp_path / "of another version")), source=bare_store.dsn.database)
+        assert not _tables(target)
+        target.command(f"DROP DATABASE `{target.dsn.database}` SYNC")
 
 
 def test_an_engine_that_forgets_is_not_waited_for(
-    bare_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    origin: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a server that was restarted meanwhile; here it never began."""
-    monkeypatch.setattr(bare_store, "command", lambda _: None)
+    monkeypatch.setattr(origin, "command", lambda _: None)
     with pytest.raises(StoreError, match="no longer knows of it"):
-        backup.backup(bare_store, Place(str(tmp_path / "monday")), sleep=lambda _: None)
-    monkeypatch.undo()
+        backup.backup(origin, Place(str(tmp_path / "monday")), sleep=lambda _: None)
 
 
 def test_s3_that_does_not_answer_is_told_soon_and_without_the_secret(bare_store: Store) -> None:
-    bare_store.migrate()
     with pytest.raises(StoreError, match="Connection refused") as caught:
         backup.backup(bare_store, Place("http://127.0.0.1:1/bucket/monday", "key-id", "the-secret"))
     assert "the-secret" not in str(caught.value)
 
 
-def test_s3_holds_a_back_up(embedded_dsn: str) -> None:
+def test_s3_holds_a_back_up(store_named: StoreNamed) -> None:
     """Moto's server stands in for S3, over real HTTP."""
+    origin = _filled(store_named, "embedded")
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     try:
@@ -151,14 +215,11 @@ def test_s3_holds_a_back_up(embedded_dsn: str) -> None:
         keys = {"aws_access_key_id": "key-id", "aws_secret_access_key": "the-secret", "region_name": "us-east-1"}
         boto3.client("s3", endpoint_url=url, **keys).create_bucket(Bucket="backups")  # type: ignore[call-overload] # keys
         place = Place(f"{url}/backups/monday", "key-id", "the-secret")
-        with Store.open(embedded_dsn) as store:
-            store.migrate()
-            _land(store)
-            before = _digests(store)
-            backup.backup(store, place)
-        with Store.open(f"{embedded_dsn}_restored") as other:
-            backup.restore(other, place, source=embedded_dsn.rpartition("=")[2])
-            assert _digests(other) == before
+        backup.backup(origin, place)
+        with Store.open(_address(origin, "from_s3")) as target:
+            backup.restore(target, place, source=origin.dsn.database)
+            assert _digests(target) == _digests(origin)
+            target.command("DROP DATABASE from_s3 SYNC")
     finally:
         server.stop()
 

@@ -189,6 +189,20 @@ def test_a_back_up_holds_both_databases(spread: Store, tmp_path: Path) -> None:
     }
 
 
+def test_what_is_restored_is_read_on_all_nodes(spread: Store) -> None:
+    """CHECK TABLE knows one node's parts; a block that was spoiled on any of them must not pass."""
+    _land(spread, 10)
+    backup._read_everywhere(spread, "invocation_facts")
+    parts = "SELECT path FROM system.parts WHERE active AND database = {data:String} AND table = 'invocation_facts'"
+    ((folder,),) = spread.query(parts, {"data": spread.shape.data})
+    data = max(Path(folder).glob("*.bin"), key=lambda path: path.stat().st_size)
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    data.write_bytes(content)
+    with pytest.raises(StoreError, match=r"invocation_facts cannot be read on all nodes: .*[Cc]hecksum"):
+        backup._read_everywhere(spread, "invocation_facts")
+
+
 def test_a_restore_empties_only_what_was_empty(spread: Store, tmp_path: Path) -> None:
     """The database in front was lost, and the one with the rows lives."""
     _land(spread, 10)
