@@ -17,7 +17,7 @@ _DEPTH = 20  # of submessages that are taken apart; the parser has its own limit
 _TAG_BYTES = 5  # as the parser has it
 
 
-class _OddError(Exception):
+class OddError(Exception):
     """A message that is not read here, but by the parser as a whole."""
 
 
@@ -29,7 +29,7 @@ def check(request: type[Message], body: bytes | memoryview, depth: int = 0) -> N
     view = memoryview(body)
     try:
         runs = list(_runs(view, request.DESCRIPTOR))  # type: ignore[arg-type]  # the C class has the same members
-    except _OddError:
+    except OddError:
         request.FromString(bytes(body))  # what is wrong with it is the parser's to say
         return
     for start, end, inner in runs:
@@ -43,7 +43,7 @@ def _runs(view: memoryview, descriptor: Descriptor) -> Iterator[tuple[int, int, 
     """Yield (start, end, None) for runs of fields, and (start, end, type) for a submessage too large for one."""
     start = position = 0
     while position < len(view):
-        value, end, number = _field(view, position)
+        value, end, number = field(view, position)
         if end - start > PIECE and position > start:
             yield start, position, None
             start = position
@@ -62,8 +62,8 @@ def _message(descriptor: Descriptor, number: int) -> Descriptor | None:
     return field.message_type if field is not None and field.type == FieldDescriptor.TYPE_MESSAGE else None
 
 
-def _field(view: memoryview, position: int) -> tuple[int, int, int]:
-    """Return where a field's value starts and ends, and the field's number."""
+def field(view: memoryview, position: int) -> tuple[int, int, int]:
+    """Return where a field's value starts and ends, and the field's number. Raises OddError."""
     tag, value = _varint(view, position)
     kind = tag & 7
     if kind == _BYTES:
@@ -74,9 +74,9 @@ def _field(view: memoryview, position: int) -> tuple[int, int, int]:
     elif kind in _FIXED:
         end = value + _FIXED[kind]
     else:
-        raise _OddError
+        raise OddError
     if end > len(view) or tag < 1 << 3 or tag >= 1 << 7 * _TAG_BYTES:
-        raise _OddError
+        raise OddError
     return value, end, tag >> 3
 
 
@@ -89,4 +89,4 @@ def _varint(view: memoryview, position: int) -> tuple[int, int]:
         if byte < 0x80:  # the last byte has no high bit
             return number, position
         shift += 7
-    raise _OddError
+    raise OddError

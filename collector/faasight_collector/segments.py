@@ -7,7 +7,7 @@ because its length decides what is a torn tail (nobody was answered: it is cut o
 
 import hashlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -136,17 +136,6 @@ def digests(path: Path) -> Iterator[bytes]:
     is safe. Its request comes again, and must not be taken for known.
     """
     return (item.digest for item in scan(path.read_bytes()) if isinstance(item, Record))
-
-
-def join(signal: str, records: Sequence[Record]) -> bytes:
-    """Return records in the form that the store lands: lines as they are, messages each with its length before it."""
-    if signal == LINES:
-        return b"".join([record.payload for record in records])
-    parts: list[bytes | memoryview] = []
-    for record in records:
-        parts.append(varint(len(record.payload)))
-        parts.append(record.payload)
-    return b"".join(parts)
 
 
 def varint(number: int) -> bytes:

@@ -14,7 +14,8 @@ from faasight_collector.inserts import Target
 from faasight_collector.journal import Journal
 from faasight_collector.lane import Lane
 from faasight_collector.preview import without_secrets
-from faasight_collector.segments import SIGNALS, Damage, Record, Segment, join, scan
+from faasight_collector.rows import join
+from faasight_collector.segments import SIGNALS, Damage, Record, Segment, scan
 from faasight_collector.stats import Stats
 
 log = structlog.get_logger()

@@ -127,8 +127,8 @@ class Store:
     def land(self, signal: str, segment: bytes, token: str) -> None:
         """Decode and store a journal segment exactly once for its token.
 
-        `signal` is traces, logs, metrics or records (docs/design/wire.md); `segment` is length-delimited protobuf or
-        lines of JSON.
+        `signal` is traces, logs, metrics or records (docs/design/wire.md); `segment` is lines of JSON, or
+        what OTLP requests hold: ResourceSpans (ResourceLogs, ResourceMetrics), each after its length as a varint.
         Raises StoreUnavailableError (try again with the same token) or BadDataError (split the segment).
         """
         target = landing.LANDINGS[signal]

@@ -13,7 +13,7 @@ class Landing:
 
     table: str
     format: str
-    schema: str = ""  # the file of the protobuf message `Request`
+    schema: str = ""  # the file of the protobuf message `Row`: a resource with its telemetry
 
 
 LANDINGS = {
@@ -55,7 +55,7 @@ def settings(landing: Landing, token: str, schemas: Path | None = None) -> dict[
     return common | {
         "format_schema_source": "file" if schemas else "string",
         "format_schema": str(schemas / landing.schema) if schemas else schema(landing.schema),
-        "format_schema_message_name": "Request",
+        "format_schema_message_name": "Row",
         "input_format_protobuf_oneof_presence": 1,  # which member of an AnyValue was sent
     }
 

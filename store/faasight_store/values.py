@@ -2,8 +2,8 @@
 
 An AnyValue of OTLP is a text in the store: what a person reads and a query compares. Its type tells the text "0" from
 the number 0. Arrays and maps are JSON; a member that JSON or the engine's bounded schema cannot hold stands there as an
-object of one key, which no member of the sender's can be: {"bytesValue": base64}, {"doubleValue": "NaN"},
-{"arrayValue": base64 of protobuf}, {"kvlistValue": base64 of protobuf}.
+object of one key, which no member of the sender's can be: {"bytesValue": base64}, {"doubleValue": "nan"},
+{"arrayValue": base64 of protobuf}, {"mapValue": base64 of protobuf}.
 """
 
 import base64
@@ -114,6 +114,11 @@ def key_values(encoded: Collection[str]) -> dict[str, str]:
 
 
 def _text(value: Value) -> str:
-    if isinstance(value, str):
-        return value
+    """Return a value as the store's texts have it."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, bytes):
+        return _base64(value)
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_base64)

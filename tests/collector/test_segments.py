@@ -10,7 +10,6 @@ from faasight_collector.segments import (
     Record,
     digest_of,
     encode_header,
-    join,
     scan,
     varint,
 )
@@ -80,9 +79,3 @@ def test_zeros_after_a_crash_of_the_machine_are_a_torn_tail() -> None:
 )
 def test_varint(number: int, encoded: bytes) -> None:
     assert varint(number) == encoded
-
-
-def test_messages_are_joined_with_their_lengths_and_lines_as_they_are() -> None:
-    records = [Record(b"", memoryview(b"ab\n")), Record(b"", memoryview(b"c\n"))]
-    assert join("traces", records) == b"\x03ab\n\x02c\n"
-    assert join("records", records) == b"ab\nc\n"

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from faasight_collector.parts import Part
-from faasight_collector.segments import Record, join
+from faasight_collector.rows import join
+from faasight_collector.segments import Record
 from faasight_store import BadDataError, Store
 
 from tests.fuzz.doors import MESSAGES

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from faasight_cli import settings
 from faasight_cli.errors import SettingError
-from faasight_collector.segments import varint
 from faasight_collector.store_memory import StoreMemory, segment_bytes
 from faasight_store import LEAST_MEMORY_BYTES, Store, StoreError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -53,7 +52,7 @@ def _land(folder: Path, limit: int, segment: Path) -> list[str]:
 def _segment(path: Path, request: bytes, size: int) -> int:
     """Write the same request over and over until the segment has `size` bytes; return how often."""
     times = size // len(request)
-    path.write_bytes((varint(len(request)) + request) * times)
+    path.write_bytes(request[1:] * times)  # without the tag it is a row
     return times
 
 

@@ -28,7 +28,7 @@ from opentelemetry.proto.common.v1.common_pb2 import ArrayValue, KeyValueList
         ("{}", "map", {}),
         ("AP8=", "bytes", b"\x00\xff"),
         ('[1,1.0,null,"1",{"bytesValue":""}]', "array", [1, 1.0, None, "1", b""]),
-        ('{"a":{"doubleValue":"-Infinity"}}', "map", {"a": -math.inf}),
+        ('{"a":{"doubleValue":"-inf"}}', "map", {"a": -math.inf}),
     ],
 )
 def test_a_text_and_its_type_are_the_value(text: str, kind: str, value: values.Value) -> None:
@@ -47,7 +47,7 @@ def deep(array: list[object], mapping: dict[str, object]) -> str:
     packed = ArrayValue(values=[otlp.any_value(item) for item in array]).SerializeToString()
     pairs = KeyValueList(values=otlp.attributes(mapping)).SerializeToString()
     first, second = base64.b64encode(packed).decode(), base64.b64encode(pairs).decode()
-    return f'{{"a":{{"arrayValue":"{first}"}},"m":{{"kvlistValue":"{second}"}}}}'
+    return f'{{"a":{{"arrayValue":"{first}"}},"m":{{"mapValue":"{second}"}}}}'
 
 
 def test_what_lies_deeper_than_the_schema_is_told_again() -> None:

@@ -50,7 +50,7 @@ def stored(store: Store) -> History:
         payment = Request(otlp.resource("payment"))
         payment.add("gauge", "shop.queue_depth", [{"time_unix_nano": at, "as_double": depths[-1]}], unit="{message}")
         requests += [checkout, payment]
-    store.land("metrics", b"".join(request.segment() for request in requests), "metrics history")
+    store.land("metrics", otlp.segment(*(request.message for request in requests)), "metrics history")
     scope = Scope(from_ns(start), from_ns(start) + timedelta(minutes=MINUTES))
     return History(store, scope, orders, (min(depths), max(depths)), sorted(measured))
 

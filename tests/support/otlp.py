@@ -47,9 +47,13 @@ def varint(number: int) -> bytes:
 
 
 def segment(*messages: Message) -> bytes:
-    """Return messages one after the other, each after its length."""
-    bodies = [message.SerializeToString() for message in messages]
-    return b"".join(varint(len(body)) + body for body in bodies)
+    """Return the resources of requests one after the other, each after its length."""
+    return b"".join(
+        varint(len(body)) + body
+        for message in messages
+        for _, resources in message.ListFields()
+        for body in (resource.SerializeToString() for resource in resources)
+    )
 
 
 def resource(function: str = "checkout", **more: Any) -> dict[str, Any]:

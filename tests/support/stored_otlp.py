@@ -3,6 +3,7 @@
 A value is a pair of its type and itself, for Python takes True for 1 and 1 for 1.0; ids are hex, times ns.
 """
 
+import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -56,6 +57,11 @@ def _stored(texts: Mapping[str, str], types: str) -> dict[str, Tagged]:
     return {key: tagged(value) for key, value in sorted(values.attributes(texts, types).items())}
 
 
+def _sent_pairs(encoded: Iterable[str]) -> dict[str, Tagged]:
+    """Return attributes that are kept as they were sent."""
+    return of_pairs(KeyValue.FromString(base64.b64decode(data)) for data in encoded)
+
+
 def _place(resource: Resource, resource_url: str, scope: InstrumentationScope, scope_url: str) -> Document:
     return {
         "resource": of_pairs(resource.attributes),
@@ -79,7 +85,7 @@ def _stored_place(origin: str, resource: Mapping[str, str] | None, name: str | N
             more.get("scope_name", "") if name is None else name,
             more.get("scope_version", "") if version is None else version,
         ),
-        "scope_attributes": _stored(more.get("scope_attributes", {}), more.get("scope_types", "")),
+        "scope_attributes": _sent_pairs(more.get("scope_attributes", [])),
         "scope_dropped": more.get("scope_dropped_attributes", 0),
         "scope_url": more.get("scope_schema_url", ""),
     }
@@ -136,8 +142,8 @@ _SPANS = """SELECT lower(hex(trace_id)), lower(hex(span_id)), lower(hex(parent_s
     kind, start_ns, duration_ns, status, status_message, attributes, types,
     (dropped_attributes, dropped_events, dropped_links),
     arrayMap(e -> (e.ns, e.name, e.attributes, e.types, e.dropped_attributes), events),
-    arrayMap(l -> (lower(hex(l.trace_id)), lower(hex(l.span_id)), l.trace_state, l.attributes, l.types,
-                   l.dropped_attributes, l.flags), links),
+    arrayMap(l -> (lower(hex(l.trace_id)), lower(hex(l.span_id)), l.trace_state,
+                   arrayMap(pair -> base64Encode(pair), l.attributes), l.dropped_attributes_count, l.flags), links),
     origin, resource, scope_name, scope_version
 FROM spans WHERE function = {function:String}"""
 
@@ -164,7 +170,7 @@ def _stored_span(row: Sequence[Any]) -> Document:
         "attributes": _stored(texts, types),
         "dropped": tuple(dropped),
         "events": [(ns, event, _stored(told, kinds), more) for ns, event, told, kinds, more in events],
-        "links": [(*ids, _stored(told, kinds), count, bits) for *ids, told, kinds, count, bits in links],
+        "links": [(*ids, _sent_pairs(told), count, bits) for *ids, told, count, bits in links],
     }
 
 

@@ -1,29 +1,33 @@
 -- Spans: the landing table decodes OTLP, `span_stream` is one row a span, and every other table of traces is fed from there.
 
--- A column for each field, by its path in the message. One tuple for all would give every expression over a span a type of kilobytes:
--- the engine then took 208 in place of 96 ms to plan an insert, however small.
+-- A row is a ResourceSpans, with a column for each field by its path in the message. One tuple for all would give every expression over a span
+-- a type of kilobytes, and rows of whole requests one more level of arrays: to plan an insert took longer with either, however small it was.
 CREATE TABLE IF NOT EXISTS otlp_traces (
-    `resource_spans.resource` Array({{resource_type}}),
-    `resource_spans.schema_url` Array(String),
-    `resource_spans.scope_spans.scope` Array(Array({{scope_type}})),
-    `resource_spans.scope_spans.schema_url` Array(Array(String)),
-    `resource_spans.scope_spans.spans.trace_id` Array(Array(Array(String))),
-    `resource_spans.scope_spans.spans.span_id` Array(Array(Array(String))),
-    `resource_spans.scope_spans.spans.trace_state` Array(Array(Array(String))),
-    `resource_spans.scope_spans.spans.parent_span_id` Array(Array(Array(String))),
-    `resource_spans.scope_spans.spans.name` Array(Array(Array(String))),
-    `resource_spans.scope_spans.spans.kind` Array(Array(Array(Int32))),
-    `resource_spans.scope_spans.spans.start_time_unix_nano` Array(Array(Array(UInt64))),
-    `resource_spans.scope_spans.spans.end_time_unix_nano` Array(Array(Array(UInt64))),
-    `resource_spans.scope_spans.spans.attributes` Array(Array(Array({{attributes_type}}))),
-    `resource_spans.scope_spans.spans.dropped_attributes_count` Array(Array(Array(UInt32))),
-    `resource_spans.scope_spans.spans.events` Array(Array(Array(Array(Tuple(time_unix_nano UInt64, name String, attributes {{attributes_type}}, dropped_attributes_count UInt32))))),
-    `resource_spans.scope_spans.spans.dropped_events_count` Array(Array(Array(UInt32))),
-    `resource_spans.scope_spans.spans.links` Array(Array(Array(Array(Tuple(trace_id String, span_id String, trace_state String, attributes {{attributes_type}}, dropped_attributes_count UInt32, flags UInt32))))),
-    `resource_spans.scope_spans.spans.dropped_links_count` Array(Array(Array(UInt32))),
-    `resource_spans.scope_spans.spans.status.message` Array(Array(Array(String))),
-    `resource_spans.scope_spans.spans.status.code` Array(Array(Array(Int32))),
-    `resource_spans.scope_spans.spans.flags` Array(Array(Array(UInt32)))
+    `resource.attributes` {{attributes_type}},
+    `resource.dropped_attributes_count` UInt32,
+    schema_url String,
+    `scope_spans.scope.name` Array(String),
+    `scope_spans.scope.version` Array(String),
+    `scope_spans.scope.attributes` Array(Array(String)),
+    `scope_spans.scope.dropped_attributes_count` Array(UInt32),
+    `scope_spans.schema_url` Array(String),
+    `scope_spans.spans.trace_id` Array(Array(String)),
+    `scope_spans.spans.span_id` Array(Array(String)),
+    `scope_spans.spans.trace_state` Array(Array(String)),
+    `scope_spans.spans.parent_span_id` Array(Array(String)),
+    `scope_spans.spans.name` Array(Array(String)),
+    `scope_spans.spans.kind` Array(Array(Int32)),
+    `scope_spans.spans.start_time_unix_nano` Array(Array(UInt64)),
+    `scope_spans.spans.end_time_unix_nano` Array(Array(UInt64)),
+    `scope_spans.spans.attributes` Array(Array({{attributes_type}})),
+    `scope_spans.spans.dropped_attributes_count` Array(Array(UInt32)),
+    `scope_spans.spans.events` Array(Array(Array(Tuple(time_unix_nano UInt64, name String, attributes {{attributes_type}}, dropped_attributes_count UInt32)))),
+    `scope_spans.spans.dropped_events_count` Array(Array(UInt32)),
+    `scope_spans.spans.links` Array(Array({{links_type}})),
+    `scope_spans.spans.dropped_links_count` Array(Array(UInt32)),
+    `scope_spans.spans.status.message` Array(Array(String)),
+    `scope_spans.spans.status.code` Array(Array(Int32)),
+    `scope_spans.spans.flags` Array(Array(UInt32))
 ) ENGINE = Null;
 
 CREATE TABLE IF NOT EXISTS span_stream (
@@ -86,8 +90,7 @@ SELECT
     scope_version,
     arrayMap(event -> (event.time_unix_nano, event.name, {{text_map event.attributes}}, {{types_of event.attributes}},
                        event.dropped_attributes_count), span_events) AS events,
-    arrayMap(link -> (link.trace_id, link.span_id, link.trace_state, {{text_map link.attributes}}, {{types_of link.attributes}},
-                      link.dropped_attributes_count, link.flags), span_links) AS links,
+    span_links AS links,
     dropped_attributes,
     dropped_events,
     dropped_links,
@@ -95,77 +98,55 @@ SELECT
 FROM (
     -- One step a level, each naming what it adds: an alias used twice in one SELECT is planned twice.
     SELECT
-        * EXCEPT (more),
-        {{origin_json more}} AS origin,
-        arrayMap((id, from, till) -> (id, toNullable((toInt64(till) - toInt64(from)) / 1e6)),
-                 arrayFilter((id, its_name) -> its_name IN ('INIT', 'RESTORE'), `resource_spans.scope_spans.spans.parent_span_id`,
-                             `resource_spans.scope_spans.spans.name`),
-                 arrayFilter((from, its_name) -> its_name IN ('INIT', 'RESTORE'), `resource_spans.scope_spans.spans.start_time_unix_nano`,
-                             `resource_spans.scope_spans.spans.name`),
-                 arrayFilter((till, its_name) -> its_name IN ('INIT', 'RESTORE'), `resource_spans.scope_spans.spans.end_time_unix_nano`,
-                             `resource_spans.scope_spans.spans.name`)) AS inits
+        resource,
+        if(resource['deployment.environment.name'] = '', 'default', resource['deployment.environment.name']) AS environment,
+        if(resource['service.name'] = '', resource['faas.name'], resource['service.name']) AS service,
+        if(resource['faas.name'] = '', resource['service.name'], resource['faas.name']) AS function,
+        scope_name,
+        scope_version,
+        {{origin_json concat(resource_origin, {{scope_origin}})}} AS origin,
+        arrayMap(init -> (init.2, toNullable((toInt64(init.4) - toInt64(init.3)) / 1e6)),
+                 arrayFilter(init -> init.1 IN ('INIT', 'RESTORE'), arrayZip(`scope_spans.spans.name`, `scope_spans.spans.parent_span_id`,
+                             `scope_spans.spans.start_time_unix_nano`, `scope_spans.spans.end_time_unix_nano`))) AS inits,
+        {{span_fields}}
     FROM (
         SELECT
-            resource,
-            environment,
-            service,
-            function,
-            scope.name AS scope_name,
-            scope.version AS scope_version,
-            concat(resource_origin, {{scope_origin scope}}) AS more,
+            {{text_map `resource.attributes`}} AS resource,
+            {{resource_origin}} AS resource_origin,
+            `scope_spans.scope.name`,
+            `scope_spans.scope.version`,
+            `scope_spans.scope.attributes`,
+            `scope_spans.scope.dropped_attributes_count`,
+            `scope_spans.schema_url`,
             {{span_fields}}
-        FROM (
-            SELECT
-                resource,
-                if(resource['deployment.environment.name'] = '', 'default', resource['deployment.environment.name']) AS environment,
-                if(resource['service.name'] = '', resource['faas.name'], resource['service.name']) AS service,
-                if(resource['faas.name'] = '', resource['service.name'], resource['faas.name']) AS function,
-                {{resource_origin sent}} AS resource_origin,
-                `resource_spans.scope_spans.scope`,
-                `resource_spans.scope_spans.schema_url`,
-                {{span_fields}}
-            FROM (
-                SELECT
-                    `resource_spans.resource` AS sent,
-                    `resource_spans.schema_url` AS sent_schema_url,
-                    {{text_map `resource_spans.resource`.attributes}} AS resource,
-                    {{types_of `resource_spans.resource`.attributes}} AS sent_types,
-                    `resource_spans.scope_spans.scope`,
-                    `resource_spans.scope_spans.schema_url`,
-                    {{span_fields}}
-                FROM otlp_traces
-                ARRAY JOIN
-                    `resource_spans.resource`,
-                    `resource_spans.schema_url`,
-                    `resource_spans.scope_spans.scope`,
-                    `resource_spans.scope_spans.schema_url`,
-                    {{span_fields}}
-            )
-        )
-        ARRAY JOIN
-            `resource_spans.scope_spans.scope` AS scope,
-            `resource_spans.scope_spans.schema_url` AS scope_schema_url,
-            {{span_fields}}
+        FROM (SELECT *, {{types_of `resource.attributes`}} AS resource_types FROM otlp_traces)
     )
+    ARRAY JOIN
+        `scope_spans.scope.name` AS scope_name,
+        `scope_spans.scope.version` AS scope_version,
+        `scope_spans.scope.attributes` AS scope_attributes,
+        `scope_spans.scope.dropped_attributes_count` AS scope_dropped_attributes,
+        `scope_spans.schema_url` AS scope_schema_url,
+        {{span_fields}}
 )
 ARRAY JOIN
-    `resource_spans.scope_spans.spans.trace_id` AS trace_id,
-    `resource_spans.scope_spans.spans.span_id` AS span_id,
-    `resource_spans.scope_spans.spans.trace_state` AS trace_state,
-    `resource_spans.scope_spans.spans.parent_span_id` AS parent_span_id,
-    `resource_spans.scope_spans.spans.name` AS name,
-    `resource_spans.scope_spans.spans.kind` AS any_kind,
-    `resource_spans.scope_spans.spans.start_time_unix_nano` AS start_ns,
-    `resource_spans.scope_spans.spans.end_time_unix_nano` AS end_ns,
-    `resource_spans.scope_spans.spans.attributes` AS span_attributes,
-    `resource_spans.scope_spans.spans.dropped_attributes_count` AS dropped_attributes,
-    `resource_spans.scope_spans.spans.events` AS span_events,
-    `resource_spans.scope_spans.spans.dropped_events_count` AS dropped_events,
-    `resource_spans.scope_spans.spans.links` AS span_links,
-    `resource_spans.scope_spans.spans.dropped_links_count` AS dropped_links,
-    `resource_spans.scope_spans.spans.status.message` AS status_message,
-    `resource_spans.scope_spans.spans.status.code` AS status_code,
-    `resource_spans.scope_spans.spans.flags` AS flags;
+    `scope_spans.spans.trace_id` AS trace_id,
+    `scope_spans.spans.span_id` AS span_id,
+    `scope_spans.spans.trace_state` AS trace_state,
+    `scope_spans.spans.parent_span_id` AS parent_span_id,
+    `scope_spans.spans.name` AS name,
+    `scope_spans.spans.kind` AS any_kind,
+    `scope_spans.spans.start_time_unix_nano` AS start_ns,
+    `scope_spans.spans.end_time_unix_nano` AS end_ns,
+    `scope_spans.spans.attributes` AS span_attributes,
+    `scope_spans.spans.dropped_attributes_count` AS dropped_attributes,
+    `scope_spans.spans.events` AS span_events,
+    `scope_spans.spans.dropped_events_count` AS dropped_events,
+    `scope_spans.spans.links` AS span_links,
+    `scope_spans.spans.dropped_links_count` AS dropped_links,
+    `scope_spans.spans.status.message` AS status_message,
+    `scope_spans.spans.status.code` AS status_code,
+    `scope_spans.spans.flags` AS flags;
 
 CREATE TABLE IF NOT EXISTS spans (
     ts DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),

@@ -1,21 +1,26 @@
 -- Log lines: of OTLP, and of the JSON that functions write to stdout.
 
+-- A row is a ResourceLogs.
 CREATE TABLE IF NOT EXISTS otlp_logs (
-    `resource_logs.resource` Array({{resource_type}}),
-    `resource_logs.schema_url` Array(String),
-    `resource_logs.scope_logs.scope` Array(Array({{scope_type}})),
-    `resource_logs.scope_logs.schema_url` Array(Array(String)),
-    `resource_logs.scope_logs.log_records.time_unix_nano` Array(Array(Array(UInt64))),
-    `resource_logs.scope_logs.log_records.severity_number` Array(Array(Array(Int32))),
-    `resource_logs.scope_logs.log_records.severity_text` Array(Array(Array(String))),
-    `resource_logs.scope_logs.log_records.body` Array(Array(Array({{any_type}}))),
-    `resource_logs.scope_logs.log_records.attributes` Array(Array(Array({{attributes_type}}))),
-    `resource_logs.scope_logs.log_records.dropped_attributes_count` Array(Array(Array(UInt32))),
-    `resource_logs.scope_logs.log_records.flags` Array(Array(Array(UInt32))),
-    `resource_logs.scope_logs.log_records.trace_id` Array(Array(Array(String))),
-    `resource_logs.scope_logs.log_records.span_id` Array(Array(Array(String))),
-    `resource_logs.scope_logs.log_records.observed_time_unix_nano` Array(Array(Array(UInt64))),
-    `resource_logs.scope_logs.log_records.event_name` Array(Array(Array(String)))
+    `resource.attributes` {{attributes_type}},
+    `resource.dropped_attributes_count` UInt32,
+    schema_url String,
+    `scope_logs.scope.name` Array(String),
+    `scope_logs.scope.version` Array(String),
+    `scope_logs.scope.attributes` Array(Array(String)),
+    `scope_logs.scope.dropped_attributes_count` Array(UInt32),
+    `scope_logs.schema_url` Array(String),
+    `scope_logs.log_records.time_unix_nano` Array(Array(UInt64)),
+    `scope_logs.log_records.severity_number` Array(Array(Int32)),
+    `scope_logs.log_records.severity_text` Array(Array(String)),
+    `scope_logs.log_records.body` Array(Array({{any_type}})),
+    `scope_logs.log_records.attributes` Array(Array({{attributes_type}})),
+    `scope_logs.log_records.dropped_attributes_count` Array(Array(UInt32)),
+    `scope_logs.log_records.flags` Array(Array(UInt32)),
+    `scope_logs.log_records.trace_id` Array(Array(String)),
+    `scope_logs.log_records.span_id` Array(Array(String)),
+    `scope_logs.log_records.observed_time_unix_nano` Array(Array(UInt64)),
+    `scope_logs.log_records.event_name` Array(Array(String))
 ) ENGINE = Null;
 
 -- One line of a log, or one event of the platform (docs/design/wire.md, "Journal signals and landing tables").
@@ -85,10 +90,10 @@ SELECT
     event_ns,
     {{clamped event_ns}} AS ts,
     toUnixTimestamp64Nano(now64(9)) + rowNumberInBlock() AS seq,
-    if(resource['deployment.environment.name'] = '', 'default', resource['deployment.environment.name']) AS environment,
-    if(resource['faas.name'] = '', resource['service.name'], resource['faas.name']) AS function,
-    resource['faas.version'] AS version,
-    resource['faas.instance'] AS instance,
+    environment,
+    function,
+    version,
+    instance,
     severity,
     if(severity = 0 AND upper(any_severity_text) IN ('DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'), upper(any_severity_text),
        {{severity_level severity}}) AS level,
@@ -112,13 +117,16 @@ SELECT
     dropped_attributes
 FROM (
     SELECT
-        resource,
+        environment,
+        function,
+        version,
+        instance,
         scope_name,
         origin,
         if(time_ns > 0, time_ns, observed_ns) AS event_ns,
         if(severity_number BETWEEN 0 AND 24, severity_number, 0) AS severity,
-        {{any_text body}} AS message,
-        body.value AS body_type,
+        {{any_text}} AS message,
+        kind AS body_type,
         every,
         {{types_of log_attributes}} AS types,
         if(every['logger'] = '', scope_name, every['logger']) AS logger,
@@ -131,62 +139,56 @@ FROM (
         flags,
         dropped_attributes
     FROM (
-        SELECT resource, scope_name, origin, {{text_map log_attributes}} AS every, log_attributes, time_ns, observed_ns, severity_number, any_severity_text, body,
-               event_name, flags, any_trace_id, any_span_id, dropped_attributes
+        SELECT environment, function, version, instance, scope_name, origin, {{text_map log_attributes}} AS every, log_attributes, time_ns, observed_ns,
+               severity_number, any_severity_text, body.value AS kind, body.string_value AS text, body.int_value AS int, body.bool_value AS truth, body.double_value AS double,
+               body.bytes_value AS bytes, body.array_value.values AS items, body.kvlist_value.values AS pairs, event_name, flags, any_trace_id, any_span_id, dropped_attributes
         FROM (
-            SELECT * EXCEPT (more), {{origin_json more}} AS origin
+            SELECT
+                resource,
+                if(resource['deployment.environment.name'] = '', 'default', resource['deployment.environment.name']) AS environment,
+                if(resource['faas.name'] = '', resource['service.name'], resource['faas.name']) AS function,
+                resource['faas.version'] AS version,
+                resource['faas.instance'] AS instance,
+                scope_name,
+                {{origin_json concat(
+                    if(empty(resource), '', concat(',"resource":', toJSONString(resource))),
+                    resource_origin,
+                    if(scope_name = '', '', concat(',"scope_name":', toJSONString(scope_name))),
+                    if(scope_version = '', '', concat(',"scope_version":', toJSONString(scope_version))),
+                    {{scope_origin}})}} AS origin,
+                {{log_fields}}
             FROM (
                 SELECT
-                    resource,
-                    scope.name AS scope_name,
-                    concat(resource_origin,
-                           if(scope.name = '', '', concat(',"scope_name":', toJSONString(scope.name))),
-                           if(scope.version = '', '', concat(',"scope_version":', toJSONString(scope.version))),
-                           {{scope_origin scope}}) AS more,
+                    {{text_map `resource.attributes`}} AS resource,
+                    {{resource_origin}} AS resource_origin,
+                    `scope_logs.scope.name`,
+                    `scope_logs.scope.version`,
+                    `scope_logs.scope.attributes`,
+                    `scope_logs.scope.dropped_attributes_count`,
+                    `scope_logs.schema_url`,
                     {{log_fields}}
-                FROM (
-                    SELECT
-                        resource,
-                        concat(if(empty(resource), '', concat(',"resource":', toJSONString(resource))), {{resource_origin sent}}) AS resource_origin,
-                        `resource_logs.scope_logs.scope`,
-                        `resource_logs.scope_logs.schema_url`,
-                        {{log_fields}}
-                    FROM (
-                        SELECT
-                            `resource_logs.resource` AS sent,
-                            `resource_logs.schema_url` AS sent_schema_url,
-                            {{text_map `resource_logs.resource`.attributes}} AS resource,
-                            {{types_of `resource_logs.resource`.attributes}} AS sent_types,
-                            `resource_logs.scope_logs.scope`,
-                            `resource_logs.scope_logs.schema_url`,
-                            {{log_fields}}
-                        FROM otlp_logs
-                        ARRAY JOIN
-                            `resource_logs.resource`,
-                            `resource_logs.schema_url`,
-                            `resource_logs.scope_logs.scope`,
-                            `resource_logs.scope_logs.schema_url`,
-                            {{log_fields}}
-                    )
-                )
-                ARRAY JOIN
-                    `resource_logs.scope_logs.scope` AS scope,
-                    `resource_logs.scope_logs.schema_url` AS scope_schema_url,
-                    {{log_fields}}
+                FROM (SELECT *, {{types_of `resource.attributes`}} AS resource_types FROM otlp_logs)
             )
+            ARRAY JOIN
+                `scope_logs.scope.name` AS scope_name,
+                `scope_logs.scope.version` AS scope_version,
+                `scope_logs.scope.attributes` AS scope_attributes,
+                `scope_logs.scope.dropped_attributes_count` AS scope_dropped_attributes,
+                `scope_logs.schema_url` AS scope_schema_url,
+                {{log_fields}}
         )
         ARRAY JOIN
-            `resource_logs.scope_logs.log_records.time_unix_nano` AS time_ns,
-            `resource_logs.scope_logs.log_records.severity_number` AS severity_number,
-            `resource_logs.scope_logs.log_records.severity_text` AS any_severity_text,
-            `resource_logs.scope_logs.log_records.body` AS body,
-            `resource_logs.scope_logs.log_records.attributes` AS log_attributes,
-            `resource_logs.scope_logs.log_records.dropped_attributes_count` AS dropped_attributes,
-            `resource_logs.scope_logs.log_records.flags` AS flags,
-            `resource_logs.scope_logs.log_records.trace_id` AS any_trace_id,
-            `resource_logs.scope_logs.log_records.span_id` AS any_span_id,
-            `resource_logs.scope_logs.log_records.observed_time_unix_nano` AS observed_ns,
-            `resource_logs.scope_logs.log_records.event_name` AS event_name
+            `scope_logs.log_records.time_unix_nano` AS time_ns,
+            `scope_logs.log_records.severity_number` AS severity_number,
+            `scope_logs.log_records.severity_text` AS any_severity_text,
+            `scope_logs.log_records.body` AS body,
+            `scope_logs.log_records.attributes` AS log_attributes,
+            `scope_logs.log_records.dropped_attributes_count` AS dropped_attributes,
+            `scope_logs.log_records.flags` AS flags,
+            `scope_logs.log_records.trace_id` AS any_trace_id,
+            `scope_logs.log_records.span_id` AS any_span_id,
+            `scope_logs.log_records.observed_time_unix_nano` AS observed_ns,
+            `scope_logs.log_records.event_name` AS event_name
     )
 );
 

@@ -1,17 +1,27 @@
 -- Metric points of every OTLP kind in one table, their labels in a daily table of series, and rollups by minute and hour.
 
+-- A row is a ResourceMetrics.
 CREATE TABLE IF NOT EXISTS otlp_metrics (
-    resource_metrics Array(Tuple(
-        resource {{resource_type}},
-        schema_url String,
-        scope_metrics Array(Tuple(
-            scope {{scope_type}},
-            schema_url String,
-            metrics Array(Tuple(
-                name String,
-                description String,
-                unit String,
-                {{metric_data_columns}}))))))
+    `resource.attributes` {{attributes_type}},
+    `resource.dropped_attributes_count` UInt32,
+    schema_url String,
+    `scope_metrics.scope.name` Array(String),
+    `scope_metrics.scope.version` Array(String),
+    `scope_metrics.scope.attributes` Array(Array(String)),
+    `scope_metrics.scope.dropped_attributes_count` Array(UInt32),
+    `scope_metrics.schema_url` Array(String),
+    `scope_metrics.metrics.name` Array(Array(String)),
+    `scope_metrics.metrics.description` Array(Array(String)),
+    `scope_metrics.metrics.unit` Array(Array(String)),
+    `scope_metrics.metrics.gauge.data_points` Array(Array(Array({{number_point_type}}))),
+    `scope_metrics.metrics.sum.data_points` Array(Array(Array({{number_point_type}}))),
+    `scope_metrics.metrics.sum.aggregation_temporality` Array(Array(Int32)),
+    `scope_metrics.metrics.sum.is_monotonic` Array(Array(Bool)),
+    `scope_metrics.metrics.histogram.data_points` Array(Array({{histogram_point_type}})),
+    `scope_metrics.metrics.histogram.aggregation_temporality` Array(Array(Int32)),
+    `scope_metrics.metrics.exponential_histogram.data_points` Array(Array({{exponential_point_type}})),
+    `scope_metrics.metrics.exponential_histogram.aggregation_temporality` Array(Array(Int32)),
+    `scope_metrics.metrics.summary.data_points` Array(Array({{summary_point_type}}))
 ) ENGINE = Null;
 
 -- One row a metric, with its resource. `source` stands for all that its series share, so that this is told once and not with each point.
@@ -30,42 +40,76 @@ CREATE TABLE IF NOT EXISTS metric_stream (
     monotonic Bool,
     source UInt64,
     numbers Array({{number_point_type}}),
-    {{histogram_point_types}}
+    histogram {{histogram_point_type}},
+    exponential_histogram {{exponential_point_type}},
+    summary {{summary_point_type}}
 ) ENGINE = Null;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_metrics_to_metric_stream TO metric_stream AS
 SELECT
-    if(resource['deployment.environment.name'] = '', 'default', resource['deployment.environment.name']) AS environment,
-    if(resource['faas.name'] = '', resource['service.name'], resource['faas.name']) AS function,
+    environment,
+    function,
     resource,
     scope_name,
     scope_version,
     origin,
-    item.name AS metric,
-    item.description AS description,
-    item.unit AS unit,
-    multiIf(notEmpty(item.gauge.data_points), 'gauge', notEmpty(item.sum.data_points), 'sum', notEmpty(item.histogram.data_points), 'histogram',
-            notEmpty(item.exponential_histogram.data_points), 'exponential_histogram', 'summary') AS kind,
-    multiIf(kind = 'sum', item.sum.aggregation_temporality, kind = 'histogram', item.histogram.aggregation_temporality,
-            kind = 'exponential_histogram', item.exponential_histogram.aggregation_temporality, 0) AS temporality,
-    kind = 'sum' AND item.sum.is_monotonic AS monotonic,
+    metric,
+    description,
+    unit,
+    multiIf(notEmpty(gauge), 'gauge', notEmpty(sum), 'sum', notEmpty(histogram), 'histogram', notEmpty(exponential_histogram), 'exponential_histogram',
+            'summary') AS kind,
+    multiIf(kind = 'sum', sum_temporality, kind = 'histogram', histogram_temporality, kind = 'exponential_histogram', exponential_temporality, 0) AS temporality,
+    kind = 'sum' AND sum_monotonic AS monotonic,
     cityHash64(metric, unit, kind, temporality, monotonic, owner) AS source,
-    arrayConcat(item.gauge.data_points, item.sum.data_points) AS numbers,
-    item.histogram.data_points AS histogram,
-    item.exponential_histogram.data_points AS exponential_histogram,
-    item.summary.data_points AS summary
+    arrayConcat(gauge, sum) AS numbers,
+    histogram,
+    exponential_histogram,
+    summary
 FROM (
-    SELECT resource, scoped.scope AS scope, scope.name AS scope_name, scope.version AS scope_version, scoped.schema_url AS scope_schema_url,
-        concat(resource_origin, {{scope_origin scope}}) AS more,
-        {{origin_json more}} AS origin,
-        cityHash64(mapSort(resource), scope_name, scope_version, origin) AS owner,
-        arrayJoin(scoped.metrics) AS item
+    SELECT * , cityHash64(mapSort(resource), scope_name, scope_version, origin) AS owner
     FROM (
-        SELECT told.resource AS sent, {{types_of sent.attributes}} AS sent_types, told.schema_url AS sent_schema_url,
-            {{text_map sent.attributes}} AS resource, {{resource_origin sent}} AS resource_origin, arrayJoin(told.scope_metrics) AS scoped
-        FROM (SELECT arrayJoin(resource_metrics) AS told FROM otlp_metrics)
+        SELECT
+            resource,
+            if(resource['deployment.environment.name'] = '', 'default', resource['deployment.environment.name']) AS environment,
+            if(resource['faas.name'] = '', resource['service.name'], resource['faas.name']) AS function,
+            scope_name,
+            scope_version,
+            {{origin_json concat(resource_origin, {{scope_origin}})}} AS origin,
+            {{metric_fields}}
+        FROM (
+            SELECT
+                {{text_map `resource.attributes`}} AS resource,
+                {{resource_origin}} AS resource_origin,
+                `scope_metrics.scope.name`,
+                `scope_metrics.scope.version`,
+                `scope_metrics.scope.attributes`,
+                `scope_metrics.scope.dropped_attributes_count`,
+                `scope_metrics.schema_url`,
+                {{metric_fields}}
+            FROM (SELECT *, {{types_of `resource.attributes`}} AS resource_types FROM otlp_metrics)
+        )
+        ARRAY JOIN
+            `scope_metrics.scope.name` AS scope_name,
+            `scope_metrics.scope.version` AS scope_version,
+            `scope_metrics.scope.attributes` AS scope_attributes,
+            `scope_metrics.scope.dropped_attributes_count` AS scope_dropped_attributes,
+            `scope_metrics.schema_url` AS scope_schema_url,
+            {{metric_fields}}
     )
-);
+)
+ARRAY JOIN
+    `scope_metrics.metrics.name` AS metric,
+    `scope_metrics.metrics.description` AS description,
+    `scope_metrics.metrics.unit` AS unit,
+    `scope_metrics.metrics.gauge.data_points` AS gauge,
+    `scope_metrics.metrics.sum.data_points` AS sum,
+    `scope_metrics.metrics.sum.aggregation_temporality` AS sum_temporality,
+    `scope_metrics.metrics.sum.is_monotonic` AS sum_monotonic,
+    `scope_metrics.metrics.histogram.data_points` AS histogram,
+    `scope_metrics.metrics.histogram.aggregation_temporality` AS histogram_temporality,
+    `scope_metrics.metrics.exponential_histogram.data_points` AS exponential_histogram,
+    `scope_metrics.metrics.exponential_histogram.aggregation_temporality` AS exponential_temporality,
+    `scope_metrics.metrics.summary.data_points` AS summary;
 
 -- What a metric is and who sends it, by day.
 CREATE TABLE IF NOT EXISTS metric_sources (

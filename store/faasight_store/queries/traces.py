@@ -128,7 +128,8 @@ def _spans(store: Store, parameters: dict[str, Any]) -> list[Span]:
         f"""SELECT lower(hex(trace_id)), lower(hex(span_id)), lower(hex(parent_span_id)), trace_state, service, name,
             kind, start_ns, duration_ns, status, status_message, resource, attributes, scope_name,
             arrayMap(event -> (event.ns, event.name, event.attributes, event.types), events),
-            arrayMap(link -> (lower(hex(link.trace_id)), lower(hex(link.span_id)), link.attributes, link.types), links),
+            arrayMap(link -> (lower(hex(link.trace_id)), lower(hex(link.span_id)),
+                              arrayMap(pair -> base64Encode(pair), link.attributes)), links),
             types, JSONExtractString(origin, 'resource_types')
         FROM spans WHERE {_RANGE} AND {_AMONG}
         ORDER BY start_ns, span_id, duration_ns DESC LIMIT 1 BY trace_id, span_id LIMIT {{limit:UInt32}}""",
@@ -165,8 +166,8 @@ def _event(item: Any) -> SpanEvent:  # noqa: ANN401 - the driver gives named tup
 
 
 def _link(item: Any) -> SpanLink:  # noqa: ANN401 - the driver gives named tuples as dicts
-    trace_id, span_id, attributes, types = _values(item)
-    return SpanLink(trace_id, span_id, values.all_shown(attributes, types))
+    trace_id, span_id, attributes = _values(item)
+    return SpanLink(trace_id, span_id, values.key_values(attributes) if attributes else {})
 
 
 def _values(item: Any) -> Sequence[Any]:  # noqa: ANN401 - the driver gives named tuples as dicts

@@ -1,13 +1,7 @@
 multiIf(
     $1.value = 'string', toJSONString($1.string_value),
-    $1.value = 'int', toString($1.int_value),
-    $1.value = 'bool', toString($1.bool_value),
-    $1.value = 'double', multiIf(
-        isNaN($1.double_value), '{"doubleValue":"NaN"}',
-        isInfinite($1.double_value), if($1.double_value > 0, '{"doubleValue":"Infinity"}', '{"doubleValue":"-Infinity"}'),
-        match(toString($1.double_value), '[.e]'), toString($1.double_value),
-        concat(toString($1.double_value), '.0')),
-    $1.value = 'bytes', concat('{"bytesValue":"', base64Encode($1.bytes_value), '"}'),
-    $1.value = 'array', concat('{"arrayValue":"', base64Encode($1.array_value), '"}'),
-    $1.value = 'map', concat('{"kvlistValue":"', base64Encode($1.kvlist_value), '"}'),
-    'null')
+    $1.value = 'int', $1.int_value,
+    $1.value = 'bool', $1.bool_value,
+    $1.value = 'double', replaceRegexpOne(replaceRegexpOne($1.double_value, '^-?[0-9]+$', '\\0.0'), '^-?(inf|nan)$', '{"doubleValue":"\\0"}'),
+    $1.value = 'none', 'null',
+    concat('{"', toString($1.value), 'Value":"', base64Encode(concat($1.bytes_value, $1.array_value, $1.kvlist_value)), '"}'))

@@ -1,2 +1,2 @@
-Tuple(value {{value_kind}}, string_value String, bool_value Bool, int_value Int64, double_value Float64, bytes_value String,
+Tuple(value {{value_kind}}, string_value String, bool_value String, int_value String, double_value String, bytes_value String,
       array_value String, kvlist_value String)

@@ -1,2 +1,1 @@
-Array(Tuple(trace_id String, span_id String, trace_state String, attributes Map(LowCardinality(String), String), types String,
-                dropped_attributes UInt32, flags UInt32))
+Array(Tuple(trace_id String, span_id String, trace_state String, attributes Array(String), dropped_attributes_count UInt32, flags UInt32))

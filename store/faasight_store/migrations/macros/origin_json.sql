@@ -1,1 +1,1 @@
-if($1 = '', '', concat('{', substring($1, 2), '}'))
+replaceRegexpOne($1, '^,(.*)$', '{\\1}')

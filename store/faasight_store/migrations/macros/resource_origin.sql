@@ -1,4 +1,4 @@
 concat(
-    if($1_types = '', '', concat(',"resource_types":', toJSONString($1_types))),
-    if($1_schema_url = '', '', concat(',"resource_schema_url":', toJSONString($1_schema_url))),
-    if($1.dropped_attributes_count = 0, '', concat(',"resource_dropped_attributes":', toString($1.dropped_attributes_count))))
+                if(resource_types = '', '', concat(',"resource_types":', toJSONString(resource_types))),
+                if(schema_url = '', '', concat(',"resource_schema_url":', toJSONString(schema_url))),
+                if(`resource.dropped_attributes_count` = 0, '', concat(',"resource_dropped_attributes":', toString(`resource.dropped_attributes_count`))))

@@ -1,5 +1,4 @@
 concat(
-    if(empty($1.attributes.key), '', concat(',"scope_attributes":', toJSONString({{text_map $1.attributes}}),
-                                            ',"scope_types":', toJSONString({{types_of $1.attributes}}))),
-    if($1_schema_url = '', '', concat(',"scope_schema_url":', toJSONString($1_schema_url))),
-    if($1.dropped_attributes_count = 0, '', concat(',"scope_dropped_attributes":', toString($1.dropped_attributes_count))))
+            if(empty(scope_attributes), '', concat(',"scope_attributes":', toJSONString(arrayMap(pair -> base64Encode(pair), scope_attributes)))),
+            if(scope_schema_url = '', '', concat(',"scope_schema_url":', toJSONString(scope_schema_url))),
+            if(scope_dropped_attributes = 0, '', concat(',"scope_dropped_attributes":', toString(scope_dropped_attributes))))

@@ -1,0 +1,12 @@
+`scope_metrics.metrics.name`,
+            `scope_metrics.metrics.description`,
+            `scope_metrics.metrics.unit`,
+            `scope_metrics.metrics.gauge.data_points`,
+            `scope_metrics.metrics.sum.data_points`,
+            `scope_metrics.metrics.sum.aggregation_temporality`,
+            `scope_metrics.metrics.sum.is_monotonic`,
+            `scope_metrics.metrics.histogram.data_points`,
+            `scope_metrics.metrics.histogram.aggregation_temporality`,
+            `scope_metrics.metrics.exponential_histogram.data_points`,
+            `scope_metrics.metrics.exponential_histogram.aggregation_temporality`,
+            `scope_metrics.metrics.summary.data_points`

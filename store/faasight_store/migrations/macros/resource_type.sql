@@ -1,1 +1,0 @@
-Tuple(attributes {{attributes_type}}, dropped_attributes_count UInt32)

@@ -1,1 +1,0 @@
-Tuple(name String, version String, attributes {{attributes_type}}, dropped_attributes_count UInt32)
