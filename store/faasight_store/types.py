@@ -77,6 +77,7 @@ class FunctionRow:
     init_p95_ms: float | None
     last_seen: datetime
     spark: Sequence[int] = ()  # invocations in 24 equal buckets
+    provider: str = ""  # aws, gcp, azure; "" if unknown
 
 
 @dataclass(frozen=True, slots=True)

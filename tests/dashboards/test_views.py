@@ -253,3 +253,19 @@ def test_invocations_without_a_trace_have_no_link() -> None:
 def test_nothing_is_an_empty_state(shown: Component) -> None:
     assert shown.className == "empty"
     assert words(shown).strip()
+
+
+def test_a_functions_cloud_and_the_way_to_its_console() -> None:
+    """A link only where all of it is known; names are quoted."""
+    from faasight_dashboards.views.clouds import cloud, console
+
+    assert console(row(provider="aws")) == (
+        "https://eu-west-1.console.aws.amazon.com/lambda/home?region=eu-west-1#/functions/checkout"
+    )
+    assert console(row("a/b?c", provider="gcp", account="shop project")) == (
+        "https://console.cloud.google.com/run/detail/eu-west-1/a%2Fb%3Fc/observability/metrics?project=shop%20project"
+    )
+    assert [console(row(provider=name, region="")) for name in ("aws", "gcp", "azure", "")] == [""] * 4
+    assert cloud(row()) is None
+    shown: Any = cloud(row(provider="azure"))
+    assert shown.className.startswith("badge")

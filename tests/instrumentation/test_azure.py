@@ -71,8 +71,9 @@ def test_one_line_makes_a_request_a_span(serve: Serve, sink: Any) -> None:
     assert (answer.status_code, answer.body.bytes) == ("200", b"hello")
     (span,) = sink.wait()
     assert (span.name, span.trace_id, span.parent_id) == ("GET /api/orders/{id}", TRACE, SPAN)
-    assert span.attributes | {"faasight.memory_used": 0} == {
+    assert span.attributes | {"faasight.memory_used": 0, "faasight.overhead_ms": 0} == {
         "faas.invocation_id": "invocation-of-orders",
+        "faasight.overhead_ms": 0,
         "faas.coldstart": True,
         "faas.trigger": "http",
         "faasight.init_type": "on-demand",

@@ -11,7 +11,7 @@ def test_the_list(shop: Shop) -> None:
     checkout, payment, stock = functions.functions(shop.store, shop.scope)
     assert [row.function for row in (checkout, payment, stock)] == ["checkout", "payment", "stock"]
     assert (checkout.runtime, checkout.version, checkout.architecture) == ("python3.11", "7", "amd64")
-    assert (checkout.region, checkout.account) == ("eu-west-1", "123456789012")
+    assert (checkout.region, checkout.account, checkout.provider) == ("eu-west-1", "123456789012", "aws")
     assert (checkout.memory_mb, checkout.memory_used_mb, checkout.timeout_ms) == (512, 128, 3000)
     assert (checkout.totals.invocations, checkout.totals.errors, checkout.max_ms) == (3, 2, 120)
     assert checkout.init_p95_ms == pytest.approx(250, rel=0.02)

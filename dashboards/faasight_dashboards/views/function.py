@@ -11,6 +11,7 @@ from faasight_dashboards import format as fmt
 from faasight_dashboards.components import Item, badge, empty, link, logs_href, moment, table, trace_href
 from faasight_dashboards.theme import BRAND
 from faasight_dashboards.views.cards import Kpi
+from faasight_dashboards.views.clouds import cloud
 from faasight_dashboards.views.health import health
 from faasight_dashboards.views.kpis import Notes, figures
 
@@ -49,6 +50,7 @@ def badges(row: FunctionRow, now: datetime, zone: tzinfo) -> list[Component]:
     seen = html.Span(["seen ", moment(row.last_seen, now, zone)], className="muted")
     return [
         badge(verdict.word, verdict.status, mark=True, title="\n".join(verdict.reasons) or None),
+        *filter(None, [cloud(row)]),
         *(badge(fact) for fact in facts if fact),
         seen,
     ]

@@ -192,6 +192,7 @@ CREATE TABLE IF NOT EXISTS function_hours (
     architecture SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
     region SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
     account SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
+    provider SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
     memory_mb SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), Float64)),
     timeout_ms SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), Float64))
 ) ENGINE = {{engine AggregatingMergeTree}}
@@ -211,6 +212,7 @@ SELECT
     max((if(fact.architecture = '', {{epoch}}, ts), toString(fact.architecture))) AS architecture,
     max((if(fact.region = '', {{epoch}}, ts), toString(fact.region))) AS region,
     max((if(fact.account = '', {{epoch}}, ts), toString(fact.account))) AS account,
+    max((if(fact.provider = '', {{epoch}}, ts), toString(fact.provider))) AS provider,
     max((if(fact.memory_mb IS NULL, {{epoch}}, ts), ifNull(fact.memory_mb, 0))) AS memory_mb,
     max((if(fact.timeout_ms IS NULL, {{epoch}}, ts), ifNull(fact.timeout_ms, 0))) AS timeout_ms
 FROM invocation_facts AS fact

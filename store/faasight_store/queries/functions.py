@@ -89,13 +89,13 @@ def _rows(store: Store, scope: Scope, name: str) -> list[FunctionRow]:
         {**source.parameters, "width": step},
     )
     about = _about(store, source.parameters)
-    nothing = (to_ns(scope.end), "", "", "", "", "", None, None)
+    nothing = (to_ns(scope.end), "", "", "", "", "", "", None, None)
     return [_row(row, about.get(row[0], nothing), to_ns(scope.end)) for row in sums]
 
 
 def _row(sums: Sequence[Any], about: Sequence[Any], end: int) -> FunctionRow:
     measures, (cold, init_bucket, spark) = sums[1 : 1 + figures.WIDTH], sums[1 + figures.WIDTH :]
-    last_seen, version, runtime, architecture, region, account, memory_mb, timeout_ms = about
+    last_seen, version, runtime, architecture, region, account, provider, memory_mb, timeout_ms = about
     return FunctionRow(
         function=sums[0],
         runtime=runtime,
@@ -103,6 +103,7 @@ def _row(sums: Sequence[Any], about: Sequence[Any], end: int) -> FunctionRow:
         architecture=architecture,
         region=region,
         account=account,
+        provider=provider,
         memory_mb=memory_mb or None,
         memory_used_mb=measures[9],
         timeout_ms=timeout_ms or None,
@@ -117,7 +118,8 @@ def _row(sums: Sequence[Any], about: Sequence[Any], end: int) -> FunctionRow:
 def _about(store: Store, parameters: dict[str, Any]) -> dict[str, Sequence[Any]]:
     rows = store.query(
         f"""SELECT function, toUnixTimestamp64Nano(max(last_seen)), max(version).2, max(runtime).2,
-            max(architecture).2, max(region).2, max(account).2, max(memory_mb).2, max(timeout_ms).2
+            max(architecture).2, max(region).2, max(account).2, max(provider).2,
+            max(memory_mb).2, max(timeout_ms).2
         FROM function_hours WHERE {_HOURS} GROUP BY function""",
         parameters,
     )
