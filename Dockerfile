@@ -37,6 +37,6 @@ EXPOSE 4317 4318 8050
 STOPSIGNAL SIGTERM
 # Of `faasight up` and `faasight collector`; docker-compose.yml has those of the other parts.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:4318/readyz', timeout=4)"]
+    CMD ["python", "-m", "faasight_cli.healthy"]
 ENTRYPOINT ["faasight"]
 CMD ["up"]

@@ -1,5 +1,6 @@
 """Dockerfile and docker-compose.yml: what can be checked of them without an engine to run them."""
 
+import json
 import re
 import shlex
 import tomllib
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from faasight_cli import healthy
 from faasight_cli.arguments import build_parser
 from faasight_cli.settings import TABLE, load
 
@@ -69,14 +71,22 @@ def test_what_runs_on_has_a_health_check() -> None:
     assert len(instructions("HEALTHCHECK")) == 1
 
 
-@pytest.mark.parametrize("name", ["collector", "dashboards"])
-def test_a_health_check_is_python_that_compiles_and_asks_the_port_that_is_listened_on(name: str) -> None:
+def test_the_collectors_health_check_knows_its_settings() -> None:
+    (of_image,) = instructions("HEALTHCHECK")
+    command = SERVICES["collector"]["healthcheck"]["test"]
+    assert command == ["CMD", "python", "-m", "faasight_cli.healthy"]
+    assert json.dumps(command[1:]) in of_image
+    port = environment("collector", CLICKHOUSE_PASSWORD="pw")["FAASIGHT_COLLECTOR_HTTP"].rpartition(":")[2]
+    told = healthy.verdict({"FAASIGHT_COLLECTOR_HTTP": f"127.0.0.1:{port}", "FAASIGHT_TLS_CERTIFICATE": "x"})
+    assert told == "" or told.startswith(f"https://127.0.0.1:{port}/readyz ")
+
+
+def test_the_dashboards_health_check_is_python_that_compiles_and_asks_the_port_that_is_listened_on() -> None:
+    name = "dashboards"
     *_, flag, code = SERVICES[name]["healthcheck"]["test"]
     assert flag == "-c"
     compile(code, name, "exec")
-    listens = environment(name, CLICKHOUSE_PASSWORD="pw")[
-        "FAASIGHT_COLLECTOR_HTTP" if name == "collector" else "FAASIGHT_DASHBOARDS"
-    ]
+    listens = environment(name, CLICKHOUSE_PASSWORD="pw")["FAASIGHT_DASHBOARDS"]
     assert f"127.0.0.1:{listens.rpartition(':')[2]}/" in code
 
 

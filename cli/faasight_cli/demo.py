@@ -21,6 +21,7 @@ from faasight_cli.signals import StopSignal
 from faasight_cli.slack import SlackStandIn
 
 _DATA = Path("faasight-data") / "demo"  # apart from what `faasight up` keeps
+_GUARDS = frozenset({"tokens", "tls_certificate", "tls_key", "tls_client_ca"})
 _STEPS = 6
 _START_S = 120.0  # patience with one process; a slow machine imports for long
 _FIRST_EVENT_S = 30.0
@@ -64,8 +65,13 @@ def _settings(overrides: Mapping[str, str], shop: Path, environ: Mapping[str, st
     own = {"store": f"chdb://./{_DATA}", "rules": str(shop / "alerts.yaml"), "refresh_s": "5", "range": "now-15m"}
     named = {row.name for row in settings.TABLE if row.env in environ}
     loaded = settings.load(environ, {**{name: value for name, value in own.items() if name not in named}, **overrides})
-    # The shop's functions carry no token and trust no certificate of yours.
-    return replace(loaded, tokens=None, tls_certificate=None, tls_key=None, tls_client_ca=None)
+    if guarded := [row.env for row in settings.TABLE if row.name in _GUARDS and getattr(loaded, row.name)]:
+        without = " ".join(f"-u {name}" for name in guarded)
+        raise CommandError(
+            "the demo's functions carry no token and trust no certificate of yours, and its collector would refuse"
+            f" them: run it without {', '.join(guarded)}, as by `env {without} faasight demo`"
+        )
+    return loaded
 
 
 def _wanted(chosen: Namespace) -> list[Wanted]:

@@ -92,3 +92,13 @@ def test_a_folder_without_a_shop_is_told(faasight: Callable[..., Any], tmp_path:
     demo = faasight("demo", "--shop", str(tmp_path))
     assert demo.ended() == 1
     assert "--shop" in demo.said()
+
+
+def test_tokens_and_certificates_are_refused_in_one_sentence(faasight: Callable[..., Any], tmp_path: Path) -> None:
+    """Its functions have none; to pass over what was asked for would be no better."""
+    said = {"FAASIGHT_TOKENS": "tokens.json", "FAASIGHT_TLS_CERTIFICATE": "c.pem", "FAASIGHT_TLS_KEY": "k.pem"}
+    demo = faasight("demo", "--shop", str(SHOP), folder=tmp_path, env=said)
+    assert demo.ended() == 1
+    names = "-u FAASIGHT_TOKENS -u FAASIGHT_TLS_CERTIFICATE -u FAASIGHT_TLS_KEY"
+    assert f"`env {names} faasight demo`" in demo.said()
+    assert "Traceback" not in demo.said()
