@@ -20,6 +20,7 @@ import structlog
 
 from faasight_collector.errors import JournalError, Refusal, overloaded
 from faasight_collector.inventory import DISK_CHECK_S, ORDINARY, Inventory
+from faasight_collector.pace import Pace
 from faasight_collector.recent import Memory, RecentDigests
 from faasight_collector.recovery import latest_digests, recover, take
 from faasight_collector.segments import Segment, digest_of, encode_header
@@ -77,7 +78,7 @@ class Journal:
         self._work = threading.Event()
         self.sealed_some = threading.Event()  # wakes the shipper
         self._unsealed: list[tuple[str, SegmentFile]] = []  # complete, and the disk refuses to rename them
-        self._age_s = settings.segment_age_s
+        self._pace = Pace(settings)
         self._recent: Memory = RecentDigests()
         self._claimed: dict[str, set[bytes]] = {}  # by signal: claimed, and not safe yet
         self._thread = threading.Thread(target=self._commit_loop, name="faasight-journal", daemon=True)
@@ -188,10 +189,10 @@ class Journal:
 
     # -- sealing and telling ------------------------------------------------------------------------------------------
 
-    def pace(self, insert_s: float) -> None:
-        """Make segments as old as keeps the store at most a quarter busy, now that an insert takes `insert_s`."""
-        settings = self._settings
-        self._age_s = min(max(settings.segment_age_s, 4 * insert_s), settings.segment_age_max_s)
+    def shipped(self, signal: str, took_s: float) -> None:
+        """Learn that a segment of a signal is in the store, and how long that took: the next one may be due."""
+        self._pace.inserted(signal, took_s)
+        self._work.set()
 
     def seal_all(self) -> None:
         """Ask for all open segments to be sealed soon, whatever their age."""
@@ -246,9 +247,12 @@ class Journal:
             return DISK_CHECK_S
         if not self._files:
             return DISK_CHECK_S if self.inventory.is_tight(_MAX_QUEUED) else None
-        now = self._clock() * 1000
-        oldest = min(file.created_ms for file in self._files.values())
-        return min(max(oldest / 1000 + self._age_s - now / 1000, 0.0), self._age_s)
+        return min(min(max(self._due_in(signal, file), 0.0), DISK_CHECK_S) for signal, file in self._files.items())
+
+    def _due_in(self, signal: str, file: SegmentFile) -> float:
+        """Return the seconds until a file is old enough to be sealed; 0 for one of the future (a clock that jumped)."""
+        age_s = self._clock() - file.created_ms / 1000
+        return self._pace.age_s(waiting=self.inventory.oldest_ms(signal) is not None) - age_s if age_s >= 0 else 0.0
 
     def _commit(self, batch: list[Entry]) -> list[Outcome]:
         """Write and sync one batch, each signal on its own: a failed file fails its own records only."""
@@ -349,13 +353,11 @@ class Journal:
         waiting, self._unsealed = self._unsealed, []
         for signal, file in waiting:
             self._finish_file(signal, file, again=True)
-        now = self._clock()
         for signal, file in list(self._files.items()):
             if file.broken:
                 self._abandon(signal)
                 continue
-            old = now - file.created_ms / 1000 >= self._age_s or now < file.created_ms / 1000
-            if everything or old or file.bytes >= self._settings.segment_bytes:
+            if everything or self._due_in(signal, file) <= 0 or file.bytes >= self._settings.segment_bytes:
                 self._seal(signal, file)
 
     def _seal(self, signal: str, file: SegmentFile) -> None:

@@ -54,7 +54,7 @@ class Settings:
         SEGMENT_BYTES  # an insert has a price of its own; larger ones make the engine use much more memory
     )
     segment_age_s: float = 1.0  # how long a record waits for its segment to be shipped
-    segment_age_max_s: float = 5.0  # the same where the store is slow: an insert has a price of its own, however small
+    segment_age_max_s: float = 5.0  # the same where inserts take long: each has a price of its own, however small
     keep_shipped_s: float = 300.0  # shipped segments are kept as long, and shipped again on start
     store_is_shared: bool = False  # others insert too: its deduplication window moves on while this one is stopped
     journal_budget_bytes: int = 4096 * MIB

@@ -101,9 +101,12 @@ class Shipper:
         records = self._read(segment)
         count = len(records)
         with observe.shipping(self._tracer, segment, records):
+            began = time.monotonic()
             if records:
                 segment = self._land(segment, records)
+            took_s = time.monotonic() - began
             self._journal.inventory.mark_shipped(segment)
+        self._journal.shipped(segment.signal, took_s)
         if not segment.replay:
             lag_s = max(0.0, self._clock() - segment.created_ms / 1000)
             self._stats.shipped(segment.signal, count, lag_s)
@@ -123,9 +126,7 @@ class Shipper:
             whole = join(segment.signal, records)
             records.clear()  # they hold the file's bytes: a segment is not twice in memory while the store takes it
             try:
-                began = time.monotonic()
                 self._target.land(segment.signal, whole, segment.id)
-                self._journal.pace(time.monotonic() - began)
             except BadDataError as error:
                 said = without_secrets(str(error))  # an engine quotes what it cannot read
                 log.warning("the store refused a segment; storing it in parts", segment=segment.id, error=said)

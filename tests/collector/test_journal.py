@@ -270,14 +270,32 @@ def test_a_slow_store_gets_fewer_and_larger_segments(
 ) -> None:
     """Each insert has a price of its own: a store that needs long for one is asked less often, within a limit."""
     journal = open_journal(segment_age_s=0.01, segment_age_max_s=3600)
-    journal.pace(900)
+    journal.shipped("traces", 900)
     for n in range(5):
         commit(journal, b"%d" % n)
     assert [path.suffix for path in (settings.journal_dir / "traces").iterdir()] == [".open"]
-    journal.pace(0.001)
+    journal.shipped("traces", 0.001)
     commit(journal, b"5")
     eventually(lambda: journal.inventory.next_segment("traces"))
     assert take_all(journal) == [b"0", b"1", b"2", b"3", b"4", b"5"]
+
+
+def test_a_segment_grows_while_the_one_before_it_waits(
+    open_journal: Open, eventually: Eventually, settings: Settings
+) -> None:
+    """What could not be stored sooner by being small is not; when the store has the one before, the next is sealed."""
+    journal = open_journal(segment_age_s=0.01, segment_age_max_s=3600)
+    commit(journal, b"first")
+    eventually(lambda: journal.inventory.next_segment("traces"))
+    commit(journal, b"second", "logs")
+    eventually(lambda: journal.inventory.next_segment("logs"))  # another signal waits for nobody
+    for n in range(3):
+        commit(journal, b"%d" % n)
+    assert sorted(path.suffix for path in (settings.journal_dir / "traces").iterdir()) == [".open", ".sealed"]
+    assert take_all(journal) == [b"first"]
+    journal.shipped("traces", 0.001)
+    eventually(lambda: journal.inventory.next_segment("traces"))
+    assert take_all(journal) == [b"0", b"1", b"2"]
 
 
 def test_dead_letters_take_their_part_of_the_budget(open_journal: Open) -> None:
