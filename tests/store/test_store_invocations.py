@@ -9,7 +9,7 @@ from typing import Any
 import otlp
 import pytest
 from faasight_store import Scope, Store
-from faasight_store.queries import invocations
+from faasight_store.queries import invocations, signals
 from faasight_store.times import from_ns
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -173,6 +173,37 @@ def test_one_that_only_started_is_lost_after_a_while_and_found_again(shared_stor
     assert _one(shared_store, old.record("report"), name=old.function).outcome == "ok"
     young = otlp.Run(time.time_ns() - MINUTE, function=next(_names))
     assert _one(shared_store, young.record("start"), name=young.function) is None
+
+
+def test_a_ping_that_keeps_warm_is_billed_and_counted_as_nothing_else(shared_store: Store) -> None:
+    name, at = next(_names), time.time_ns() - 10 * MINUTE
+    ping = {"faasight.warm_up": True}
+    run = otlp.Run(at, 100, name)
+    told = otlp.Run(at + SECOND, 9_000, name, cold=True, attributes=ping)
+    broken = otlp.Run(at + 2 * SECOND, 5, name, outcome="error", error_type="KeyError", attributes=ping)
+    for one in (run, told, broken):
+        _one(shared_store, one, name=name)
+    _one(shared_store, told.record("report"), name=name)
+    now = from_ns(time.time_ns())
+    scope = Scope(now - timedelta(hours=1), now)
+    total = invocations.totals(shared_store, scope, name)
+    assert (total.invocations, total.errors, total.cold_starts) == (2, 1, 0), "a ping that fails is a failure"
+    assert total.p99_ms == pytest.approx(100, rel=0.05)
+    assert total.cost_usd > 9 * 0.5 * 0.0000166667
+    listed = {one.request_id: one.outcome for one in invocations.recent(shared_store, scope, name)}
+    assert listed == {run.request_id: "ok", told.request_id: "warm_up", broken.request_id: "error"}
+    assert [one.request_id for one in invocations.recent(shared_store, scope, name, failed=True)] == [broken.request_id]
+    assert [group.count for group in invocations.errors(shared_store, scope, name)] == [1]
+
+    def signal(what: str) -> float:
+        (found,) = [
+            one
+            for one in signals.measure(shared_store, what, scope.start, scope.end)
+            if one.labels == {"function": name}
+        ]
+        return found.value
+
+    assert [signal(what) for what in ("invocations", "cold_starts", "duration_max_ms")] == [2, 0, 100]
 
 
 def test_a_start_record_makes_no_second_outcome(shared_store: Store) -> None:

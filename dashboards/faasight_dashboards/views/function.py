@@ -32,6 +32,7 @@ _OUTCOMES = {
     "throttled": ("throttle", "Throttled"),
     "lost": ("warn", "Lost"),
     "running": ("mute", "Running"),
+    "warm_up": ("mute", "Keep-warm ping"),
 }
 
 

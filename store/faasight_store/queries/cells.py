@@ -20,20 +20,22 @@ OF_CELLS = (
     "environment", "function", "start", "never_ran", "outcome", "throttles", "cold_start", "cost_usd", "duration_ms",
     "memory_used_mb", "init_ms", "init_type",
 )  # fmt: skip
+# A ping that only keeps a function warm costs and takes a sandbox's time, and is no invocation that anybody waits for.
 _OF_INVOCATION = f"""
-    toUInt64(NOT never_ran) AS invocations,
-    toUInt64(outcome NOT IN ('ok', 'throttled')) AS errors,
+    toUInt64(NOT never_ran AND outcome != 'warm_up') AS invocations,
+    toUInt64(outcome NOT IN ('ok', 'throttled', 'warm_up')) AS errors,
     toUInt64(outcome = 'timeout') AS timeouts,
     toUInt64(outcome = 'out_of_memory') AS out_of_memory,
     toUInt64(throttles) AS throttles,
-    toUInt64(cold_start AND NOT never_ran) AS cold_starts,
+    toUInt64(cold_start AND NOT never_ran AND outcome != 'warm_up') AS cold_starts,
     cost_usd,
     ifNull(duration_ms, 0) AS busy_ms,
-    duration_ms AS max_ms,
+    if(outcome = 'warm_up', NULL, duration_ms) AS max_ms,
     memory_used_mb,
-    {buckets.sql("duration_ms")} AS bucket,
-    if(cold_start, {buckets.sql("init_ms")}, {buckets.NONE}) AS init_bucket,
-    if(cold_start AND NOT never_ran, if(init_type = '', 'on-demand', init_type), '') AS init_type"""
+    if(outcome = 'warm_up', {buckets.NONE}, {buckets.sql("duration_ms")}) AS bucket,
+    if(cold_start AND outcome != 'warm_up', {buckets.sql("init_ms")}, {buckets.NONE}) AS init_bucket,
+    multiIf(never_ran OR NOT cold_start OR outcome = 'warm_up', '', init_type = '', 'on-demand', init_type)
+        AS init_type"""
 _COLUMNS = f"environment, function, toDateTime64(slot, 9, 'UTC') AS slot, {_MEASURES}, bucket, init_bucket, init_type"
 
 

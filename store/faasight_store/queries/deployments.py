@@ -76,7 +76,7 @@ def _figures(store: Store, function: str, environment: str, interval: Interval, 
             quantileExactIf(0.95)(ifNull(init_ms, 0), cold_start AND init_ms IS NOT NULL),
             max(memory_used_mb), sum(cost_usd), toUnixTimestamp64Nano(min(start)) AS first,
             toUnixTimestamp64Nano(max(start))
-        FROM {source.text} WHERE NOT never_ran GROUP BY shown ORDER BY first DESC""",
+        FROM {source.text} WHERE NOT never_ran AND outcome != 'warm_up' GROUP BY shown ORDER BY first DESC""",
         source.parameters,
     )
     return [

@@ -99,7 +99,7 @@ def failures(source: Sql) -> str:
         error_frames AS frames, version AS function_version,
         count() AS failures, min(start) AS first, max(start) AS last,
         argMax(error_message, start) AS message, argMax(trace_id, start) AS trace_id
-    FROM {source.text} WHERE outcome NOT IN ('ok', 'throttled')
+    FROM {source.text} WHERE outcome NOT IN ('ok', 'throttled', 'warm_up')
     GROUP BY environment, function, type, shape, frames, function_version"""
 
 
@@ -167,7 +167,7 @@ def recent(
     """Return the newest invocations first; with `running` those too that have begun and not ended."""
     conditions = ["1"]
     if failed:
-        conditions.append("outcome NOT IN ('ok', 'running')")
+        conditions.append("outcome NOT IN ('ok', 'running', 'warm_up')")
     if cold:
         conditions.append("cold_start")
     if min_ms:

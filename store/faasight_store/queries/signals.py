@@ -10,9 +10,10 @@ from faasight_store.queries.settled import invocations, sources
 from faasight_store.times import to_ns
 from faasight_store.types import Measurement
 
-_RAN = "countIf(NOT never_ran)"
-_FAILED = "countIf(outcome NOT IN ('ok', 'throttled'))"
-_TIMED = "countIf(NOT never_ran AND duration_ms IS NOT NULL)"
+_RUN = "NOT never_ran AND outcome != 'warm_up'"  # pings that keep a function warm are nobody's invocations
+_RAN = f"countIf({_RUN})"
+_FAILED = "countIf(outcome NOT IN ('ok', 'throttled', 'warm_up'))"
+_TIMED = f"countIf({_RUN} AND duration_ms IS NOT NULL)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class _Signal:
 
 def _quantile(level: float) -> _Signal:
     return _Signal(
-        f"quantileExactIf({level})(ifNull(duration_ms, 0), NOT never_ran AND duration_ms IS NOT NULL)", _TIMED, "ms"
+        f"quantileExactIf({level})(ifNull(duration_ms, 0), {_RUN} AND duration_ms IS NOT NULL)", _TIMED, "ms"
     )
 
 
@@ -42,13 +43,13 @@ _DEFINITIONS = {
     "out_of_memory": _Signal("countIf(outcome = 'out_of_memory')", about="count"),
     "throttles": _Signal("sum(throttles)", f"{_RAN} + sum(throttles)", "count"),
     "throttle_rate": _ratio("sum(throttles)", f"({_RAN} + sum(throttles))"),
-    "cold_starts": _Signal("countIf(cold_start AND NOT never_ran)", about="count"),
-    "cold_start_rate": _ratio("countIf(cold_start AND NOT never_ran)"),
+    "cold_starts": _Signal(f"countIf(cold_start AND {_RUN})", about="count"),
+    "cold_start_rate": _ratio(f"countIf(cold_start AND {_RUN})"),
     "duration_p50_ms": _quantile(0.5),
     "duration_p90_ms": _quantile(0.9),
     "duration_p95_ms": _quantile(0.95),
     "duration_p99_ms": _quantile(0.99),
-    "duration_max_ms": _Signal("ifNull(max(duration_ms), 0)", _TIMED, "ms"),
+    "duration_max_ms": _Signal(f"ifNull(maxIf(duration_ms, {_RUN}), 0)", _TIMED, "ms"),
     "timeout_headroom": _Signal(
         "ifNull(max(duration_ms / nullIf(timeout_ms, 0)), 0)",
         "countIf(duration_ms IS NOT NULL AND timeout_ms > 0)",
