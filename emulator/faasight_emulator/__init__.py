@@ -14,6 +14,7 @@ from faasight_emulator.report import report_lines
 from faasight_emulator.service import Emulator
 from faasight_emulator.settings import Settings
 from faasight_emulator.sources.counting import SourceCounts, SourceKey
+from faasight_emulator.states.executions import Execution, ExecutionExistsError, UnknownMachineError
 from faasight_emulator.template import Template
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "Emulator",
     "EmulatorError",
     "Event",
+    "Execution",
+    "ExecutionExistsError",
     "Result",
     "Settings",
     "SourceCounts",
@@ -30,5 +33,6 @@ __all__ = [
     "TemplateError",
     "TooManyRequestsError",
     "UnknownFunctionError",
+    "UnknownMachineError",
     "report_lines",
 ]

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from faasight_emulator.platform import Event, Identity
+from faasight_emulator.platform import PATH, Event, Identity
 
-PATH = "/v1/aws/telemetry"
 MAX_WAITING = 32 * 1024 * 1024  # bytes of events held while the collector is away; then the oldest go
 MAX_BATCH = 1024 * 1024  # bytes a post, as the Telemetry API's largest buffer
 _INTERVAL = 0.1
@@ -30,10 +29,11 @@ class CourierCounts:
 
 
 class Courier:
-    """Posts events to `<collector>/v1/aws/telemetry`. `put` may be called from any thread and returns at once."""
+    """Posts events to the collector, by whose they are. `put` may be called from any thread and returns at once."""
 
     def __init__(self, collector: str, warn: Callable[[str], None] = lambda _: None) -> None:
-        self._url = urlsplit(collector.rstrip("/") + PATH)
+        self._url = urlsplit(collector.rstrip("/"))
+        self._root = self._url.path
         self._warn = warn
         self._waiting: dict[Identity, deque[bytes]] = {}
         self._batch: tuple[Identity, list[bytes]] | None = None  # taken off, not yet answered for
@@ -106,7 +106,7 @@ class Courier:
             return False
         identity, events = self._batch
         try:
-            accepted = self._post(identity, b"[" + b",".join(events) + b"]")
+            accepted = self._post(identity, identity.body(events))
         except ValueError as error:  # a name that no header can hold: it would not get better
             self._warn(f"Telemetry of {identity.function} cannot be posted: {error}")
             self._close()
@@ -143,6 +143,8 @@ class Courier:
     def _tell_losses(self) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         for identity, (records, size) in self._lost.items():
+            if identity.path != PATH:
+                continue  # spans have no such word; the count of what was dropped tells
             record = {"reason": "The collector was away", "droppedRecords": records, "droppedBytes": size}
             event = {"time": now, "type": "platform.logsDropped", "record": record}
             self._append(identity, json.dumps(event).encode())
@@ -155,7 +157,7 @@ class Courier:
             make = http.client.HTTPSConnection if secure else http.client.HTTPConnection
             self._connection = make(self._url.hostname or "", self._url.port, timeout=_TIMEOUT)
         headers = {"Content-Type": "application/json", **identity.headers()}
-        self._connection.request("POST", self._url.path, body, headers)
+        self._connection.request("POST", self._root + identity.path, body, headers)
         response = self._connection.getresponse()
         answer = response.read()
         if response.status == 429 or response.status >= 500:

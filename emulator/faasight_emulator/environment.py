@@ -55,6 +55,8 @@ def sandbox_environment(
         "AWS_SESSION_TOKEN": "testing",
         "AWS_ENDPOINT_URL": place.aws_endpoint,
         "AWS_ENDPOINT_URL_LAMBDA": place.gateway,
+        "AWS_ENDPOINT_URL_SFN": place.gateway,
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",  # StartSyncExecution would go to sync-127.0.0.1
         "AWS_EC2_METADATA_DISABLED": "true",
         **extra,
         **function.environment,

@@ -148,8 +148,8 @@ def _events(
     readers: dict[str, Callable[[str, Section], Any]] = {
         "HttpApi": lambda _, properties: _http_route(properties),
         "Api": lambda _, properties: _rest_route(properties),
-        "Schedule": lambda name, properties: _schedule(name, properties, "Schedule"),
-        "ScheduleV2": lambda name, properties: _schedule(name, properties, "ScheduleExpression"),
+        "Schedule": lambda name, properties: schedule_source(name, properties, "Schedule"),
+        "ScheduleV2": lambda name, properties: schedule_source(name, properties, "ScheduleExpression"),
         **READERS,
     }
     made: list[Any] = []
@@ -207,7 +207,8 @@ def _path(properties: Section) -> str:
     return path
 
 
-def _schedule(default_name: str, properties: Section, key: str) -> ScheduleSource | None:
+def schedule_source(default_name: str, properties: Section, key: str) -> ScheduleSource | None:
+    """Return the schedule of an event, None if it is switched off; `key` holds its expression. Raises TemplateError."""
     if not properties.flag("Enabled", True) or properties.text("State", "ENABLED").upper() == "DISABLED":
         return None
     expression = properties.text(key)

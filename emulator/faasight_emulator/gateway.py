@@ -12,6 +12,7 @@ from faasight_emulator.invocation import MAX_PAYLOAD, Invocation, Result, new_tr
 from faasight_emulator.model import Function, Place
 from faasight_emulator.payloads import BadAnswerError, answer_of, event_of
 from faasight_emulator.routes import Match, Router
+from faasight_emulator.states import api as states
 
 INTEGRATION_LIMIT = 30.0  # seconds that API Gateway waits for a function
 MAX_BODY = 10 * 1024 * 1024  # bytes API Gateway takes
@@ -31,6 +32,7 @@ class Gateway:
         router: Router,
         run: Run,
         api: "lambda_api.LambdaApi",
+        machines: "states.StatesApi",
         authorizers: Authorizers,
         place: Place,
         limit: float = INTEGRATION_LIMIT,
@@ -38,6 +40,7 @@ class Gateway:
         self._router = router
         self._run = run
         self._lambda = api
+        self._states = machines
         self._authorizers = authorizers
         self._place = place
         self._limit = limit
@@ -46,6 +49,8 @@ class Gateway:
         """Answer one request."""
         if request.raw_path.startswith(lambda_api.PREFIX):
             return await self._lambda.handle(request)
+        if request.header("x-amz-target").startswith(states.TARGET):
+            return await self._states.handle(request)
         match = self._router.match(request.method, request.raw_path)
         if match is None:
             if self._router.rest_only():

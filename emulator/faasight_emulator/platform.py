@@ -10,6 +10,7 @@ from faasight_emulator.environment import RUNTIME_VERSION
 from faasight_emulator.invocation import Invocation, Status
 from faasight_emulator.model import Function, Place
 
+PATH = "/v1/aws/telemetry"
 Event = dict[str, Any]
 Clock = Callable[[], datetime]
 
@@ -25,6 +26,15 @@ class Identity:
     memory_mb: int
     environment: str
     instance: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where its events are posted."""
+        return PATH
+
+    def body(self, events: list[bytes]) -> bytes:
+        """Return events, each in JSON, as one post."""
+        return b"[" + b",".join(events) + b"]"
 
     def headers(self) -> dict[str, str]:
         """Return the headers that tell the collector."""

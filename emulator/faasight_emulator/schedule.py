@@ -3,19 +3,24 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from faasight_emulator.cron import next_time
 from faasight_emulator.model import Function, Place, ScheduleSource
+from faasight_emulator.states.definition import StateMachine
 
 _LONGEST_SLEEP = 30.0  # seconds; so that a machine that slept, or a clock that was set, is noticed
 
-Fire = Callable[[Function, bytes], None]
+Owner = Function | StateMachine
+Fire = Callable[[Owner, bytes], None]
 
 
 class Scheduler:
-    """Calls `fire` with a function and its event when a schedule is due. A time that was missed is not made up for."""
+    """Calls `fire` with a function or a state machine and its event when a schedule is due.
+
+    A time that was missed is not made up for.
+    """
 
     def __init__(
         self,
@@ -30,12 +35,10 @@ class Scheduler:
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self, functions: tuple[Function, ...]) -> None:
-        """Begin with every schedule of these functions; to be called on the event loop."""
+    def start(self, owners: Sequence[Owner]) -> None:
+        """Begin with every schedule of these; to be called on the event loop."""
         loop = asyncio.get_running_loop()
-        self._tasks = [
-            loop.create_task(self._run(function, source)) for function in functions for source in function.schedules
-        ]
+        self._tasks = [loop.create_task(self._run(owner, source)) for owner in owners for source in owner.schedules]
 
     async def stop(self) -> None:
         """Fire no more."""
@@ -43,12 +46,12 @@ class Scheduler:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, function: Function, source: ScheduleSource) -> None:
+    async def _run(self, owner: Owner, source: ScheduleSource) -> None:
         due = next_time(source.expression, self._clock())
         while due is not None:
             while (left := (due - self._clock()).total_seconds()) > 0:
                 await self._sleep(min(left, _LONGEST_SLEEP))
-            self._fire(function, scheduled_event(source, self._place, due))
+            self._fire(owner, scheduled_event(source, self._place, due))
             now = self._clock()
             due = next_time(source.expression, due)  # from when it was due, so that a rate does not drift
             if due is not None and due <= now:

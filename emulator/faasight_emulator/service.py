@@ -24,7 +24,7 @@ from faasight_emulator.errors import EmulatorError, StartError, UnknownFunctionE
 from faasight_emulator.function_url import listen_near, serve
 from faasight_emulator.gateway import MAX_BODY, Gateway
 from faasight_emulator.http_server import HttpServer, listen
-from faasight_emulator.invocation import Invocation, Result, new_trace_header
+from faasight_emulator.invocation import Invocation, Json, Result, new_trace_header
 from faasight_emulator.lambda_api import LambdaApi
 from faasight_emulator.model import Function, Place
 from faasight_emulator.platform import Event, Identity
@@ -35,6 +35,10 @@ from faasight_emulator.schedule import Scheduler
 from faasight_emulator.settings import Settings
 from faasight_emulator.sources.counting import SourceCounts, SourceKey
 from faasight_emulator.sources.running import EventSources
+from faasight_emulator.states.api import StatesApi
+from faasight_emulator.states.definition import StateMachine
+from faasight_emulator.states.executions import Execution, Executions
+from faasight_emulator.states.tasks import Tasks
 from faasight_emulator.targets import Targets
 from faasight_emulator.template import Template
 from faasight_emulator.versions import Published, Versions, plain_name
@@ -79,6 +83,7 @@ class Emulator:
         self._counter = Counter([])
         self._courier = Courier(settings.collector, progress)
         self._asynchronous: AsyncInvoker | None = None
+        self._executions: Executions | None = None
         self.template: Template | None = None
         self.place = Place(region=settings.region)
         self._clients = Clients(self.place)
@@ -121,6 +126,15 @@ class Emulator:
             return self._await(self._run(found, invocation))
         self._await(self._submit_later(found, invocation))
         return Result(invocation.request_id, "success")
+
+    def execute(self, machine: str, value: object, name: str = "", *, wait: bool = True) -> Execution:
+        """Start a state machine by its name, logical id or ARN with a JSON value, from any thread.
+
+        Returns the execution when it has ended, or with `wait` false at once.
+        Raises UnknownMachineError, ExecutionExistsError.
+        """
+        execution = self._await(self._begin_later(machine, value, name, ""))
+        return self._await(self._end_of(execution)) if wait else execution
 
     def running(self, function: str) -> int:
         """Return how many invocations of a function run now, by its name or logical id."""
@@ -264,10 +278,19 @@ class Emulator:
         asynchronous = self._asynchronous = AsyncInvoker(
             self._run, self._targets, self.place, self._say, self.settings.retry_delays
         )
-        scheduler = Scheduler(self.place, lambda function, event: self._fire(function, event))
+        scheduler = Scheduler(self.place, self._fire)
+        executions = self._executions = Executions(
+            template.machines,
+            self.place,
+            around.environment,
+            around.sink,
+            lambda starter: Tasks(versions.find, self._run, asynchronous.submit, self._clients, self.place, starter),
+        )
         api = LambdaApi(versions.find, self._run, asynchronous.submit)
         authorizers = Authorizers(self._run, self._function, self.place, self._say, self.settings.jwks)
-        gateway = Gateway(Router(template.apis, functions), self._run, api, authorizers, self.place)
+        gateway = Gateway(
+            Router(template.apis, functions), self._run, api, StatesApi(executions, self.place), authorizers, self.place
+        )
         servers = [(HttpServer(gateway.handle, max_body=MAX_BODY), listener)]
         servers += [
             (serve(function, gateway), urls[function.logical_id])
@@ -282,7 +305,7 @@ class Emulator:
             await self._pools[function.name, function.version].provision(count)
         for server, port in servers:
             await server.start(port)
-        scheduler.start(functions)
+        scheduler.start([*functions, *template.machines])
 
     async def _halt(
         self,
@@ -294,6 +317,8 @@ class Emulator:
         reaper.cancel()
         await scheduler.stop()
         await asynchronous.stop()
+        if self._executions is not None:
+            await self._executions.stop()
         end = time.monotonic() + _STOP_GRACE
         while any(pool.busy for pool in self._pools.values()) and time.monotonic() < end:
             await asyncio.sleep(0.02)
@@ -328,16 +353,32 @@ class Emulator:
         result = await pool.invoke(replace(invocation, arn=picked.arn(self.place)))
         return replace(result, version=picked.version)
 
-    def _fire(self, function: Function, event: bytes) -> None:
-        if self._asynchronous is not None:
-            self._asynchronous.submit(function, Invocation(event, new_trace_header(function.tracing)))
+    def _fire(self, owner: Function | StateMachine, event: bytes) -> None:
+        if isinstance(owner, StateMachine):
+            self._begin(owner.name, json.loads(event), "", "")
+        elif self._asynchronous is not None:
+            self._asynchronous.submit(owner, Invocation(event, new_trace_header(owner.tracing)))
+
+    def _begin(self, machine: str, value: Json, name: str, header: str) -> Execution:
+        if self._executions is None:
+            raise EmulatorError("The emulator is not running; start it first.")
+        return self._executions.start(self._executions.machine(machine), value, name, header)
+
+    async def _begin_later(self, machine: str, value: Json, name: str, header: str) -> Execution:
+        return self._begin(machine, value, name, header)
+
+    async def _end_of(self, execution: Execution) -> Execution:
+        return await self._executions.wait(execution) if self._executions is not None else execution
 
     async def _submit_later(self, function: Function, invocation: Invocation) -> None:
         if self._asynchronous is not None:
             self._asynchronous.submit(function, invocation)
 
     def _fire_by_name(self, name: str, event: bytes, trace: str = "") -> None:
-        """Invoke a function asynchronously, from any thread but the loop's."""
+        """Invoke a function asynchronously, or start a state machine by its ARN; from any thread but the loop's."""
+        if name.startswith("arn:aws:states:"):
+            self._await(self._begin_later(name, json.loads(event), "", trace), 30)
+            return
         function = self._versions.find(name) if ":" in name else self._function(name)
         self._await(self._submit_later(function, Invocation(event, trace or new_trace_header(function.tracing))), 30)
 
@@ -384,6 +425,8 @@ class _Sink:
     def put(self, identity: Identity, event: Event) -> None:
         """Take one event."""
         self._courier.put(identity, event)
+        if "type" not in event:  # a span
+            return
         if self._on_line is not None and event["type"] == "function":
             self._on_line(identity.function, event["record"])
         if self._on_event is not None:

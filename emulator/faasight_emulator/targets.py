@@ -19,20 +19,27 @@ class UnknownTargetError(EmulatorError):
 class Targets:
     """Sends to ARNs, from any thread but the event loop's.
 
-    `fire` invokes a function asynchronously, by its name, with an event and an X-Ray trace header or "".
+    `fire` invokes a function asynchronously, by its name, with an event and an X-Ray trace header or ""; or it starts a
+    state machine, by its ARN.
     """
 
     def __init__(self, place: Place, clients: Clients, fire: Fire) -> None:
         self._place = place
         self._clients = clients
         self._fire = fire
-        self._services = {"lambda": self._function, "sqs": self._queue, "sns": self._topic, "events": self._bus}
+        self._services = {
+            "lambda": self._function,
+            "sqs": self._queue,
+            "sns": self._topic,
+            "events": self._bus,
+            "states": self._machine,
+        }
 
     def send(self, arn: str, body: str, attributes: Attributes | None = None, group: str = "", trace: str = "") -> None:
         """Send one body.
 
         Args:
-            arn: of a function (any qualifier), a queue, a topic or a bus.
+            arn: of a function (any qualifier), a queue, a topic, a bus or a state machine.
             body: the event, or the message's text.
             attributes: message attributes, for queues and topics.
             group: the message group, for FIFO queues and topics.
@@ -48,7 +55,7 @@ class Targets:
         service = parts[2] if len(parts) > 5 else ""
         if service not in self._services:
             raise UnknownTargetError(
-                f"Nothing can be sent to '{arn}': only functions, queues, topics and buses are emulated."
+                f"Nothing can be sent to '{arn}': only functions, queues, topics, buses and state machines are."
             )
         extra = _message(attributes or {}, group)
         self._services[service](arn, body, extra, trace)
@@ -65,6 +72,9 @@ class Targets:
 
     def _topic(self, arn: str, body: str, message: Message, _trace: str) -> None:
         self._clients.get("sns").publish(TopicArn=arn, Message=body, **message)
+
+    def _machine(self, arn: str, body: str, _message: Message, trace: str) -> None:
+        self._fire(arn, body.encode(), trace)
 
     def _bus(self, arn: str, body: str, _message: Message, _trace: str) -> None:
         """Put the event on another bus; its own envelope says source and detail-type."""

@@ -1,7 +1,7 @@
 """A SAM template, read: the functions, APIs, queues and tables that the emulator can run, and warnings for the rest."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,8 @@ from faasight_emulator.sources import resources as plumbing
 from faasight_emulator.sources.checks import Connections
 from faasight_emulator.sources.model import Bucket, Bus, Stream, Topic
 from faasight_emulator.sources.resources import Plumbing, PlumbingReader
+from faasight_emulator.states import read as states
+from faasight_emulator.states.definition import StateMachine
 from faasight_emulator.versions import ALIAS, VERSION, Alias, Published, alias_from, number_versions
 
 _FUNCTION = "AWS::Serverless::Function"
@@ -40,6 +42,7 @@ _NAME_PROPERTY = {
     _TABLE: "TableName",
     _SIMPLE_TABLE: "TableName",
     **plumbing.NAME_PROPERTY,
+    **states.NAME_PROPERTY,
 }
 # APIs that SAM makes by itself for events that name none.
 IMPLICIT_HTTP = "ServerlessHttpApi"
@@ -67,6 +70,7 @@ class Template:
     queues: tuple[Queue, ...] = ()
     tables: tuple[Table, ...] = ()
     plumbing: Plumbing = field(default_factory=Plumbing)
+    machines: tuple[StateMachine, ...] = ()
     published: Published = field(default_factory=lambda: Published({}))
     warnings: tuple[str, ...] = ()
 
@@ -118,6 +122,7 @@ class _Builder:
             _QUEUE: queue_from,
             _TABLE: table_from,
             _SIMPLE_TABLE: simple_table_from,
+            **dict.fromkeys(states.KINDS, self._machine),
         }
         made: dict[str, list[Value]] = {kind: [] for kind in of_type}
         events = PlumbingReader(self.place, self._warn)
@@ -130,6 +135,7 @@ class _Builder:
             elif kind not in (_HTTP_API, _REST_API, _LAYER, VERSION, ALIAS) and not kind.startswith(_NO_EFFECT):
                 self._warn(resource, "Type", f"{kind} is not emulated; the rest of the template runs without it.")
         functions, pipes = events.finish(made[_FUNCTION] + made[_PLAIN_FUNCTION])
+        machines: list[StateMachine] = [one for kind in states.KINDS for one in made[kind]]
         queues: list[Queue] = made[_QUEUE]
         if not functions:
             raise self.document.error(
@@ -138,9 +144,10 @@ class _Builder:
             )
         tables: list[Table] = [*made[_TABLE], *made[_SIMPLE_TABLE]]
         made_here: list[Topic | Bus | Bucket | Stream] = [*pipes.topics, *pipes.buses, *pipes.buckets, *pipes.streams]
-        self._check_names([*functions, *queues, *tables, *made_here])
+        self._check_names([*functions, *queues, *tables, *machines, *made_here])
         self._check_visibility(functions, queues)
-        ends = Connections(self.place, functions, queues, tables)
+        pipes = replace(pipes, rules=(*pipes.rules, *(rule for one in machines for rule in one.rules)))
+        ends = Connections(self.place, functions, queues, tables, [one.name for one in machines])
         functions, pipes = ends.streaming(functions, pipes, self._warn_of), ends.connected(pipes, self._warn_of)
         return Template(
             self.document.path,
@@ -149,6 +156,7 @@ class _Builder:
             tuple(queues),
             tuple(tables),
             pipes,
+            tuple(machines),
             self._published(functions),
             tuple(self.warnings),
         )
@@ -232,6 +240,8 @@ class _Builder:
             attributes = {"RootResourceId": "root", "RestApiId": name}
         elif kind in plumbing.KINDS:
             ref, attributes = plumbing.references(kind, name, place)
+        elif kind in states.KINDS:
+            ref, attributes = states.references(name, place)
         self._names[logical_id] = ref
         for attribute, value in attributes.items():
             self._attributes[logical_id, attribute] = value
@@ -265,6 +275,10 @@ class _Builder:
         }
         root = self.document.path.parent
         return function_from(logical_id, name, shared, properties, root, layers, self.warnings)
+
+    def _machine(self, logical_id: str, name: str, properties: Section) -> StateMachine:
+        root = self.document.path.parent
+        return states.machine_from(logical_id, name, properties, root, self.place, self.warnings)
 
     def _auto_published(self) -> dict[str, str]:
         shared = self._section(self.document.values.get("Globals"), "Globals").section("Function")
@@ -328,7 +342,9 @@ class _Builder:
                         steps, f"the API {route.api} has no authorizer '{route.authorizer}'; {has}: correct the name."
                     )
 
-    def _check_names(self, made: Sequence[Function | Queue | Table | Topic | Bus | Bucket | Stream]) -> None:
+    def _check_names(
+        self, made: Sequence[Function | Queue | Table | StateMachine | Topic | Bus | Bucket | Stream]
+    ) -> None:
         seen: dict[tuple[type, str], str] = {}
         for one in made:
             first = seen.setdefault((type(one), one.name), one.logical_id)

@@ -16,11 +16,17 @@ class Connections:
     """What the template has at the ends of its pipes. Stacks share topics and buckets; those of others are not here."""
 
     def __init__(
-        self, place: Place, functions: Sequence[Function], queues: Sequence[Queue], tables: Sequence[Table]
+        self,
+        place: Place,
+        functions: Sequence[Function],
+        queues: Sequence[Queue],
+        tables: Sequence[Table],
+        machines: Sequence[str] = (),
     ) -> None:
         self._place = place
         self._queues = {place.arn("sqs", queue.name) for queue in queues}
         self._functions = {arn for function in functions for arn in function_arns(function, place)}
+        self._machines = {place.arn("states", f"stateMachine:{name}") for name in machines}
         self._tables = {table.name for table in tables if "StreamSpecification" in table.definition}
 
     def connected(self, pipes: Plumbing, warn: Warn) -> Plumbing:
@@ -29,7 +35,11 @@ class Connections:
         buckets = {bucket.name for bucket in pipes.buckets}
         buses = {"default", *(bus.name for bus in pipes.buses)}
         ends = (
-            topics | self._queues | self._functions | {self._place.arn("events", f"event-bus/{bus}") for bus in buses}
+            topics
+            | self._queues
+            | self._functions
+            | self._machines
+            | {self._place.arn("events", f"event-bus/{bus}") for bus in buses}
         )
 
         def subscription(one: Subscription) -> str:

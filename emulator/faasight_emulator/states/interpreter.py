@@ -1,0 +1,297 @@
+"""Runs the states of one execution, as Amazon States Language says."""
+
+import asyncio
+import json
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from faasight_emulator.invocation import Json
+from faasight_emulator.states.choice import holds
+from faasight_emulator.states.definition import Flow, State, compensations, processor_of
+from faasight_emulator.states.errors import (
+    DATA_LIMIT,
+    NO_CHOICE,
+    RUNTIME,
+    TIMEOUT,
+    TOLERATED,
+    StatesError,
+)
+from faasight_emulator.states.paths import read, write
+from faasight_emulator.states.payload import fill, find
+from faasight_emulator.states.tasks import WAIT, Call, Tasks
+from faasight_emulator.states.trace import ExecutionTrace, Span
+
+_MAX_DATA = 262_144  # bytes of a state's input or output
+_MAP_CONCURRENCY = 40  # what AWS reaches for a Map state without a limit of its own
+_STATES_LIMIT = 25_000  # events of an execution's history on AWS, after which it fails
+
+Tokens = dict[str, "asyncio.Future[Json]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a state runs: the context object ($$), the span around it, and whether it undoes what was done."""
+
+    context: Mapping[str, Any]
+    span: str
+    undoing: bool = False
+
+
+@dataclass(slots=True)
+class Interpreter:
+    """Runs one execution. `tokens` are those that tasks wait for to be sent back."""
+
+    tasks: Tasks
+    trace: ExecutionTrace
+    tokens: Tokens
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = random.random
+    entered: int = field(default=0)
+
+    async def run(self, flow: Flow, value: Json, scope: Scope) -> Json:
+        """Run a flow from its start to its end and return its output. Raises StatesError."""
+        undoing = compensations(flow)
+        name: str | None = flow["StartAt"]
+        while name is not None:
+            self.entered += 1
+            if self.entered > _STATES_LIMIT:
+                raise StatesError(RUNTIME, f"the execution has entered {_STATES_LIMIT} states; does it go in circles?")
+            at = replace(scope, undoing=scope.undoing or name in undoing)
+            value, name = await self._state(name, flow["States"][name], value, at)
+        return value
+
+    async def _state(self, name: str, state: State, value: Json, scope: Scope) -> tuple[Json, str | None]:
+        """Run one state; returns its output, and the state after it."""
+        attributes = {"aws.step_functions.state.name": name, "aws.step_functions.state.type": state["Type"]}
+        if scope.undoing and state["Type"] in _WORKING:
+            attributes["faasight.step"] = "compensation"
+        entered = {"EnteredTime": moment(), "Name": name, "RetryCount": 0}
+        caught: Mapping[str, Any] | None = None
+        try:
+            with self.trace.span(name, scope.span, attributes) as span:
+                inner = replace(scope, context={**scope.context, "State": entered}, span=span.id)
+                output, following = await self._once_more(state, value, inner, span)
+        except StatesError as error:
+            caught = next((one for one in state.get("Catch", ()) if error.matched_by(one.get("ErrorEquals", ()))), None)
+            if caught is None:
+                raise
+            result_path = caught.get("ResultPath", "$")
+            output = value if result_path is None else write(result_path, value, error.output())
+            following = caught["Next"]
+        return _bounded(output), following
+
+    async def _once_more(self, state: State, value: Json, scope: Scope, span: Span) -> tuple[Json, str | None]:
+        """Run a state until it succeeds or its Retry says no more."""
+        tries = [0] * len(state.get("Retry", ()))
+        attempt = 1
+        while True:
+            try:
+                entered = {**scope.context["State"], "RetryCount": attempt - 1}
+                inner = replace(scope, context={**scope.context, "State": entered})
+                return await self._work(state, value, inner, attempt)
+            except StatesError as error:
+                at = next(
+                    (n for n, one in enumerate(state.get("Retry", ())) if error.matched_by(one.get("ErrorEquals", ()))),
+                    None,
+                )
+                if at is None or tries[at] >= state["Retry"][at].get("MaxAttempts", 3):
+                    if attempt > 1:
+                        span.attributes["faasight.attempt"] = attempt
+                    raise
+                delay = _delay(state["Retry"][at], tries[at], self.chance)
+                tries[at] += 1
+                attempt += 1
+                span.attributes["faasight.attempt"] = attempt
+            await self.sleep(delay)
+
+    async def _work(self, state: State, value: Json, scope: Scope, attempt: int) -> tuple[Json, str | None]:
+        kind = state["Type"]
+        context = scope.context
+        given = _path(state, "InputPath", value, context)
+        following = None if state.get("End") or kind in ("Succeed", "Fail") else state.get("Next")
+        if kind == "Choice":
+            chosen = next((one["Next"] for one in state["Choices"] if holds(one, given, context)), state.get("Default"))
+            if chosen is None:
+                raise StatesError(NO_CHOICE, "no rule holds, and the state has no Default")
+            return _path(state, "OutputPath", given, context), chosen
+        if kind == "Fail":
+            raise StatesError(_text(state, "Error", given, context), _text(state, "Cause", given, context))
+        if kind in ("Wait", "Succeed"):
+            if kind == "Wait":
+                await self.sleep(_seconds(state, given, context))
+            return _path(state, "OutputPath", given, context), following
+        result = await self._result(state, given, scope, attempt)
+        if "ResultSelector" in state:
+            result = fill(state["ResultSelector"], result, context)
+        place = state.get("ResultPath", "$")
+        # The result is put into the input as it came, not into what Parameters made of it.
+        whole = given if place is None else write(place, given, result)
+        return _path(state, "OutputPath", whole, context), following
+
+    async def _result(self, state: State, given: Json, scope: Scope, attempt: int) -> Json:
+        kind = state["Type"]
+        if kind == "Map":
+            return await self._map(state, given, scope)
+        if kind == "Task":
+            return await self._task(state, given, scope, attempt)
+        effective = _effective(state, given, scope.context)
+        if kind == "Pass":
+            return state.get("Result", effective)
+        return await self._together([self.run(branch, effective, scope) for branch in state["Branches"]], 0)
+
+    async def _task(self, state: State, given: Json, scope: Scope, attempt: int) -> Json:
+        resource = str(state["Resource"])
+        token, context = "", scope.context
+        if resource.endswith(WAIT):
+            token = secrets.token_hex(16)
+            context = {**context, "Task": {"Token": token}}
+        effective, limit = _effective(state, given, context), _limit(state, given, context)
+        name = f"{_action(resource)} {Call(resource, effective, '', {}).function}".strip()
+        attributes = {"faasight.attempt": attempt} if attempt > 1 else {}
+        if token:
+            self.tokens[token] = asyncio.get_running_loop().create_future()
+        try:
+            with self.trace.span(name, scope.span, attributes) as span:
+                call = Call(resource, effective, self.trace.header_of(span), self.trace.context_of(span))
+                try:
+                    return await asyncio.wait_for(self._called(call, token), limit)
+                except TimeoutError as error:
+                    raise StatesError(TIMEOUT, f"the task took longer than {limit:g} s", task=True) from error
+        finally:
+            self.tokens.pop(token, None)
+
+    async def _called(self, call: Call, token: str) -> Json:
+        answer = await self.tasks.call(call)
+        return await self.tokens[token] if token else answer
+
+    async def _map(self, state: State, given: Json, scope: Scope) -> Json:
+        items = read(state.get("ItemsPath", "$"), given, scope.context)
+        if not isinstance(items, list):
+            raise StatesError(RUNTIME, f"the ItemsPath '{state.get('ItemsPath', '$')}' of a Map state finds no list")
+        selector = state.get("ItemSelector", state.get("Parameters"))
+
+        async def one(index: int, item: Json) -> Json:
+            context = {**scope.context, "Map": {"Item": {"Index": index, "Value": item}}}
+            value = item if selector is None else fill(selector, given, context)
+            with self.trace.span(f"item {index}", scope.span, {}) as span:
+                return await self.run(processor_of(state), value, replace(scope, context=context, span=span.id))
+
+        limit = int(state.get("MaxConcurrency", 0)) or _MAP_CONCURRENCY
+        tolerated = _tolerated(state, len(items))
+        works = [one(index, item) for index, item in enumerate(items)]
+        return await self._together(works, limit) if tolerated is None else await _some(works, limit, tolerated)
+
+    async def _together(self, works: list[Any], limit: int) -> list[Json]:
+        """Run all, `limit` at once (0: all); the first error ends the others."""
+        gate = asyncio.Semaphore(limit or len(works) or 1)
+
+        async def gated(work: Awaitable[Json]) -> Json:
+            async with gate:
+                return await work
+
+        running = [asyncio.ensure_future(gated(work)) for work in works]
+        try:
+            return list(await asyncio.gather(*running))
+        except BaseException:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            for work in works:
+                work.close()  # one that had not begun
+            raise
+
+
+_WORKING = ("Task", "Parallel", "Map")
+
+
+async def _some(works: list[Any], limit: int, tolerated: int) -> list[Json]:
+    """Run all; as many may fail, and their results are their errors."""
+    gate = asyncio.Semaphore(limit)
+    failures = 0
+
+    async def gated(work: Awaitable[Json]) -> Json:
+        nonlocal failures
+        async with gate:
+            try:
+                return await work
+            except StatesError as error:
+                failures += 1
+                return error.output()
+
+    results = await asyncio.gather(*(gated(work) for work in works))
+    if failures > tolerated:
+        raise StatesError(TOLERATED, f"{failures} items failed; {tolerated} may")
+    return list(results)
+
+
+def _tolerated(state: State, count: int) -> int | None:
+    if "ToleratedFailureCount" in state:
+        return int(state["ToleratedFailureCount"])
+    if "ToleratedFailurePercentage" in state:
+        return int(count * float(state["ToleratedFailurePercentage"]) / 100)
+    return None
+
+
+def _effective(state: State, given: Json, context: Json) -> Json:
+    return fill(state["Parameters"], given, context) if "Parameters" in state else given
+
+
+def _path(state: State, key: str, value: Json, context: Json) -> Json:
+    path = state.get(key, "$")
+    return {} if path is None else find(path, value, context)
+
+
+def _text(state: State, key: str, value: Json, context: Json) -> str:
+    if f"{key}Path" in state:
+        return str(find(state[f"{key}Path"], value, context))
+    return str(state.get(key, ""))
+
+
+def _seconds(state: State, value: Json, context: Json) -> float:
+    given = {way: state[way] for way in ("Seconds", "SecondsPath", "Timestamp", "TimestampPath") if way in state}
+    way, wanted = next(iter(given.items()))
+    if way.endswith("Path"):
+        wanted = read(wanted, value, context)
+    try:
+        if way.startswith("Seconds"):
+            return max(0.0, float(wanted))
+        return max(0.0, (datetime.fromisoformat(wanted) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError) as error:
+        raise StatesError(RUNTIME, f"'{wanted}' is nothing to wait for: {error}") from error
+
+
+def _limit(state: State, value: Json, context: Json) -> float | None:
+    """Return a task's time limit; a heartbeat is one too, as there is nothing here that sends any but task tokens."""
+    limit = read(state["TimeoutSecondsPath"], value, context) if "TimeoutSecondsPath" in state else None
+    limit = state.get("TimeoutSeconds", limit)
+    return None if limit is None else float(limit)
+
+
+def _delay(retrier: Mapping[str, Any], tries: int, chance: Callable[[], float]) -> float:
+    delay = float(retrier.get("IntervalSeconds", 1)) * float(retrier.get("BackoffRate", 2.0)) ** tries
+    delay = min(delay, float(retrier.get("MaxDelaySeconds", delay)))
+    return delay * chance() if retrier.get("JitterStrategy") == "FULL" else delay
+
+
+def _action(resource: str) -> str:
+    """Return what a resource does, for a span's name: invoke, sqs:sendMessage, aws-sdk:s3:getObject."""
+    if ":function:" in resource or ":::lambda:" in resource:
+        return "invoke"
+    return resource.removeprefix("arn:aws:states:::").partition(".")[0]
+
+
+def _bounded(value: Json) -> Json:
+    if len(json.dumps(value)) > _MAX_DATA:
+        raise StatesError(DATA_LIMIT, f"a state's output is larger than {_MAX_DATA} bytes")
+    return value
+
+
+def moment(at: float | None = None) -> str:
+    """Return a time as the context object has it."""
+    when = datetime.fromtimestamp(time.time() if at is None else at, UTC)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
