@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Carrier = Mapping[str, Any]
 
-OURS = "faasight"  # our key in tracestate: `faasight=f:<service>` names the sender
+OURS = "faasight"  # our key in tracestate: `faasight=f:<service>`, or `w:<state machine>`, names the sender
 _HEX = "0123456789abcdef"
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16  # what the standard keeps for "none"
 _MAX_ENTRIES = 32  # of a tracestate, W3C Trace Context 3.3.1.1
@@ -40,9 +40,17 @@ class Remote:
     @property
     def caller(self) -> str:
         """The service that sent this, "" if it is not one of ours."""
+        return self._sender("f:")
+
+    @property
+    def workflow(self) -> str:
+        """The state machine whose state sent this, "" if none did."""
+        return self._sender("w:")
+
+    def _sender(self, kind: str) -> str:
         for entry in self.state.split(","):
             key, _, value = entry.strip().partition("=")
-            if key == OURS and value.startswith("f:"):
+            if key == OURS and value.startswith(kind):
                 return value[2:]
         return ""
 

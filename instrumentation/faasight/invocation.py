@@ -88,7 +88,7 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
     trigger = recognise(event)
     if call is not None:
         call.complete(trigger)
-    if not trigger.parents:
+    if not trigger.records:
         _parent_of_client(trigger, context)
     span = _root_span(trigger, now)
     request_id = safe_str((call.request_id if call else _of(context, "aws_request_id")) or _request_id())[:_MAX_ID]
@@ -182,13 +182,15 @@ def _common_parent(trigger: Trigger) -> Remote | None:
 
 
 def _parent_of_client(trigger: Trigger, context: object) -> None:
-    """Take the context that a Lambda-to-Lambda call carries in its ClientContext."""
+    """Take the context that a Lambda-to-Lambda call, or the emulator's state machine, carries in its ClientContext."""
     custom = _of(_of(context, "client_context"), "custom")
     remote = parse(custom.get("traceparent"), custom.get("tracestate", "")) if isinstance(custom, dict) else None
-    if remote is not None:
-        trigger.parents.append(remote)
-        trigger.attributes.setdefault("faasight.source.kind", "function")
-        trigger.attributes.setdefault("faasight.source.name", remote.caller)
+    machine = remote.workflow if remote is not None else ""
+    if remote is None or (trigger.parents and not machine):
+        return
+    trigger.parents = [remote]  # a state is nearer than whoever started the execution, whom its input names
+    trigger.attributes.setdefault("faasight.source.kind", "workflow" if machine else "function")
+    trigger.attributes.setdefault("faasight.source.name", machine or remote.caller)
 
 
 def _new_trace_id() -> str:

@@ -111,7 +111,9 @@ def test_events_agree_with_the_counts(start: Start, sink: Any) -> None:
         statuses = Counter(report["status"] for report in reports)
         assert len(reports) == len({report["requestId"] for report in reports}) == count.invocations
         assert len(sink.events(name, "platform.start")) == count.invocations
-        assert sum("initDurationMs" in report["metrics"] for report in reports) == count.cold_starts
+        phases = Counter(event["record"]["phase"] for event in sink.events(name, "platform.initReport"))
+        assert sum("initDurationMs" in report["metrics"] for report in reports) == phases["init"]
+        assert phases["init"] + phases["invoke"] == count.cold_starts, "what was killed runs its init in an invocation"
         assert len(sink.events(name, "platform.initReport")) == count.cold_starts
         assert statuses["timeout"] == count.timeouts == outcomes[f"{name} timeout"]
         assert statuses["success"] == count.invocations - count.errors == outcomes[f"{name} success"]

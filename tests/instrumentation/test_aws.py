@@ -276,6 +276,20 @@ def test_a_direct_call_carries_its_context_in_the_client_context(function: Any, 
     assert span.attributes["faasight.caller"] == "checkout"
 
 
+def test_a_state_of_a_workflow_is_nearer_than_who_started_it(function: Any, sink: Any) -> None:
+    custom = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "faasight=w:order-saga"}
+    headers = {"Lambda-Runtime-Client-Context": json.dumps({"custom": custom})}
+    starter = {"traceparent": f"00-{'a' * 32}-{'c' * 16}-01", "tracestate": "faasight=f:checkout"}
+    function(ECHO).invoke(starter, headers=headers)
+    (span,) = sink.wait()
+    assert (span.trace_id, span.parent_id) == ("a" * 32, "b" * 16)
+    assert (span.attributes["faasight.source.kind"], span.attributes["faasight.source.name"]) == (
+        "workflow",
+        "order-saga",
+    )
+    assert "faasight.caller" not in span.attributes
+
+
 def test_a_collector_that_is_away_changes_nothing(function: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
