@@ -115,11 +115,12 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
     span.invocation = invocation
     if agent.witness.to_open:
         agent.report_killed()
+    invocation.active = Active(span)
+    # Last: what is noted or watched, and never finished, is reported as killed or as a time-out.
     invocation.note = agent.witness.begin(span, now + remaining_ms * 1_000_000 if remaining_ms > 0 else 0)
     if agent.capture is not None:
         agent.capture.begin(invocation, event)
-    invocation.active = Active(span)
-    _watch(agent, invocation, remaining_ms)  # last: what is watched and never finished is reported as a time-out
+    _watch(agent, invocation, remaining_ms)
     return invocation
 
 
@@ -222,7 +223,8 @@ def _remaining_ms(context: object) -> int:
 
 def finish(agent: Agent, invocation: Invocation, result: object = None, error: BaseException | None = None) -> None:
     """Close an invocation and send its telemetry, within the flush limit and never beyond the deadline."""
-    invocation.span.end_ns = now_ns()  # before our own work, which is no part of the function's duration
+    span = invocation.span
+    span.end_ns = max(now_ns(), span.start_ns)  # before our own work; and clocks may be put back
     agent.watchdog.forget(invocation)
     mine = invocation.claim()
     try:

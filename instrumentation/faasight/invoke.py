@@ -143,12 +143,17 @@ def _begin(
         current.set(None)
         complaints.failure("begin", error)
         return None
+    except BaseException:  # a signal's, which ends the process as a rule: if not, the next call must not look nested
+        current.set(None)
+        raise
     return invocation
 
 
 def _finish(agent: Agent, invocation: Invocation, result: object, error: BaseException | None) -> None:
-    _end(agent, invocation, result, error)
-    current.set(None)  # as `_begin` found it: a span left behind would make each later call look like a nested one
+    try:
+        _end(agent, invocation, result, error)
+    finally:
+        current.set(None)  # as `_begin` found it: a span left behind would make each later call look like a nested one
 
 
 def _end(agent: Agent, invocation: Invocation, result: object, error: BaseException | None) -> None:

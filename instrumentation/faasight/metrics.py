@@ -64,7 +64,7 @@ class Metrics:
         """Return what was recorded since the last call."""
         with self._lock:
             points, self._points = self._points, {}
-            since, self._since = self._since, now_ns()
+            since, self._since = self._since, max(now_ns(), self._since)
         for point in points.values():
             point.start_ns, point.end_ns = since, self._since
         return list(points.values())

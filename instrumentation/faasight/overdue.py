@@ -87,5 +87,5 @@ def _unfinished(span: Span, now: int) -> Span:
         span.links.copy(),
         span.events.copy(),
     )
-    copy.end_ns = now
+    copy.end_ns = max(now, span.start_ns)
     return copy.fail("timeout", "still running at the time limit")

@@ -59,7 +59,7 @@ class Active:
         """Close the span and hand it to the buffer; the one around it is current again."""
         self.leave()
         span, invocation = self.span, self.span.invocation
-        span.end_ns = span.end_ns or now_ns()
+        span.end_ns = span.end_ns or max(now_ns(), span.start_ns)  # clocks may be put back
         if invocation is not None:
             invocation.close(span)
 
