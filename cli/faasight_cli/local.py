@@ -86,7 +86,7 @@ def _addresses(emulator: Emulator) -> list[tuple[str, str]]:
     rows = [("gateway", emulator.gateway_address), ("traces", traces_at(emulator.settings.collector))]
     for function in functions:
         events = [f"{route.method} {route.path}" for route in function.routes]
-        events += [source.queue_arn.rpartition(":")[2] for source in function.queues]
+        events += emulator.sources_of(function)
         events += [source.expression for source in function.schedules]
         events += [emulator.place.urls[function.logical_id]] if function.url else []
         rows.append((function.name, ", ".join(events) or "nothing invokes it"))

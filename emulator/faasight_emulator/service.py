@@ -34,6 +34,7 @@ from faasight_emulator.sandbox import Surroundings
 from faasight_emulator.schedule import Scheduler
 from faasight_emulator.settings import Settings
 from faasight_emulator.sources.counting import SourceCounts, SourceKey
+from faasight_emulator.sources.model import StreamSource
 from faasight_emulator.sources.running import EventSources
 from faasight_emulator.states.api import StatesApi
 from faasight_emulator.states.definition import StateMachine
@@ -144,6 +145,14 @@ class Emulator:
     def counts(self) -> dict[str, Counts]:
         """Return what has happened so far, by function name."""
         return self._counter.all()
+
+    def sources_of(self, function: Function) -> list[str]:
+        """Return what brings events to a function, in words: `order-queue`, `topic news`, `stream clicks`."""
+        if self.template is None:
+            return []
+        queues = [source.queue_arn.rsplit(":", 1)[-1] for source in function.queues]
+        streams = [source.label for source in function.sources if isinstance(source, StreamSource)]
+        return queues + streams + self.template.plumbing.pushing_to(function.name)
 
     def source_counts(self) -> dict[SourceKey, SourceCounts]:
         """Return what each event source has brought so far."""

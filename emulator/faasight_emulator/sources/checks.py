@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from faasight_emulator.model import Function, Place, Queue, Table
 from faasight_emulator.sources.model import Notification, Rule, Source, StreamSource, Subscription
-from faasight_emulator.sources.resources import Plumbing
+from faasight_emulator.sources.resources import Plumbing, function_of
 
 T = TypeVar("T")
 Warn = Callable[[str], None]
@@ -25,7 +25,7 @@ class Connections:
     ) -> None:
         self._place = place
         self._queues = {place.arn("sqs", queue.name) for queue in queues}
-        self._functions = {arn for function in functions for arn in function_arns(function, place)}
+        self._functions = {function.name for function in functions}
         self._machines = {place.arn("states", f"stateMachine:{name}") for name in machines}
         self._tables = {table.name for table in tables if "StreamSpecification" in table.definition}
 
@@ -34,22 +34,20 @@ class Connections:
         topics = {self._place.arn("sns", topic.name) for topic in pipes.topics}
         buckets = {bucket.name for bucket in pipes.buckets}
         buses = {"default", *(bus.name for bus in pipes.buses)}
-        ends = (
-            topics
-            | self._queues
-            | self._functions
-            | self._machines
-            | {self._place.arn("events", f"event-bus/{bus}") for bus in buses}
-        )
+        bus_arns = {self._place.arn("events", f"event-bus/{bus}") for bus in buses}
+        ends = topics | self._queues | self._machines | bus_arns
+
+        def there(arn: str) -> bool:
+            return arn in ends or function_of(arn) in self._functions
 
         def subscription(one: Subscription) -> str:
-            return _missing((one.topic_arn in topics, one.topic_arn), (one.target in ends, one.target))
+            return _missing((one.topic_arn in topics, one.topic_arn), (there(one.target), one.target))
 
         def notification(one: Notification) -> str:
-            return _missing((one.bucket in buckets, one.bucket), (one.target in ends, one.target))
+            return _missing((one.bucket in buckets, one.bucket), (there(one.target), one.target))
 
         def rule(one: Rule) -> str:
-            targets = ((target.arn in ends, target.arn) for target in one.targets)
+            targets = ((there(target.arn), target.arn) for target in one.targets)
             return _missing((one.bus in buses, one.bus), *targets)
 
         return replace(
@@ -73,11 +71,6 @@ class Connections:
         return [
             replace(one, sources=_kept(one.sources, missing, f"a mapping of '{one.name}'", warn)) for one in functions
         ]
-
-
-def function_arns(function: Function, place: Place) -> tuple[str, ...]:
-    """Return the ARNs that name a function: bare, and with its alias."""
-    return place.arn("lambda", f"function:{function.name}"), function.arn(place)
 
 
 def _missing(*ends: tuple[bool, str]) -> str:

@@ -118,6 +118,11 @@ class StreamSource:
         """The stream's or the table's name."""
         return self.arn.split(":")[5].split("/")[1]
 
+    @property
+    def label(self) -> str:
+        """What it reads, in words: `stream clicks`, `table orders`."""
+        return f"{'table' if self.kind == 'dynamodb' else 'stream'} {self.name}"
+
 
 # What functions subscribe to; the target of those that SAM attaches to a function is the function.
 Source = Subscription | Rule | Notification | StreamSource

@@ -59,6 +59,19 @@ class Plumbing:
     rules: tuple[Rule, ...] = ()
     notifications: tuple[Notification, ...] = ()
 
+    def pushing_to(self, function: str) -> list[str]:
+        """Return what sends to a function, in words: `topic news`, `bucket uploads`, `bus default`."""
+        pipes = [(f"topic {one.topic_arn.rsplit(':', 1)[-1]}", one.target) for one in self.subscriptions]
+        pipes += [(f"bucket {one.bucket}", one.target) for one in self.notifications]
+        pipes += [(f"bus {one.bus}", target.arn) for one in self.rules for target in one.targets]
+        return list(dict.fromkeys(label for label, target in pipes if function_of(target) == function))
+
+
+def function_of(arn: str) -> str:
+    """Return the name of the function that an ARN names, with a qualifier or without; empty for other ARNs."""
+    parts = arn.split(":")
+    return parts[6] if len(parts) > 6 and parts[2] == "lambda" else ""
+
 
 class PlumbingReader:
     """Reads a template's resources one by one, then `finish`es with what SAM attaches to functions."""
@@ -67,7 +80,7 @@ class PlumbingReader:
         self._place = place
         self._warn = warn
         self._made: list[Topic | Bus | Bucket | Stream | Source] = []
-        self._mappings: list[tuple[str, Source | QueueSource]] = []
+        self._mappings: list[tuple[Section, str, Source | QueueSource]] = []
 
     def read(self, kind: str, logical_id: str, name: str, properties: Section) -> None:
         """Read one resource of `KINDS`. Raises TemplateError."""
@@ -84,6 +97,10 @@ class PlumbingReader:
 
     def finish(self, functions: list[Function]) -> tuple[list[Function], Plumbing]:
         """Return the functions, with the mappings that are resources of their own, and all the rest."""
+        names = {function.name for function in functions}
+        for section, wanted, _ in self._mappings:
+            if not {wanted.split(":")[0], function_of(wanted)} & names:
+                self._warn(section, "FunctionName", f"there is no function '{wanted}'; the mapping is left out.")
         functions = [self._with_mappings(function) for function in functions]
         attached = [
             with_target(source, function.arn(self._place)) for function in functions for source in function.sources
@@ -147,15 +164,11 @@ class PlumbingReader:
         queue = ":sqs:" in properties.text("EventSourceArn")
         source = (queue_source if queue else stream_source)(properties, "EventSourceArn")
         if source is not None:
-            self._mappings.append((properties.text("FunctionName"), source))
+            self._mappings.append((properties, properties.text("FunctionName"), source))
 
     def _with_mappings(self, function: Function) -> Function:
-        for wanted, source in self._mappings:
-            if wanted not in (
-                function.name,
-                function.arn(self._place),
-                self._place.arn("lambda", f"function:{function.name}"),
-            ):
+        for _, wanted, source in self._mappings:
+            if function.name not in (wanted.split(":")[0], function_of(wanted)):
                 continue
             if isinstance(source, QueueSource):
                 function = replace(function, queues=(*function.queues, source))
