@@ -11,6 +11,7 @@ from time import perf_counter_ns
 _since = perf_counter_ns()
 
 import os  # noqa: E402 - what is imported from here on is our own cost
+import sys  # noqa: E402 - as above
 
 import faasight  # noqa: E402 - as above
 from faasight import agent as agents  # noqa: E402 - as above
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from faasight.agent import Agent
     from faasight.imports import Hook
 
-# Which module of a host's looks functions up, and what knows that host.
-HOSTS = {
-    "functions_framework._function_registry": "google",
-    "azure.functions.decorators.function_app": "azure",  # azure.APPLICATION
-}
+# A host's package, which module of it looks functions up, and what knows that host.
+HOSTS = (
+    ("functions_framework", "functions_framework._function_registry", "google"),
+    ("azure.functions", "azure.functions.decorators.function_app", "azure"),  # azure.APPLICATION
+)
 
 
 def start() -> None:
@@ -39,7 +40,9 @@ def start() -> None:
         if agent.host is None and "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
             complaints.say("faasight.auto is for Google Cloud and Azure; on AWS Lambda use the exec wrapper")
             return
-        for module, host in HOSTS.items():
+        for package, module, host in HOSTS:
+            if package in sys.modules and module not in sys.modules:
+                complaints.say(f"{package} has no {module} any more: decorate its functions with @faasight.observe")
             agent.watcher.after(module, _installer(agent, host))
     except Exception as error:  # noqa: BLE001 - the functions run unobserved
         complaints.failure("faasight.auto", error)

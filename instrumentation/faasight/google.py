@@ -54,7 +54,7 @@ def _tell_of_a_failed_init(agent: Agent) -> None:
     before = sys.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if agent.watcher.recording:
+        if agent.watcher.recording and isinstance(error, Exception):  # Ctrl-C is no failure
             agent.coldstart.handler_loaded()
             from faasight import failed_init
 
@@ -138,7 +138,7 @@ class GoogleCall(Call):
         """Read what flask or starlette will make of the result: its status; `abort(404)` is an answer, no failure."""
         if "http.request.method" not in span.attributes:
             return None, error  # an event's: nobody reads the result
-        code = _status(result) if error is None else _status_of_error(error)
+        code = _status(result) if error is None else None if _is_typed() else _status_of_error(error)
         if code is None:
             return None, error
         calls.status(span, code)
@@ -196,7 +196,9 @@ def _background(trigger: Trigger, context: Any) -> None:  # noqa: ANN401 - googl
 def _status(result: Any) -> int | None:  # noqa: ANN401 - whatever a view may return
     """Return the status that flask or starlette gives an answer; None if it stands in none of its places."""
     if result is None:
-        return None if os.environ.get("ENTRY_POINT") else 500  # neither takes None; the oldest runtime does
+        if os.environ.get("ENTRY_POINT"):  # the oldest runtime
+            return None
+        return 200 if _is_typed() else 500  # neither flask nor starlette takes None
     if isinstance(result, tuple) and len(result) in (2, 3):
         stated = result[1]
         if isinstance(stated, int):
@@ -206,6 +208,11 @@ def _status(result: Any) -> int | None:  # noqa: ANN401 - whatever a view may re
         result = result[0]
     code = getattr(result, "status_code", 200)
     return code if isinstance(code, int) else None
+
+
+def _is_typed() -> bool:
+    """Whether the function is given an object of the user's: the framework answers anything that it raises by 500."""
+    return os.environ.get("FUNCTION_SIGNATURE_TYPE") == "typed"  # the framework sets it, whoever said so
 
 
 def _status_of_error(error: BaseException) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from azure_host import HOST, AzureHost
+from faasight.spans import now_ns
 from google_host import need
 
 HEAD = """
@@ -66,7 +67,11 @@ def serve(sink: Any, tmp_path: Path) -> Iterator[Serve]:
 def test_one_line_makes_a_request_a_span(serve: Serve, sink: Any) -> None:
     host = serve()
     answer = host.http(
-        "orders", "GET", f"{URL}?code=secret", {"x-api-key": "secret"}, trace_context={"trace_parent": PARENT}
+        "orders",
+        "GET",
+        f"{URL}?code=secret",
+        {"x-api-key": "secret", "traceparent": PARENT},
+        trace_context={"trace_parent": OTHER},
     )
     assert (answer.status_code, answer.body.bytes) == ("200", b"hello")
     (span,) = sink.wait()
@@ -322,6 +327,7 @@ def test_what_the_decorators_declare_names_the_source(serve: Serve, sink: Any) -
     }
     assert spans["mails"].attributes["messaging.destination.name"] == "mails-of-today"
     assert (spans["mails"].attributes["faasight.attempt"], spans["texts"].attributes["faasight.attempt"]) == (2, 3)
+    assert (spans["mails"].trace_id, spans["mails"].parent_id) == (TRACE, ""), "the trace that the host has opened"
     assert spans["orders"].trace_id == "ab" * 16, "the sender's, and not the host's own"
     assert {link.trace_id.hex() for link in spans["readings"].raw.links} == {"ab" * 16, TRACE}
     assert {span.attributes["faas.trigger"] for span in spans.values()} == {"pubsub", "datasource"}
@@ -363,6 +369,19 @@ async def sleeps(req):
         name = child.name.rstrip("0123456789")
         assert (parent.attributes["faas.invocation_id"], parent.trace_id) == (child.name, child.trace_id)
         assert child.resource["faas.name"] == parent.resource["faas.name"] == f"shop/{name}"
+
+
+def test_the_wait_of_a_placeholder_is_no_cold_start(new_agent: Any) -> None:
+    """Azure keeps workers warm that wait for an application, for minutes."""
+    from faasight import azure
+
+    agent = new_agent()
+    began = agent.coldstart.began = now_ns() - 1_000_000_000
+    azure._leave_out_the_wait(agent)
+    assert agent.coldstart.began == began, "a process that has just started"
+    agent.coldstart.began = began - 3_600_000_000_000
+    azure._leave_out_the_wait(agent)
+    assert agent.coldstart.began > began - 3_600_000_000_000
 
 
 def test_a_limit_among_the_application_settings_is_watched(serve: Serve, sink: Any) -> None:

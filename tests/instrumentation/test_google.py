@@ -231,13 +231,18 @@ def test_a_worker_killed_in_a_call_is_told_by_the_next(serve: Serve, sink: Any) 
     assert killed.attributes["error.type"] == "killed"
 
 
-def test_a_timeout_is_told_before_it_comes(serve: Serve, sink: Any) -> None:
-    code = CODE.replace("    return f", "    import threading\n    threading.Event().wait(1.5)\n    return f")
-    framework = serve(code, CLOUD_RUN_TIMEOUT_SECONDS="1")
-    framework.call()
-    (span,) = sink.wait()
+@pytest.mark.parametrize("threads", ["4", "1"])
+def test_a_timeout_is_told_before_it_comes(serve: Serve, sink: Any, threads: str) -> None:
+    """Threads go on unharmed; a worker that serves one request at a time is aborted by gunicorn."""
+    code = CODE.replace("    return f", "    import threading\n    threading.Event().wait(3)\n    return f")
+    framework = serve(code, CLOUD_RUN_TIMEOUT_SECONDS="1", THREADS=threads)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(framework.call)
+        (span,) = sink.wait()
+        assert answer.result(20).status == {"4": 200, "1": 500}[threads], "as it is without us"
     assert span.attributes["faasight.outcome"] == "timeout"
     assert span.attributes["faasight.timeout_ms"] == 1_000
+    assert len(sink.invocations()) == 1, "told once, whatever comes then"
 
 
 def test_an_init_that_fails_is_told(serve: Serve, sink: Any) -> None:
@@ -306,6 +311,7 @@ def test_typed_functions(serve: Serve, sink: Any) -> None:
     """They are given an object of the user's; the request around it tells what came."""
     code = """
 import faasight.auto
+import flask
 import functions_framework
 
 
@@ -318,14 +324,22 @@ class Order:
 
 @functions_framework.typed
 def hello(order: Order):
+    if not order.id:
+        return None
+    if order.id < 0:
+        flask.abort(404)
     return Order(order.id * 2)
 """
     framework = serve(code)
     asked = {"Content-Type": "application/json", "Function-Execution-Id": "exec-3"}
     assert json.loads(framework.call("/", b'{"id": 21}', asked).body) == {"id": 42}
-    (span,) = sink.wait()
+    went_out = [framework.call("/", body, asked).status for body in (b'{"id": 0}', b'{"id": -1}')]
+    assert went_out == [200, 500], "an abort is a failure like any other here"
+    span, nothing, aborted = sink.wait(3)
     assert (span.name, span.attributes["faas.trigger"]) == ("POST", "http")
     assert span.attributes["faas.invocation_id"] == "exec-3"
+    assert (nothing.attributes["http.response.status_code"], nothing.attributes["faasight.outcome"]) == (200, "ok")
+    assert aborted.attributes["faasight.outcome"] == "error"
 
 
 ASYNC = """
