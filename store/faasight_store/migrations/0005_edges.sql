@@ -22,81 +22,87 @@ ORDER BY (minute, environment, side, source_kind, source_name, target_kind, targ
 {{keep invocations}}
 {{settings}};
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_caller_edges TO edges AS
+-- The caller's side: whom its CLIENT or PRODUCER span reached. The callee's side: its source, and behind a gateway the function named in the
+-- propagated context. One view for both, each attribute named once: to plan two took twice as long, at every insert.
+CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_edges TO edges AS
 SELECT
-    toStartOfMinute(ts) AS minute,
+    minute,
     environment,
-    'caller' AS side,
-    'function' AS source_kind,
-    function AS source_name,
-    peer.1 AS target_kind,
-    peer.2 AS target_name,
-    {{bucket duration_ns / 1e6}} AS bucket,
-    -32768 AS wait_bucket,
+    edge.1 AS side,
+    edge.2 AS source_kind,
+    edge.3 AS source_name,
+    edge.4 AS target_kind,
+    edge.5 AS target_name,
+    {{bucket took_ms}} AS bucket,
+    {{bucket wait_ms}} AS wait_bucket,
     count() AS calls,
-    countIf(status = 2) AS errors,
-    countIf(attributes['faasight.throttled'] = 'true') AS throttles,
-    sum(toUInt64OrZero(attributes['http.request.resend_count'])) AS retries
+    countIf(failed) AS errors,
+    countIf(throttled) AS throttles,
+    sum(again) AS retries
 FROM (
-    SELECT *,
-        lower(concat(attributes['rpc.service'], ' ', attributes['messaging.system'])) AS what,
-        attributes['messaging.destination.name'] AS destination,
-        attributes['aws.dynamodb.table_names'] AS tables,
-        attributes['peer.service'] = '' AND attributes['faas.invoked_name'] = '' AND tables != '' AS to_tables,
-        multiIf(
-            attributes['peer.service'] != '', ('external', attributes['peer.service']),
-            attributes['faas.invoked_name'] != '', ('function', {{function_name attributes['faas.invoked_name']}}),
-            destination != '', (multiIf(
-                match(what, 'sns|pubsub|kafka'), 'topic', match(what, 'kinesis|eventhub|firehose'), 'stream', match(what, 'event'), 'bus', 'queue'), destination),
-            attributes['aws.s3.bucket'] != '', ('bucket', attributes['aws.s3.bucket']),
-            attributes['aws.step_functions.state_machine.arn'] != '',
-                ('workflow', splitByChar(':', attributes['aws.step_functions.state_machine.arn'])[-1]),
-            attributes['db.collection.name'] != '', ('table', attributes['db.collection.name']),
-            attributes['db.namespace'] != '', ('table', attributes['db.namespace']),
-            attributes['rpc.service'] != '', ('external', attributes['rpc.service']),
-            attributes['server.address'] != '', ('external', if(attributes['server.port'] IN ('', '80', '443'), attributes['server.address'],
-                concat(attributes['server.address'], ':', attributes['server.port']))),
-            attributes['db.system.name'] != '', ('external', attributes['db.system.name']),
-            ('external', domain(attributes['url.full']))) AS other,
-        -- One transaction may reach several tables.
-        arrayJoin(if(to_tables,
-            arrayMap(name -> ('table', name),
-                     if(startsWith(tables, '['), arrayDistinct(JSONExtract(tables, 'Array(String)')), [tables])),
-            [other])) AS peer
-    FROM span_stream
-    WHERE kind IN (3, 4) AND valid
+    SELECT
+        minute,
+        environment,
+        took_ms,
+        toFloat64OrNull(if(called, queue_wait, '')) AS wait_ms,
+        status = 2 OR (called AND outcome NOT IN ('', 'ok')) AS failed,
+        NOT called AND is_throttled = 'true' AS throttled,
+        if(called, toUInt64(toUInt64OrZero(attempt) > 1), toUInt64OrZero(resends)) AS again,
+        arrayJoin(if(called,
+            [('callee', source_kind, multiIf(source_name != '', source_name, source_kind = 'function', caller, source_kind), 'function', function),
+             if(source_kind IN ('api', 'url') AND source_name != '', ('callee', 'function', caller, source_kind, source_name), ('', '', '', '', ''))],
+            arrayMap(peer -> ('caller', 'function', function, peer.1, peer.2), multiIf(
+                peer_service != '', [('external', peer_service)],
+                invoked_name != '', [('function', {{function_name invoked_name}})],
+                -- One transaction may reach several tables.
+                startsWith(tables, '['), arrayMap(name -> ('table', name), arrayDistinct(JSONExtract(tables, 'Array(String)'))),
+                tables != '', [('table', tables)],
+                destination != '', [(multiIf(
+                    match(what, 'sns|pubsub|kafka'), 'topic', match(what, 'kinesis|eventhub|firehose'), 'stream', match(what, 'event'), 'bus', 'queue'), destination)],
+                bucket_name != '', [('bucket', bucket_name)],
+                state_machine != '', [('workflow', splitByChar(':', state_machine)[-1])],
+                collection != '', [('table', collection)],
+                db_namespace != '', [('table', db_namespace)],
+                rpc_service != '', [('external', rpc_service)],
+                address != '', [('external', if(port IN ('', '80', '443'), address, concat(address, ':', port)))],
+                db_system != '', [('external', db_system)],
+                [('external', domain(url))])))) AS edge
+    FROM (
+        SELECT
+            toStartOfMinute(ts) AS minute,
+            environment,
+            toString(span_stream.function) AS function,
+            status,
+            duration_ns / 1e6 AS took_ms,
+            kind IN (2, 5) AS called,
+            attributes['faasight.source.kind'] AS source_kind,
+            attributes['faasight.source.name'] AS source_name,
+            attributes['faasight.caller'] AS caller,
+            attributes['faasight.queue_wait_ms'] AS queue_wait,
+            attributes['faasight.outcome'] AS outcome,
+            attributes['faasight.attempt'] AS attempt,
+            attributes['faasight.throttled'] AS is_throttled,
+            attributes['http.request.resend_count'] AS resends,
+            attributes['peer.service'] AS peer_service,
+            attributes['faas.invoked_name'] AS invoked_name,
+            attributes['aws.dynamodb.table_names'] AS tables,
+            attributes['messaging.destination.name'] AS destination,
+            attributes['aws.s3.bucket'] AS bucket_name,
+            attributes['aws.step_functions.state_machine.arn'] AS state_machine,
+            attributes['db.collection.name'] AS collection,
+            attributes['db.namespace'] AS db_namespace,
+            attributes['rpc.service'] AS rpc_service,
+            lower(concat(rpc_service, ' ', attributes['messaging.system'])) AS what,
+            attributes['server.address'] AS address,
+            attributes['server.port'] AS port,
+            attributes['db.system.name'] AS db_system,
+            attributes['url.full'] AS url
+        FROM span_stream
+        WHERE valid AND (kind IN (3, 4) OR (kind IN (2, 5) AND attributes['faasight.source.kind'] != '' AND attributes['faas.invocation_id'] != ''))
+    )
 )
-WHERE peer.2 != '' AND function != ''
-GROUP BY minute, environment, source_name, target_kind, target_name, bucket;
-
--- The callee's side: its source, and behind a gateway the function named in the propagated context.
-CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_callee_edges TO edges AS
-SELECT
-    toStartOfMinute(ts) AS minute,
-    environment,
-    'callee' AS side,
-    edge.1 AS source_kind,
-    edge.2 AS source_name,
-    edge.3 AS target_kind,
-    edge.4 AS target_name,
-    {{bucket duration_ns / 1e6}} AS bucket,
-    {{bucket toFloat64OrNull(attributes['faasight.queue_wait_ms'])}} AS wait_bucket,
-    count() AS calls,
-    countIf(status = 2 OR attributes['faasight.outcome'] NOT IN ('', 'ok')) AS errors,
-    0 AS throttles,
-    countIf(toUInt64OrZero(attributes['faasight.attempt']) > 1) AS retries
-FROM (
-    SELECT *,
-        attributes['faasight.source.kind'] AS kind_of_source,
-        attributes['faasight.source.name'] AS name_of_source,
-        attributes['faasight.caller'] AS caller,
-        arrayJoin(arrayFilter(e -> e.2 != '', [
-            (kind_of_source, multiIf(name_of_source != '', name_of_source, kind_of_source = 'function', caller, kind_of_source), 'function', toString(function)),
-            if(kind_of_source IN ('api', 'url') AND name_of_source != '', ('function', caller, kind_of_source, name_of_source), ('', '', '', ''))])) AS edge
-    FROM span_stream
-    WHERE kind IN (2, 5) AND attributes['faasight.source.kind'] != '' AND attributes['faas.invocation_id'] != '' AND valid
-)
-GROUP BY minute, environment, source_kind, source_name, target_kind, target_name, bucket, wait_bucket;
+WHERE edge.3 != '' AND (edge.5 != '' OR edge.1 = 'callee')
+GROUP BY minute, environment, side, source_kind, source_name, target_kind, target_name, bucket, wait_bucket;
 
 -- The same by the hour, for long ranges.
 CREATE TABLE IF NOT EXISTS edge_hours AS edges
