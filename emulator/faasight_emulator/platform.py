@@ -87,9 +87,9 @@ class Reporter:
         self._init_type = init_type
         self._clock = clock
 
-    def line(self, text: str, written: datetime | None = None) -> None:
-        """Pass on what the function has printed: a line, or a log record of several."""
-        self._put("function", text, written)
+    def line(self, text: str, written: datetime | None = None, kind: str = "function") -> None:
+        """Pass on what the function (or an extension) has printed: a line, or a log record of several."""
+        self._put(kind, text, written)
 
     def init_start(self, phase: str) -> None:
         """Say that the init begins; `phase` is init, or invoke when Lambda tries again within an invocation."""

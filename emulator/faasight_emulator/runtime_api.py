@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from faasight_emulator.http_server import HttpServer, Request, Response, listen
@@ -52,8 +52,12 @@ Said = Ready | Responded | Failed
 class RuntimeApi:
     """Speaks with one runtime process: `said` is called with what it says; what it is to do comes by `give`."""
 
-    def __init__(self, said: Callable[[Said], None]) -> None:
+    def __init__(
+        self, said: Callable[[Said], None], extensions: Callable[[Request], Awaitable[Response | None]]
+    ) -> None:
+        """`extensions` answers what is of the Extensions and Telemetry APIs, and None to all else."""
         self._said = said
+        self._extensions = extensions
         self._task: asyncio.Future[Task] = asyncio.get_running_loop().create_future()
         self._running: Task | None = None
         self._server = HttpServer(self._handle, max_body=_MAX_BODY, abandon=True)
@@ -89,6 +93,9 @@ class RuntimeApi:
             and parts[3] in ("response", "error")
         ):
             return self._finish(parts[2], parts[3], request)
+        answer = await self._extensions(request)
+        if answer is not None:
+            return answer
         return _refused(404, "NotFound", f"{request.method} {request.raw_path} is not of the Runtime API")
 
     async def _next(self) -> Response:

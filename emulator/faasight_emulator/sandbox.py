@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from faasight_emulator.companions import Companions
 from faasight_emulator.environment import log_stream, sandbox_command, sandbox_environment
 from faasight_emulator.invocation import Invocation, Result
 from faasight_emulator.model import Function, Place
 from faasight_emulator.platform import Reporter, Sink, Spent, identity_of
 from faasight_emulator.process import Process
 from faasight_emulator.runtime_api import Failed, Ready, Responded, RuntimeApi, Task
+from faasight_emulator.telemetry import Telemetry
 from faasight_emulator.trouble import (
     Exited,
     Happened,
@@ -64,10 +66,12 @@ class Sandbox:
         self._init_type = init_type
         self._happened: asyncio.Queue[Happened] = asyncio.Queue()
         identity = identity_of(function, around.place, around.environment, self.instance)
-        self._reporter = Reporter(identity, around.sink, init_type)
+        self._telemetry = Telemetry(around.sink)
+        self._reporter = Reporter(identity, self._telemetry, init_type)
         self._temporary = Path(tempfile.mkdtemp(prefix="sandbox-", dir=around.folder))
         self._process: Process | None = None
         self._api: RuntimeApi | None = None
+        self._companions: Companions | None = None
         self._busy = False
         self._init_ms: float | None = None  # until the first invocation has reported it
         self._init_trouble: Trouble | None = None
@@ -109,7 +113,7 @@ class Sandbox:
     async def stop(self) -> None:
         """End the process group and remove what the sandbox had."""
         self.alive = False
-        await self._end_process()
+        await self._end("spindown")
         shutil.rmtree(self._temporary, ignore_errors=True)
 
     # -- init
@@ -139,15 +143,21 @@ class Sandbox:
         if trouble is None:
             self._rest()
         else:
-            await self._end_process()
+            await self._end_runtime()
         status = trouble.status if trouble else "success"
         self._reporter.init_done(phase, status, trouble.error_type if trouble else None, took)
+        if trouble is not None:
+            await self._end(_reason(trouble))
+        self._telemetry.began()
         return trouble, took
 
     async def _launch(self) -> None:
         happened = self._happened = asyncio.Queue()  # a process that is started again has a queue of its own
         self._peak = 0
-        self._api = RuntimeApi(happened.put_nowait)
+        companions = self._companions = Companions(
+            self.function, self._around.place, self._telemetry, self._around.opt, happened.put_nowait
+        )
+        self._api = RuntimeApi(companions.said, companions.handle)
         await self._api.start()
         environment = sandbox_environment(
             self.function,
@@ -158,6 +168,7 @@ class Sandbox:
             init_type=self._init_type,
             temporary=self._temporary,
         )
+        companions.start(environment, self.function.code, self._around.warden, self._reporter)
         self._process = Process(
             sandbox_command(self.function, environment, self._around.opt),
             environment,
@@ -208,6 +219,8 @@ class Sandbox:
         result = _result(invocation, trouble, body)
         if not answer.done():
             answer.set_result(result)
+        if trouble is not None and trouble.ends_sandbox:
+            await self._end(_reason(trouble))
         return result
 
     def _to_init(self) -> bool:
@@ -222,14 +235,17 @@ class Sandbox:
     def _give(self, invocation: Invocation, deadline: float) -> None:
         if self._process is None or self._api is None:
             raise RuntimeError("a sandbox that has not been started cannot run")
-        left = deadline - time.monotonic()
+        deadline_ms = int((time.time() + deadline - time.monotonic()) * 1000)
+        arn = invocation.arn or self.function.arn(self._around.place)
         self._process.thaw()
+        if self._companions is not None:
+            self._companions.invoke(invocation.request_id, deadline_ms, arn, invocation.trace_header)
         self._api.give(
             Task(
                 invocation.request_id,
                 invocation.event,
-                int((time.time() + left) * 1000),
-                invocation.arn or self.function.arn(self._around.place),
+                deadline_ms,
+                arn,
                 invocation.trace_header,
                 invocation.client_context,
             )
@@ -269,12 +285,13 @@ class Sandbox:
 
     def _over_limit(self) -> bool:
         if self._process is not None:
-            self._peak = max(self._peak, self._process.peak_memory())
+            beside = self._companions.peak_memory() if self._companions is not None else 0
+            self._peak = max(self._peak, self._process.peak_memory() + beside)
         return self._peak > self.function.memory * 1024 * 1024
 
     async def _finish(self, invocation: Invocation, trouble: Trouble | None, spent: Spent) -> None:
         if trouble is not None and trouble.ends_sandbox:
-            await self._end_process()
+            await self._end_runtime()
             self.alive = not self.init_failed
             if trouble.status != "timeout" and not self.init_failed:
                 self._reporter.fault(f"RequestId: {invocation.request_id} Process exited before completing request")
@@ -287,12 +304,21 @@ class Sandbox:
         if self._process is not None:
             self._process.freeze()
             self._process.drain()
+        if self._companions is not None:
+            self._companions.freeze()
 
-    async def _end_process(self) -> None:
+    async def _end_runtime(self) -> None:
         if self._process is not None:
             self._process.kill()
             await self._process.ended.wait()
             self._process = None
+
+    async def _end(self, reason: str) -> None:
+        """End the runtime, then the extensions, which are told the reason, then the APIs."""
+        await self._end_runtime()
+        if self._companions is not None:
+            await self._companions.end(reason)
+            self._companions = None
         if self._api is not None:
             await self._api.stop()
             self._api = None
@@ -301,6 +327,11 @@ class Sandbox:
         happened.put_nowait(Exited(code))
         if not self._busy:  # killed by somebody else while it was frozen: it must not be given an invocation
             self.alive = False
+
+
+def _reason(trouble: Trouble) -> str:
+    """Return the reason of a shutdown, as extensions are told it."""
+    return "timeout" if trouble.status == "timeout" else "failure"
 
 
 def _result(invocation: Invocation, trouble: Trouble | None, body: bytes) -> Result:

@@ -15,6 +15,15 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtensionFailed:
+    """An extension has ended, or said that it cannot go on."""
+
+    name: str
+    error_type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class OverLimit:
     """The process has taken more memory than the function has."""
 
@@ -24,7 +33,7 @@ class TimedOut:
     """The time is up."""
 
 
-Happened = Said | Exited | OverLimit | TimedOut
+Happened = Said | Exited | ExtensionFailed | OverLimit | TimedOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,8 @@ def trouble_of(event: Happened, request_id: str, limit: float) -> Trouble:
             return Trouble("error", error_type, body)
         case TimedOut():
             return _of("Sandbox.Timedout", f"{who}Task timed out after {limit:.2f} seconds", "timeout")
+        case ExtensionFailed(_, error_type, message):
+            return _of(error_type, f"{who}{message}")
         case OverLimit():
             return _of("Runtime.OutOfMemory", f"{who}Runtime exited with error: signal: killed")
         case Exited(0):

@@ -88,7 +88,7 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
     trigger = recognise(event)
     if call is not None:
         call.complete(trigger)
-    if not trigger.records:
+    if not trigger.parents or not trigger.records:
         _parent_of_client(trigger, context)
     span = _root_span(trigger, now)
     request_id = safe_str((call.request_id if call else _of(context, "aws_request_id")) or _request_id())[:_MAX_ID]

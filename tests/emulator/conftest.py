@@ -1,5 +1,6 @@
 """What the emulator's tests share: one moto for the session, a collector that only listens, emulators on free ports."""
 
+import gzip
 import json
 import threading
 import urllib.request
@@ -42,6 +43,8 @@ class Sink:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
                 sink.posts.append((self.path, dict(self.headers), body))
                 self.send_response(sink.status)
                 self.send_header("Content-Length", "0")
