@@ -33,6 +33,11 @@ class Call:
     def complete(self, trigger: Trigger) -> None:
         """Add to what the event told what only its host knows."""
 
+    def body(self, result: object) -> str:
+        """Return the name of the attribute of a response that has yet to run: a stream. "" for whatever else."""
+        del result
+        return ""
+
     def answer(self, span: Span, result: object, error: BaseException | None) -> tuple[object, BaseException | None]:
         """Read the result as this host does; return what is left of both to be read as Lambda's."""
         del span

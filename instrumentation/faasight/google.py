@@ -15,6 +15,7 @@ from faasight.complain import complaints
 from faasight.context import extract
 from faasight.invoke import observed_by
 from faasight.triggers.reading import google_trace_id, mapping, tail, text, when
+from faasight.unfinished import UNFINISHED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _MAX_TIMEOUT_S = 3_600  # of Cloud Run
 _LIBRARIES = frozenset({"flask", "werkzeug", "starlette"})
+_BODIES = ("response", "body_iterator")  # of flask's response, of starlette's
 _SEVERITIES = {"WARN": "WARNING", "FATAL": "CRITICAL"}  # LogSeverity of Cloud Logging
 _MESSAGING = frozenset({"timer", "pubsub"})  # what comes by HTTP and is called again after any answer but a 2xx
 
@@ -133,6 +135,12 @@ class GoogleCall(Call):
             trigger.parent(extract(self._asked.headers))
             if not trigger.parents:
                 trigger.trace_id = google_trace_id(self._asked.headers.get("X-Cloud-Trace-Context"))
+
+    def body(self, result: object) -> str:
+        """Find the generator in a response of flask's or starlette's."""
+        if not any(base.__module__.partition(".")[0] in _LIBRARIES for base in type(result).__mro__):
+            return ""
+        return next((place for place in _BODIES if type(getattr(result, place, None)) in UNFINISHED), "")
 
     def answer(self, span: Span, result: object, error: BaseException | None) -> tuple[object, BaseException | None]:
         """Read what flask or starlette will make of the result: its status; `abort(404)` is an answer, no failure."""

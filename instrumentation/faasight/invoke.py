@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import wraps
 from time import perf_counter_ns
+from types import CoroutineType
 
 import faasight
 from faasight import agent as agents
@@ -96,7 +97,8 @@ def _observed_call(agent: Agent, handler: Callable[..., Any], name: str, reader:
         if invocation is not None:
             if type(result) in UNFINISHED:
                 return _carried_on(agent, invocation, result)
-            _finish(agent, invocation, result, None)
+            if invocation.call is None or not _streams(agent, invocation, result):
+                _finish(agent, invocation, result, None)
         return result
 
     return observed
@@ -114,7 +116,7 @@ def _observed_coroutine(
             if invocation is not None:
                 _finish(agent, invocation, None, error)
             raise
-        if invocation is not None:
+        if invocation is not None and (invocation.call is None or not _streams(agent, invocation, result)):
             _finish(agent, invocation, result, None)
         return result
 
@@ -166,8 +168,22 @@ def _end(agent: Agent, invocation: Invocation, result: object, error: BaseExcept
         complaints.failure("finish", failed)
 
 
-def _carried_on(agent: Agent, invocation: Invocation, result: object) -> object:
-    """Return what stands for a result that has yet to run; its end is the invocation's."""
+def _streams(agent: Agent, invocation: Invocation, result: object) -> bool:
+    """Whether a response's body has yet to run: its end is the invocation's then."""
+    try:
+        place = invocation.call.body(result) if invocation.call is not None else ""
+        if place:
+            setattr(result, place, _carried_on(agent, invocation, getattr(result, place), result))
+    except Exception as error:  # noqa: BLE001 - the response goes out as it is
+        complaints.failure("following a response", error)
+        return False
+    return bool(place)
+
+
+def _carried_on(agent: Agent, invocation: Invocation, result: object, response: object = None) -> object:
+    """Return what stands for a result that has yet to run; its end is the invocation's. It may be a response's body."""
+    if response is None and invocation.call is not None and type(result) is not CoroutineType:
+        response = result  # flask makes a response of a generator
     if invocation.active is not None:
         invocation.active.leave()
     current.set(None)
@@ -176,6 +192,6 @@ def _carried_on(agent: Agent, invocation: Invocation, result: object) -> object:
     def end(final: object, error: BaseException | None) -> None:
         if not ended:
             ended.append(True)
-            _end(agent, invocation, final, error)
+            _end(agent, invocation, final if response is None else response, error)
 
     return carried_on(result, invocation.span, end)

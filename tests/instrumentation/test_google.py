@@ -1,5 +1,6 @@
 """Google Cloud Functions under the real functions-framework: gunicorn, its fork, its threads, flask and starlette."""
 
+import http.client
 import json
 import os
 import signal
@@ -401,6 +402,73 @@ def test_synchronous_functions_and_events_under_asgi(serve: Serve, sink: Any, ta
     (span,) = sink.wait()
     assert span.attributes["faas.invocation_id"] == "exec-4"
     assert span.name == ("process com.example.order" if target == "event" else "GET")
+
+
+STREAMS = """
+import faasight.auto
+import flask
+import functions_framework
+
+
+def lines(name):
+    for number in range(3):
+        with faasight.span(f"{name}{number}"):
+            yield f"{number}\\n"
+        if name == "fails" and number:
+            raise ValueError("half of it")
+
+
+@functions_framework.http
+def hello(request):
+    name = request.path[1:]
+    if name == "context":
+        return flask.Response(flask.stream_with_context(lines(name)), status=206)
+    return lines(name) if name == "bare" else flask.Response(lines(name), status=203)
+"""
+
+ASYNC_STREAMS = """
+import faasight.auto
+import functions_framework.aio
+from starlette.responses import StreamingResponse
+
+
+async def lines(name):
+    for number in range(3):
+        with faasight.span(f"{name}{number}"):
+            yield f"{number}\\n"
+
+
+@functions_framework.aio.http
+async def hello(request):
+    return StreamingResponse(lines(request.url.path[1:]), status_code=203)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "statuses"),
+    [(STREAMS, {"response": 203, "context": 206, "bare": 200}), (ASYNC_STREAMS, {"response": 203})],
+    ids=["flask", "starlette"],
+)
+def test_a_stream_is_measured_to_its_end(serve: Serve, sink: Any, code: str, statuses: dict[str, int]) -> None:
+    """What its body does is within the invocation; the status is the one that went out before."""
+    framework = serve(code)
+    for name, status in statuses.items():
+        assert framework.call(f"/{name}") == Answer(status, "0\n1\n2\n"), framework.output()
+    spans = {span.attributes["url.path"][1:]: span for span in sink.wait(len(statuses))}
+    assert {name: span.attributes["http.response.status_code"] for name, span in spans.items()} == statuses
+    for name, span in spans.items():
+        last = sink.named(f"{name}2")
+        assert last.parent_id == span.span_id
+        assert last.raw.end_time_unix_nano <= span.raw.end_time_unix_nano
+
+
+def test_a_stream_that_breaks_is_a_failure(serve: Serve, sink: Any) -> None:
+    framework = serve(STREAMS)
+    with pytest.raises(http.client.IncompleteRead):
+        framework.call("/fails")
+    (span,) = sink.wait()
+    assert (span.attributes["error.type"], span.attributes["faasight.outcome"]) == ("ValueError", "error")
+    assert framework.call("/response").status == 203
 
 
 LOGGING = CODE.replace(

@@ -237,7 +237,7 @@ def test_no_further_thread_may_start(agent: Any, sink: Any, monkeypatch: pytest.
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
-    theirs = SimpleNamespace(Thread=Refused, Condition=threading.Condition, Lock=threading.Lock)
+    theirs = SimpleNamespace(**{**vars(threading), "Thread": Refused})  # other watchdogs run on
     monkeypatch.setattr("faasight.watchdog.threading", theirs)
     timed = SimpleNamespace(aws_request_id="r1", get_remaining_time_in_millis=lambda: 3000)
     assert faasight.observe(lambda event, _: event)(5, timed) == 5
