@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 APPLICATION = "azure.functions.decorators.function_app"
 _PLACEHOLDER_NS = 10_000_000_000  # no worker takes so long to start
+_MAX_LIMIT_MS = 86_400_000  # what is longer is none
 _all = False  # whether functions without a decorator of ours are wrapped too
 _LIMIT = "AzureFunctionsJobHost__functionTimeout"  # the application setting that stands above host.json's
 
@@ -171,7 +172,8 @@ def _limit_ms() -> int:
     if len(parts) != 3 or not all(part.isdigit() for part in parts):
         return 0
     hours, minutes, seconds = (int(part) for part in parts)
-    return ((hours * 60 + minutes) * 60 + seconds) * 1_000
+    limit = ((hours * 60 + minutes) * 60 + seconds) * 1_000
+    return limit if limit <= _MAX_LIMIT_MS else 0
 
 
 def _asking(agent: Agent, handler: Callable[..., Any], name: str) -> Any:  # noqa: ANN401 - a function, marked

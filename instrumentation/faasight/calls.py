@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """One call of a handler. Google's and Azure's are made of it; none of its parts may raise."""
+    """One call of a handler. Google's and Azure's are made of it."""
 
     __slots__ = ("context", "event", "function", "remaining_ms", "request_id")
 
@@ -66,6 +66,23 @@ def read(reader: Read, given: tuple[object, ...], named: dict[str, object]) -> C
     except Exception as error:  # noqa: BLE001 - the function runs, whatever its host has given it
         complaints.failure("reading the call", error)
         return None
+
+
+def complete(call: Call, trigger: Trigger) -> None:
+    """Let the host add to the trigger; what it cannot tell is left out."""
+    try:
+        call.complete(trigger)
+    except Exception as error:  # noqa: BLE001 - a context may be the user's own, with properties that raise
+        complaints.failure("reading the call", error)
+
+
+def answer(call: Call, span: Span, result: object, error: BaseException | None) -> tuple[object, BaseException | None]:
+    """Let the host read the result; one that cannot be read is none."""
+    try:
+        return call.answer(span, result, error)
+    except Exception as failed:  # noqa: BLE001 - as above
+        complaints.failure("reading the result", failed)
+        return None, error
 
 
 def status(span: Span, code: Any) -> None:  # noqa: ANN401 - what a response says its status is

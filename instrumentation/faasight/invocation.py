@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from faasight import mask, memory
+from faasight import calls, mask, memory
 from faasight.complain import complaints
 from faasight.context import current, parse, xray_trace_id
 from faasight.spans import ERROR, Span, new_trace_id, now_ns, safe_str
@@ -87,7 +87,7 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
     now = now_ns()
     trigger = recognise(event)
     if call is not None:
-        call.complete(trigger)
+        calls.complete(call, trigger)
     if not trigger.parents or not trigger.records:
         _parent_of_client(trigger, context)
     span = _root_span(trigger, now)
@@ -231,7 +231,7 @@ def finish(agent: Agent, invocation: Invocation, result: object = None, error: B
         if mine:
             returned = result
             if invocation.call is not None:
-                result, error = invocation.call.answer(invocation.span, result, error)
+                result, error = calls.answer(invocation.call, invocation.span, result, error)
             if error is not None:
                 _note_error(invocation.span, error)
             else:
