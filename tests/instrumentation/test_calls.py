@@ -36,7 +36,7 @@ JUNK: list[Any] = [
     Request({"X-Cloud-Trace-Context": "/", "X-CloudTasks-QueueName": None, "X-CloudScheduler-JobName": 1}),
     SimpleNamespace(headers=None), SimpleNamespace(invocation_id=7, trace_context=7, function_name=b"x"),
     SimpleNamespace(invocation_id="i", trace_context=Raises(), function_name="f", retry_context=Raises()),
-    SimpleNamespace(invocation_id="i" * 9_999, function_name="f" * 9_999, retry_context=SimpleNamespace(retry_count="x")),
+    SimpleNamespace(invocation_id="i" * 999, function_name="f" * 9_999, retry_context=SimpleNamespace(retry_count=[])),
     SimpleNamespace(resource=Raises(), event_type=7, timestamp=[], event_id=None),
 ]  # fmt: skip
 RESULTS: list[Any] = [
