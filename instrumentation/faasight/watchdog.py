@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from _thread import allocate_lock
+from _thread import TIMEOUT_MAX, allocate_lock, start_new_thread
 
 from faasight.complain import complaints
 
@@ -38,7 +37,7 @@ class Watchdog:
         self._alarm.acquire()
         self._sleeps_until = NEVER
         self._ahead = 0.0  # seconds from the latest `watch` to its time; 0.0: none since the thread last looked
-        self._thread: threading.Thread | None = None
+        self._runs = False
 
     def watch(self, invocation: Invocation, at: float) -> None:
         """Look at `invocation` at the time `at` (time.monotonic) unless it is forgotten before."""
@@ -52,12 +51,13 @@ class Watchdog:
         self._watched.pop(invocation, None)
 
     def _start_or_wake(self) -> None:
-        if self._thread is None:
+        if not self._runs:
             with self._starting:
-                if self._thread is None:
-                    thread = threading.Thread(target=self._run, name="faasight-watchdog", daemon=True)
-                    thread.start()
-                    self._thread = thread
+                if not self._runs:
+                    # Of one kind with the lock: gevent, imported later, would make a Thread a part of the main one,
+                    # which then waited for itself.
+                    start_new_thread(self._run, ())
+                    self._runs = True
                     return
         try:
             self._alarm.release()
@@ -74,7 +74,7 @@ class Watchdog:
                 self._look(now)
                 continue
             self._sleeps_until = at
-            alarm.acquire(timeout=-1 if at == NEVER else min(at - now, threading.TIMEOUT_MAX))
+            alarm.acquire(timeout=-1 if at == NEVER else min(at - now, TIMEOUT_MAX))
 
     def _next_look(self, now: float) -> float:
         """Return when to wake though nothing is watched: before the next call's time, never if calls have ceased.

@@ -15,6 +15,7 @@ from typing import Any
 import faasight
 import pytest
 from faasight import spans
+from polling import wait_until
 
 ECHO = "def handler(event, context):\n    return {'got': event}\n"
 
@@ -114,6 +115,18 @@ def test_a_system_exit_in_a_thread_ends_that_thread(function: Any, sink: Any) ->
     assert [span.attributes["faasight.outcome"] for span in sink.wait(2)] == ["ok", "ok"]
 
 
+def test_threads_that_are_none(function: Any, sink: Any) -> None:
+    """With gevent, imported later, `threading.Thread` is a part of the main thread: who waits there, waits on."""
+    code = (
+        "import threading, time\nthreading.Thread.start = lambda self: self.run()\n"
+        "def handler(event, context):\n    time.sleep(event['s'])\n    return event\n"
+    )
+    sandbox = function(code, FAASIGHT_START_AFTER="0.1")
+    assert [sandbox.invoke({"s": s}).body for s in (0, 0.5)] == [{"s": 0}, {"s": 0.5}]
+    sink.wait(2)
+    assert len(sink.started()) == 1
+
+
 @pytest.mark.parametrize("end", ["import sys; sys.exit(3)", "import os; os._exit(3)", "raise KeyboardInterrupt"])
 def test_an_exit_within_init_is_the_functions_own(function: Any, sink: Any, end: str) -> None:
     bare, wrapped = function(f"{end}\n", wrapped=False), function(f"{end}\n")
@@ -204,7 +217,8 @@ def test_a_thread_that_outlives_its_invocation_stays_in_its_trace(agent: Any, si
     def later() -> None:
         go.wait(20)
         with faasight.span("afterwards"):
-            done.set()
+            pass
+        done.set()
 
     def handler(event: Any, context: Any) -> str:
         threading.Thread(target=contextvars.copy_context().run, args=(later,)).start()
@@ -215,7 +229,7 @@ def test_a_thread_that_outlives_its_invocation_stays_in_its_trace(agent: Any, si
     faasight.observe(lambda *_: go.set())({}, None)
     assert done.wait(20)
     faasight.flush()
-    sink.wait(2)
+    wait_until(lambda: len(sink.spans()) == 4, "two invocations, INIT and the late span are there")
     assert sink.named("afterwards").trace_id == first
 
 

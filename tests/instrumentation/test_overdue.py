@@ -112,10 +112,15 @@ def test_killed_ones_are_known_and_each_has_one_outcome(function: Any, platform:
     name = f"killed-{time.time_ns()}"
     scope = Scope(from_ns(time.time_ns()) - timedelta(minutes=5), from_ns(time.time_ns()) + timedelta(minutes=5))
 
+    code = (
+        "import pathlib, time\ndef handler(event, context):\n"
+        "    while not pathlib.Path(event['until']).exists():\n        time.sleep(0.02)\n    return 'done'\n"
+    )
+
     def start(folder: str) -> Any:
         (tmp_path / folder).mkdir(exist_ok=True)
         return function(
-            SLEEPS, AWS_LAMBDA_FUNCTION_NAME=name, TMPDIR=str(tmp_path / folder), FAASIGHT_ENDPOINT=endpoint,
+            code, AWS_LAMBDA_FUNCTION_NAME=name, TMPDIR=str(tmp_path / folder), FAASIGHT_ENDPOINT=endpoint,
             FAASIGHT_START_AFTER="0.2",
         )  # fmt: skip
 
@@ -126,8 +131,8 @@ def test_killed_ones_are_known_and_each_has_one_outcome(function: Any, platform:
     for i, sandbox in enumerate(sandboxes):
         for _ in range(i + 1):  # request ids are counted in each sandbox: these make them differ
             sandbox._count += 100
-        sandbox.send({"s": 3 if i < 2 else 600}, timeout_ms=900_000)
-    wait_until(lambda: told() == {"running": 5}, "all are known to run")
+        sandbox.send({"until": str(tmp_path / ("go" if i < 2 else "never"))}, timeout_ms=900_000)
+    wait_until(lambda: told() == {"running": 5}, "all are known to run", 60)
     (one, *_) = invocations.recent(store, scope, name, running=True)
     shown = traces.trace(store, one.trace_id)
     assert [(span.name, span.parent_span_id) for span in shown.spans] == [("invoke (started)", "")]
@@ -135,13 +140,14 @@ def test_killed_ones_are_known_and_each_has_one_outcome(function: Any, platform:
 
     for sandbox in sandboxes[2:]:
         kill(sandbox)
+    (tmp_path / "go").touch()
     for sandbox in sandboxes[:2]:
         assert sandbox.outcome().body == "done"
-        sandbox.invoke()  # its flush reads the answer to the one before
+        sandbox.invoke({"until": str(tmp_path)})  # its flush reads the answer to the one before
     again = start("sandbox-2")
     again._count = 900
-    again.invoke()
-    wait_until(lambda: told() == {"ok": 5, "error": 1, "running": 2}, "each has its own outcome")
+    again.invoke({"until": str(tmp_path)})
+    wait_until(lambda: told() == {"ok": 5, "error": 1, "running": 2}, "each has its own outcome", 60)
     listed = invocations.recent(store, scope, name, running=True)
     assert len({one.request_id for one in listed}) == len(listed) == 8
     assert Counter(one.error_type for one in listed) == {"": 7, "killed": 1}

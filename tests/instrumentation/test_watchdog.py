@@ -101,5 +101,5 @@ def test_the_thread_sleeps_for_good_once_calls_have_ceased() -> None:
     dog: Any = Watchdog(lambda _item: NEVER)
     dog.watch("only", time.monotonic() + 0.02)
     dog.forget("only")
-    wait_until(lambda: dog._thread.is_alive() and dog._ahead == 0.0, "the thread has looked")
+    wait_until(lambda: dog._runs and dog._ahead == 0.0, "the thread has looked")
     wait_until(lambda: dog._sleeps_until == float("inf"), "the thread sleeps for good")
