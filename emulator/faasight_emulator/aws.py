@@ -23,7 +23,7 @@ from faasight_emulator.model import Place, Queue, Table
 from faasight_emulator.warden import Warden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Client: TypeAlias = Any  # boto makes its clients at run time; they have no static type
 
@@ -130,27 +130,36 @@ class Clients:
         )
 
 
+@contextlib.contextmanager
+def making(what: str, place: Place) -> "Iterator[None]":
+    """Tell in one sentence what could not be made. Raises StartError."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise StartError(f"{what} could not be made at {place.aws_endpoint}: {error} Correct the template.") from error
+
+
 def create_resources(clients: Clients, place: Place, queues: "Iterable[Queue]", tables: "Iterable[Table]") -> None:
     """Make the template's queues, then their dead-letter wiring, and its tables. Raises StartError."""
-    try:
-        _create_queues(clients, tuple(queues))
-        for table in tables:
-            dynamodb = clients.get("dynamodb")
-            with contextlib.suppress(dynamodb.exceptions.ResourceInUseException):
-                dynamodb.create_table(TableName=table.name, **table.definition)
-    except (BotoCoreError, ClientError) as error:
-        raise StartError(
-            f"A resource of the template could not be made at {place.aws_endpoint}: {error}; correct the template."
-        ) from error
+    _create_queues(clients, place, tuple(queues))
+    for table in tables:
+        dynamodb = clients.get("dynamodb")
+        with (
+            making(f"The table '{table.name}'", place),
+            contextlib.suppress(dynamodb.exceptions.ResourceInUseException),
+        ):
+            dynamodb.create_table(TableName=table.name, **table.definition)
 
 
-def _create_queues(clients: Clients, queues: tuple[Queue, ...]) -> None:
+def _create_queues(clients: Clients, place: Place, queues: tuple[Queue, ...]) -> None:
     urls = {}
     for queue in queues:
-        answer = clients.get("sqs").create_queue(QueueName=queue.name, Attributes=dict(queue.attributes))
+        with making(f"The queue '{queue.name}'", place):
+            answer = clients.get("sqs").create_queue(QueueName=queue.name, Attributes=dict(queue.attributes))
         urls[queue.name] = answer["QueueUrl"]
     for queue in queues:
         if queue.redrive is not None:
             arn, receives = queue.redrive
             policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": receives})
-            clients.get("sqs").set_queue_attributes(QueueUrl=urls[queue.name], Attributes={"RedrivePolicy": policy})
+            with making(f"The redrive policy of the queue '{queue.name}'", place):
+                clients.get("sqs").set_queue_attributes(QueueUrl=urls[queue.name], Attributes={"RedrivePolicy": policy})

@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from faasight_emulator import Emulator
+import pytest
+from faasight_emulator import Emulator, StartError
 from faasight_emulator.aws import Clients
 from polling import wait_until
 from shapes import missing_keys
@@ -93,6 +94,7 @@ def test_objects_are_told_of(start: Start, sink: Any) -> None:
     assert missing_keys("s3_event_bridge.json", bridged[0]) == set()
     assert {one["detail"]["object"]["key"] for one in bridged} == {"in/a cat é.png", "out/b.png"}
     assert len({one["id"] for one in bridged}) == 2
+    assert bridged[0]["detail"]["object"]["etag"] == put["ETag"].strip('"')
     url = f"{emulator.place.aws_endpoint}/{emulator.place.account}/removed"
     found = clients.get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
     assert json.loads(found[0]["Body"])["Records"][0]["eventName"] == "ObjectRemoved:Delete"
@@ -129,3 +131,14 @@ def test_a_function_behind_a_bucket_that_fails_loses_nothing_of_others(start: St
     record = json.loads(found[0]["Body"])
     assert record["requestPayload"]["Records"][0]["s3"]["object"]["key"] == "bad.txt"
     assert emulator.counts()["f"].errors == 1
+
+
+def test_what_cannot_be_made_is_named(start: Start) -> None:
+    """A resource that AWS refuses is told by its name, and nothing stays behind."""
+    with pytest.raises(StartError, match=r"The bucket 'up' could not be made .*InvalidBucketName"):
+        start(
+            """
+  Wrong: {Type: AWS::S3::Bucket, Properties: {BucketName: up}}
+  F: {Type: AWS::Serverless::Function, Properties: {Handler: app.echo}}
+"""
+        )

@@ -6,7 +6,7 @@ from typing import Any
 
 SAMPLES = Path(__file__).parents[1] / "instrumentation" / "events"
 # Filled in by the sender: their keys are not those of the shape.
-_FREE = {"MessageAttributes", "messageAttributes", "Keys", "NewImage", "OldImage", "detail", "attributes"}
+_FREE = {"MessageAttributes", "messageAttributes", "Keys", "NewImage", "OldImage", "attributes"}
 
 
 def missing_keys(sample: str, event: Any) -> set[str]:

@@ -11,18 +11,19 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from faasight_emulator.aws import Client, Clients
+from faasight_emulator.aws import Client, Clients, making
 from faasight_emulator.model import Place
 from faasight_emulator.sources.model import Bucket, Notification
 from faasight_emulator.sources.pushing import Pusher
 
 
 def create_buckets(clients: Clients, place: Place, buckets: Sequence[Bucket]) -> None:
-    """Make the buckets. Raises ClientError, BotoCoreError."""
+    """Make the buckets. Raises StartError."""
     s3 = clients.get("s3")
     elsewhere = {} if place.region == "us-east-1" else {"LocationConstraint": place.region}
     for bucket in buckets:
-        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        owned = s3.exceptions.BucketAlreadyOwnedByYou
+        with making(f"The bucket '{bucket.name}'", place), contextlib.suppress(owned):
             s3.create_bucket(Bucket=bucket.name, **({"CreateBucketConfiguration": elsewhere} if elsewhere else {}))
         if bucket.versioned:
             s3.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
@@ -61,6 +62,28 @@ def _configuration(key: str, one: Notification, queue_arn: str) -> dict[str, Any
     rules = [{"Name": name, "Value": value} for name, value in given.items() if value]
     chosen = {"Filter": {"Key": {"FilterRules": rules}}} if rules else {}
     return {"Id": key, "QueueArn": queue_arn, "Events": list(one.events), **chosen}
+
+
+def bridged_detail(detail_type: str, detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the detail of a bucket's event on a bus as S3 has it; moto's differs in names, and has no order."""
+    given = detail["object"]
+    thing: dict[str, Any] = {"key": given["key"]}
+    more: dict[str, Any] = {"reason": "PutObject"}
+    if detail_type == "Object Deleted":
+        more = {"reason": "DeleteObject", "deletion-type": "Permanently Deleted"}
+    else:
+        thing |= {"size": given["size"], "etag": given["eTag"]}
+    if given.get("version-id"):
+        thing["version-id"] = given["version-id"]
+    return {
+        "version": "0",
+        "bucket": detail["bucket"],
+        "object": {**thing, "sequencer": f"{time.time_ns():018X}"},
+        "request-id": secrets.token_hex(8).upper(),
+        "requester": detail["requester"],
+        "source-ip-address": "127.0.0.1",
+        **more,
+    }
 
 
 def complete(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from faasight_emulator.aws import Client
+from faasight_emulator.aws import Client, making
 from faasight_emulator.errors import EmulatorError
 from faasight_emulator.invocation import Json
 from faasight_emulator.model import Place
+from faasight_emulator.sources.buckets import bridged_detail
 from faasight_emulator.sources.inbox import PREFIX
 from faasight_emulator.sources.model import Bus, Rule, Target
 from faasight_emulator.sources.patterns import matches
@@ -28,10 +29,11 @@ _EVERYTHING = json.dumps({"source": [{"prefix": ""}]})
 _RETRY_DELAYS = (0.1, 0.5, 2.0)
 
 
-def create_buses(events: Client, buses: Sequence[Bus]) -> None:
-    """Make the buses. Raises ClientError, BotoCoreError."""
+def create_buses(events: Client, place: Place, buses: Sequence[Bus]) -> None:
+    """Make the buses. Raises StartError."""
+    there = events.exceptions.ResourceAlreadyExistsException
     for bus in buses:
-        with contextlib.suppress(events.exceptions.ResourceAlreadyExistsException):
+        with making(f"The bus '{bus.name}'", place), contextlib.suppress(there):
             events.create_event_bus(Name=bus.name)
 
 
@@ -111,16 +113,16 @@ def envelope(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event as targets get it: in the documented order, its time as text, an id of its own."""
     given = event.get("time")
     when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if not isinstance(given, str) else given
-    # moto gives every event of a bucket the same id.
-    own_id = event["source"] != "aws.s3" and event.get("id")
+    of_bucket = event["source"] == "aws.s3"
     return {
         "version": "0",
-        "id": own_id or str(uuid.uuid4()),
+        # moto gives every event of a bucket the same id.
+        "id": str(uuid.uuid4()) if of_bucket else event["id"],
         "detail-type": event["detail-type"],
         "source": event["source"],
         "account": event["account"],
         "time": when,
         "region": event["region"],
         "resources": event.get("resources", []),
-        "detail": event["detail"],
+        "detail": bridged_detail(event["detail-type"], event["detail"]) if of_bucket else event["detail"],
     }

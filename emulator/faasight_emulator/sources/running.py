@@ -4,10 +4,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from faasight_emulator.aws import Clients
-from faasight_emulator.errors import StartError
+from faasight_emulator.aws import Clients, making
 from faasight_emulator.invocation import Result
 from faasight_emulator.model import Function, Place
 from faasight_emulator.sources.buckets import BucketDelivery, create_buckets
@@ -64,16 +61,10 @@ class EventSources:
 
     def create(self) -> None:
         """Make topics, buckets, buses and streams; services without a resource are not asked. Raises StartError."""
-        try:
-            self._create_topics()
-            self._create_buckets()
-            self._create_buses()
-            self._create_streams()
-        except (BotoCoreError, ClientError) as error:
-            raise StartError(
-                f"A resource of the template could not be made at {self._place.aws_endpoint}: {error}; "
-                "correct the template."
-            ) from error
+        self._create_topics()
+        self._create_buckets()
+        self._create_buses()
+        self._create_streams()
 
     def start(self) -> None:
         """Begin to poll."""
@@ -103,7 +94,7 @@ class EventSources:
     def _create_topics(self) -> None:
         pipes = self._pipes
         if pipes.topics:
-            create_topics(self._clients, pipes.topics)
+            create_topics(self._clients, self._place, pipes.topics)
             self._workers += topic_inboxes(self._place, self._clients, pipes.subscriptions, self._pusher, self._warn)
 
     def _create_buckets(self) -> None:
@@ -113,27 +104,30 @@ class EventSources:
         create_buckets(self._clients, self._place, pipes.buckets)
         delivery = BucketDelivery(pipes.notifications, self._pusher)
         inbox = Inbox("buckets", self._place, self._clients.get("sqs"), delivery.handle, self._warn)
-        if pipes.notifications:
-            inbox.create()
-            self._workers.append(inbox)
-        delivery.configure(self._clients.get("s3"), pipes.buckets, inbox.arn)
+        with making("The notifications of the buckets", self._place):
+            if pipes.notifications:
+                inbox.create()
+                self._workers.append(inbox)
+            delivery.configure(self._clients.get("s3"), pipes.buckets, inbox.arn)
 
     def _create_buses(self) -> None:
         pipes = self._pipes
         if pipes.buses:
-            create_buses(self._clients.get("events"), pipes.buses)
+            create_buses(self._clients.get("events"), self._place, pipes.buses)
         for bus in sorted({rule.bus for rule in pipes.rules}):
             rules = [rule for rule in pipes.rules if rule.bus == bus]
             delivery = BusDelivery(bus, rules, self._place, self._pusher("bus", bus), self._warn)
             inbox = Inbox(f"bus-{bus}", self._place, self._clients.get("sqs"), delivery.handle, self._warn)
-            inbox.create()
-            delivery.tap(self._clients.get("events"), inbox.arn)
+            with making(f"The rules of the bus '{bus}'", self._place):
+                inbox.create()
+                delivery.tap(self._clients.get("events"), inbox.arn)
             self._workers.append(inbox)
 
     def _create_streams(self) -> None:
         for stream in self._pipes.streams:
             kinesis = self._clients.get("kinesis")
-            with contextlib.suppress(kinesis.exceptions.ResourceInUseException):
+            in_use = kinesis.exceptions.ResourceInUseException
+            with making(f"The stream '{stream.name}'", self._place), contextlib.suppress(in_use):
                 kinesis.create_stream(StreamName=stream.name, ShardCount=stream.shards)
         for function in self._functions:
             for source in function.sources:
@@ -143,5 +137,6 @@ class EventSources:
                     mapping = StreamMapping(
                         function, source, self._place, self._clients, self._targets, self._invoke, tally, self._warn
                     )
-                    mapping.open()
+                    with making(f"The mapping of '{function.name}' from {source.label}", self._place):
+                        mapping.open()
                     self._workers.append(mapping)

@@ -4,17 +4,18 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from faasight_emulator.aws import Clients
+from faasight_emulator.aws import Clients, making
 from faasight_emulator.model import Place
 from faasight_emulator.sources.inbox import Inbox
 from faasight_emulator.sources.model import Subscription, Topic
 from faasight_emulator.sources.pushing import Pusher
 
 
-def create_topics(clients: Clients, topics: Sequence[Topic]) -> None:
-    """Make the topics. Raises ClientError, BotoCoreError."""
+def create_topics(clients: Clients, place: Place, topics: Sequence[Topic]) -> None:
+    """Make the topics. Raises StartError."""
     for topic in topics:
-        clients.get("sns").create_topic(Name=topic.name, Attributes=dict(topic.attributes))
+        with making(f"The topic '{topic.name}'", place):
+            clients.get("sns").create_topic(Name=topic.name, Attributes=dict(topic.attributes))
 
 
 class TopicDelivery:
@@ -77,16 +78,20 @@ def topic_inboxes(
     pusher: Callable[[str, str], Pusher],
     warn: Callable[[str], None],
 ) -> list[Inbox]:
-    """Subscribe everything and return the inboxes of those that are functions. `pusher` takes a kind and a name."""
+    """Subscribe everything and return the inboxes of those that are functions. `pusher` takes a kind and a name.
+
+    Raises StartError.
+    """
     inboxes = []
     for number, one in enumerate(subscriptions):
-        if ":sqs:" in one.target:
-            subscribe(clients, one, one.target)
-            continue
         topic = one.topic_arn.rsplit(":", 1)[-1]
-        delivery = TopicDelivery(one, pusher("topic", topic))
-        inbox = Inbox(f"topic-{number}-{topic}", place, clients.get("sqs"), delivery.handle, warn)
-        inbox.create()
-        delivery.subscribe(clients, inbox.arn)
-        inboxes.append(inbox)
+        with making(f"A subscription of the topic '{topic}'", place):
+            if ":sqs:" in one.target:
+                subscribe(clients, one, one.target)
+                continue
+            delivery = TopicDelivery(one, pusher("topic", topic))
+            inbox = Inbox(f"topic-{number}-{topic}", place, clients.get("sqs"), delivery.handle, warn)
+            inbox.create()
+            delivery.subscribe(clients, inbox.arn)
+            inboxes.append(inbox)
     return inboxes
