@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     Carrier = Mapping[str, Any]
 
+BUS = "faasight-bus"  # another: the event bus that it was sent to
 OURS = "faasight"  # our key in tracestate: `faasight=f:<service>`, or `w:<state machine>`, names the sender
+_OWN = (f"{OURS}=", f"{BUS}=")  # what we write anew for each call
 _HEX = "0123456789abcdef"
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16  # what the standard keeps for "none"
 _MAX_ENTRIES = 32  # of a tracestate, W3C Trace Context 3.3.1.1
@@ -43,15 +45,24 @@ class Remote:
         return self._sender("f:")
 
     @property
+    def bus(self) -> str:
+        """The event bus that the sender named, "" if it is not one of ours or named none."""
+        return self._entry(BUS)
+
+    @property
     def workflow(self) -> str:
         """The state machine whose state sent this, "" if none did."""
         return self._sender("w:")
 
     def _sender(self, kind: str) -> str:
+        value = self._entry(OURS)
+        return value[2:] if value.startswith(kind) else ""
+
+    def _entry(self, name: str) -> str:
         for entry in self.state.split(","):
             key, _, value = entry.strip().partition("=")
-            if key == OURS and value.startswith(kind):
-                return value[2:]
+            if key == name:
+                return value
         return ""
 
 
@@ -120,15 +131,15 @@ def xray_trace_id(header: object) -> str:
 
 def outgoing(span: Span, service: str) -> tuple[str, str]:
     """Write the two headers for a call made under `span`: (traceparent, tracestate)."""
-    entries = [f"{OURS}=f:{_clean(service)}"]
+    entries = [f"{OURS}=f:{clean(service)}"]
     root = span.invocation.span if span.invocation is not None else span  # what came in is kept there
     if root.trace_state:
         others = (entry.strip() for entry in root.trace_state.split(","))
-        entries += [entry for entry in others if entry and not entry.startswith(f"{OURS}=")][: _MAX_ENTRIES - 1]
+        entries += [entry for entry in others if entry and not entry.startswith(_OWN)][: _MAX_ENTRIES - 1]
     return f"00-{span.trace_id}-{span.span_id}-01", ",".join(entries)
 
 
-def _clean(service: str) -> str:
+def clean(service: str) -> str:
     """Make a service name a legal tracestate value: printable ASCII without comma and equals sign, at most 256 long."""
     if service.isascii() and service.isprintable() and "," not in service and "=" not in service:
         return service[:250].rstrip()

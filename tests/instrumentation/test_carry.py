@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from faasight.context import extract, outgoing
 from faasight.hooks import aws_answers, carry
 from faasight.spans import CLIENT, PRODUCER, Span
+from faasight.triggers import recognise
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +52,23 @@ def test_an_object_gets_two_members_and_keeps_all_else_to_the_byte(given: Any, s
         end = len(text.rstrip()) - 1
         assert out.startswith(text[:end])
         assert out.endswith(text[end:])
+
+
+@pytest.mark.parametrize("bus", ["media-bus", "arn:aws:events:us-east-1:123456789012:event-bus/media-bus"])
+def test_an_event_names_its_bus(bus: str) -> None:
+    """No event of EventBridge says by which bus it came, so what we send along does, for one hop."""
+    entry = {"Source": "media", "DetailType": "Ready", "Detail": "{}", "EventBusName": bus}
+    detail = json.loads(sent("EventBridge", "PutEvents", {"Entries": [entry]})["Entries"][0]["Detail"])
+    event = {"source": "media", "detail-type": "Ready", "id": "e-1", "detail": detail}
+    trigger = recognise(event)
+    assert trigger is not None
+    assert trigger.attributes["faasight.source.name"] == "media-bus"
+    remote = extract(detail)
+    assert remote is not None
+    assert remote.caller == "checkout"
+    span = Span("next", PRODUCER, remote.trace_id)
+    span.trace_state = remote.state
+    assert "media-bus" not in outgoing(span, "notify")[1]
 
 
 @given(st.text(alphabet='{}[]":,\\ \n1a', max_size=24) | st.text(max_size=12))

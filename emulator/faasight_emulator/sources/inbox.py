@@ -75,6 +75,7 @@ class Inbox:
                 try:
                     self._handle(message["Body"])
                 except Exception as error:  # noqa: BLE001 -- a message that cannot be handled must not stop the others
-                    self._warn(f"Warning: {self.name}: an event could not be delivered ({error}); it is tried again.")
+                    if not self._stop.is_set():
+                        self._warn(f"Warning: {self.name}: an event could not be delivered ({error}); it comes again.")
                     continue
             self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])

@@ -6,6 +6,8 @@ for another call: a message with ten attributes, one close to a size limit, an e
 
 from __future__ import annotations
 
+from faasight.context import BUS, clean
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -71,8 +73,12 @@ def _attributes(message: Parameters, traceparent: str, tracestate: str) -> Param
 
 
 def _detail(event: Parameters, traceparent: str, tracestate: str) -> Parameters:
-    detail = event.get("Detail")
-    return {**event, "Detail": _in_object(detail, traceparent, tracestate)} if isinstance(detail, str) else event
+    """Carry in the detail, with the bus's name: no event says which bus it came by."""
+    detail, bus = event.get("Detail"), event.get("EventBusName")
+    if not isinstance(detail, str):
+        return event
+    state = f"{tracestate},{BUS}={clean(bus.rsplit('/', 1)[-1])}" if isinstance(bus, str) and bus else tracestate
+    return {**event, "Detail": _in_object(detail, traceparent, state)}
 
 
 def _input(execution: Parameters, traceparent: str, tracestate: str) -> Parameters:

@@ -29,7 +29,8 @@ def piped(items: object) -> Trigger:
 
 
 def _event(batch: list[Event] | list[dict[str, object]], kind: str) -> Trigger:
-    bus = text(batch[0].get("event-bus-name")) or "default"
+    sender = extract(mapping(batch[0].get("detail")))
+    bus = text(batch[0].get("event-bus-name")) or (sender.bus if sender else "") or "default"
     trigger = Trigger(f"process {kind}", CONSUMER, "pubsub", "bus", bus)
     trigger.messages("aws_eventbridge", [text(item.get("id")) for item in batch])
     trigger.attributes["faasight.source.event"] = kind
