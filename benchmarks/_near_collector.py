@@ -79,7 +79,8 @@ def _serve(port: int, kept: Path | None) -> None:
                 with ending:  # or what is answered after the end would be kept by nobody
                     if kept is not None:
                         received_bodies.append(data[end + 4 : size])
-                    connection.sendall(ANSWER)
+                    with suppress(ConnectionError):  # who was killed hears no answer; what it sent counts
+                        connection.sendall(ANSWER)
                 data = data[size:]
 
     def end(*_: object) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 PAUSE_S = 0.002  # frozen between two invocations: what the processor had at hand of the function is gone by then
 _numbers = itertools.count(1)  # of all invocations of this program
@@ -39,6 +39,13 @@ EVENT = {
     "body": '{"items": 3}',
     "isBase64Encoded": False,
 }
+
+
+class Took(NamedTuple):
+    """How long an invocation took from its event on, ms."""
+
+    answer: float  # until the answer's first byte
+    whole: float  # until the request for the next event: what is billed
 
 
 @dataclass(frozen=True)
@@ -180,17 +187,17 @@ class Sandbox:
         rollup = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
         return tuple(int(rollup.partition(f"\n{name}:")[2].split()[0]) for name in ("Rss", "Pss"))  # type: ignore[return-value]  # two names, two numbers
 
-    def call(self, event: object = EVENT, limit_ms: int = 30_000, patience: float = 60.0) -> float:
-        """Thaw it, invoke it once, freeze it; return ms from handing out the event to the answer's first bytes."""
+    def call(self, event: object = EVENT, limit_ms: int = 30_000, patience: float = 60.0) -> Took:
+        """Thaw it, invoke it once, freeze it."""
         self.thaw()
         begun = time.perf_counter()
         self.hand_out(event, limit_ms)
-        ended = self._expect("/response", patience)
+        answered = self._expect("/response", patience)
         self.api.reply("202 Accepted", b'{"status":"OK"}')
-        self._expect("/invocation/next", patience)
+        asked = self._expect("/invocation/next", patience)
         self.freeze()
         time.sleep(PAUSE_S)
-        return (ended - begun) * 1e3
+        return Took((answered - begun) * 1e3, (asked - begun) * 1e3)
 
     def hand_out(self, event: object, limit_ms: int) -> None:
         """Answer the runtime's request for an event; `request_id` is then its id, as no other has."""

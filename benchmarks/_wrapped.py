@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from _sandbox import Command
+from _sandbox import Command, Took
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -67,12 +67,13 @@ class Subject:
     init_cpu: list[float] = field(default_factory=list)
     init_wall: list[float] = field(default_factory=list)
     small_init: list[float] = field(default_factory=list)  # wall, at the CPU share of 128 MB
-    small_call: list[float] = field(default_factory=list)
+    small_answer: list[float] = field(default_factory=list)
     call_cpu: list[float] = field(default_factory=list)
-    call_wall: list[float] = field(default_factory=list)
+    answer: list[float] = field(default_factory=list)  # until the answer, as a caller sees it
+    whole: list[float] = field(default_factory=list)  # until it asks for the next event, as it is billed
     rss: list[float] = field(default_factory=list)
     pss: list[float] = field(default_factory=list)
-    dead: dict[str, list[float]] = field(default_factory=dict)
+    dead: dict[str, list[Took]] = field(default_factory=dict)
 
 
 def python_of(folder: Path, name: str) -> Path:

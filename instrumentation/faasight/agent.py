@@ -48,6 +48,7 @@ class Agent:
 
             self.capture = Capture(settings.capture, settings.capture_bytes)
         self._metrics: Metrics | None = None
+        self.due: list[Invocation] | None = None  # sent when their answer is out; None: nobody will
         self.when_loaded: list[Callable[[], None]] = []  # what waits for the end of the function's own set-up
         self.host: ModuleType | None = calls.host()  # who calls the function, where that is not AWS
         self._resources: dict[str, bytes] = {}  # of each function, encoded; "" for the process

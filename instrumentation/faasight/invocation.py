@@ -222,7 +222,7 @@ def _remaining_ms(context: object) -> int:
 
 
 def finish(agent: Agent, invocation: Invocation, result: object = None, error: BaseException | None = None) -> None:
-    """Close an invocation and send its telemetry, within the flush limit and never beyond the deadline."""
+    """Close an invocation, and have its telemetry sent: at once, or when its answer is out (afterwards.py)."""
     span = invocation.span
     span.end_ns = max(now_ns(), span.start_ns)  # before our own work; and clocks may be put back
     agent.watchdog.forget(invocation)
@@ -242,10 +242,31 @@ def finish(agent: Agent, invocation: Invocation, result: object = None, error: B
             invocation.active.end()
         if mine:
             report(agent, invocation, [invocation.span])
-            agent.delivery.flush(_budget(agent, invocation))
     finally:
-        if mine:
-            agent.witness.end(invocation.note)
+        if mine and not _may_wait(agent, invocation, error):
+            send(agent, invocation)
+
+
+def _may_wait(agent: Agent, invocation: Invocation, error: BaseException | None) -> bool:
+    """Whether somebody will send once the answer is out; an exception that ends the process leaves none."""
+    due = agent.due
+    if due is None or (error is not None and not isinstance(error, Exception)):
+        return False
+    if due:  # the one before still waits: whoever asked for events through us does so no longer
+        agent.due = None
+        for earlier in due:
+            send(agent, earlier)
+        return False
+    due.append(invocation)
+    return True
+
+
+def send(agent: Agent, invocation: Invocation) -> None:
+    """Send a finished invocation's telemetry, within the flush limit and never beyond the deadline."""
+    try:
+        agent.delivery.flush(_budget(agent, invocation))
+    finally:
+        agent.witness.end(invocation.note)
 
 
 def _budget(agent: Agent, invocation: Invocation) -> float:

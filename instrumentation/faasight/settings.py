@@ -53,6 +53,13 @@ TABLE = (
         "what cannot be sent: stdout: to the log, for the collector to read there; off: kept within the buffer",
     ),
     Setting(
+        "after_answer",
+        "FAASIGHT_AFTER_ANSWER",
+        "flag",
+        "1",
+        "AWS Lambda: 1: telemetry is sent when the answer is out, before the next event; 0: the answer waits for it",
+    ),
+    Setting(
         "timeout_margin", "FAASIGHT_TIMEOUT_MARGIN", "seconds", "0.15", "a time-out is reported so long before, seconds"
     ),
     Setting(
@@ -119,6 +126,7 @@ class Settings:
     idle_limit: float
     buffer_bytes: int
     fallback: str
+    after_answer: bool
     timeout_margin: float
     start_after: float
     import_threshold_ms: float

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     TraceServiceServicer,
     add_TraceServiceServicer_to_server,
 )
+from polling import wait_until
 
 CODE = """
 import faasight
@@ -37,7 +38,7 @@ def test_by_http(function: Any, sink: Any) -> None:
     assert root.resource["faas.name"] == "checkout"
     assert sink.named("INIT").parent_id == root.span_id
     assert {headers.get("x-key") for _, headers, _ in sink.requests} == {"abc"}
-    (orders,) = sink.metrics()
+    (orders,) = wait_until(sink.metrics, "the metric is there")
     assert orders.sum.data_points[0].as_int == 2
     assert orders.sum.aggregation_temporality == 1
 

@@ -42,6 +42,7 @@ def records(folder: Path) -> list[bytes]:
 def test_a_killed_invocation_is_told_by_the_next_process_and_once(function: Any, sink: Any, temporary: Path) -> None:
     first = function(SLEEPS, TMPDIR=str(temporary))
     assert first.invoke({"s": 0}).body == "done"
+    wait_until(lambda: not records(temporary), "it is reported")
     killed_id = first.send({"s": 60, "Records": []}, timeout_ms=3_600_000)
     wait_until(lambda: records(temporary), "it is noted")
     began = time.time_ns()
@@ -49,6 +50,7 @@ def test_a_killed_invocation_is_told_by_the_next_process_and_once(function: Any,
     for _ in range(2):
         again = function(SLEEPS, TMPDIR=str(temporary))
         assert again.invoke({"s": 0}).body == "done"
+        wait_until(lambda: not records(temporary), "it is reported")
         kill(again)
     spans = sink.wait(4)
     told = [span for span in spans if span.attributes["faas.invocation_id"] == killed_id]
@@ -75,6 +77,7 @@ def test_kills_at_random_instants(function: Any, sink: Any, temporary: Path) -> 
     for _ in range(6):
         sandbox = function(code, TMPDIR=str(temporary))
         sandbox.invoke()
+        wait_until(lambda: not records(temporary), "it is reported")  # after its answer, as Lambda waits for it
         sandbox.send()
         time.sleep(dice.uniform(0, 0.03))  # the instant of the kill, which is what this is about
         kill(sandbox)
