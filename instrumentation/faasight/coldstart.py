@@ -30,7 +30,7 @@ class ColdStart:
         self.init_type = os.environ.get(INIT_TYPE, "on-demand")
         self._restored_from = 0  # when the hooks after a restore began; 0: this process runs since its init
         self._overhead = 0  # ns of our own
-        self._used = False
+        self._first = [True]  # popped by the first invocation
 
     def spend(self, since: int) -> None:
         """Count what we have done since `since` (perf_counter ns) as our own; the start has come so far."""
@@ -59,9 +59,12 @@ class ColdStart:
 
         True once at most.
         """
-        if self._used:
+        if not self._first:
             return False, False
-        self._used = True
+        try:
+            self._first.pop()  # one step under the GIL: of several first ones at once, one is cold
+        except IndexError:
+            return False, False
         if self.init_type != "on-demand" and not self._restored_from:
             return False, False  # provisioned, or a managed instance: it was there before it was asked for
         ahead = now - self.ended > _PROACTIVE_NS

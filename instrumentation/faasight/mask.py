@@ -63,6 +63,12 @@ _RULES = (
         r"""(?!["']?(?:\*\*\*|[Bb]earer|[Bb]asic)\b)(?:\\"[^"\\]*(?:\\")?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s"'&,;)}\]]+)""",
         rf"\1{HIDDEN}",
     ),
+    _Rule(
+        ("</",),  # XML
+        rf"(?i:(<[\w.:-]{{0,48}}(?:(?:{_NAMES})[\w.-]{{0,24}}|\b(?:token|pin|cvv|cvc|ssn|otp))(?:\s[^<>]{{0,256}})?>))"
+        r"(?!</)(?:<!\[CDATA\[)?[^<]+",
+        rf"\1{HIDDEN}",
+    ),
     _Rule(("akia", "asia", "abia", "acca"), r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
     _Rule(
         ("aws", "key", "secret", "credential", "akia", "asia"),

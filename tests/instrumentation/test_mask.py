@@ -60,6 +60,7 @@ def test_nothing_of_the_corpus_leaves(
         "4111111111111112 is no card",
         "https://shop.internal:8080/orders/4711",
         "tokens: 12 of 4096 used by the tokenizer",
+        "<order><author>Ann</author><pinned>yes</pinned><password></password></order>",
         "@decorator over a method @ 3 o'clock",
         "",
     ],
@@ -115,7 +116,26 @@ def test_containers_are_bounded_and_nothing_raises() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["a", "a.", "@", "a@", "://", "://a:", "?a=", "password", "password=", "eyJa.", "'", "A1a/", "4 ", "-----BEGIN "],
+    [
+        "a",
+        "a.",
+        "@",
+        "a@",
+        "://",
+        "://a:",
+        "?a=",
+        "password",
+        "password=",
+        "eyJa.",
+        "'",
+        "A1a/",
+        "4 ",
+        "-----BEGIN ",
+        "<",
+        "<pin",
+        "<a:",
+        "</",
+    ],
 )
 def test_a_long_text_takes_no_longer_than_its_length(piece: str) -> None:
     """A rule whose time is quadratic would take minutes here: what is looked at has 65,536 characters."""

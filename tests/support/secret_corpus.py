@@ -23,6 +23,8 @@ CORPUS = {  # name: (text around it with {}, the secret)
     "quoted password": ('{{"user": "bob", "password": "{}"}}', "hunter 2, and more"),
     "escaped json": ('body was "{{\\"client_secret\\": \\"{}\\"}}"', "hunter2"),
     "python dict": ("KeyError in {{'api_key': '{}', 'b': 1}}", "hunter2"),
+    "element of xml": ('<s:Login><s:Password s:Type="text">{}</s:Password></s:Login>', "hunter2, and more"),
+    "cdata": ("<user>bob</user><apiKey><![CDATA[{}]]></apiKey>", "hunter2"),
     "cookie": ("Set-Cookie: {}", "sessionid=38afes7a8"),
     "card": ("declined: {}", "4111 1111 1111 1111"),
     "card without spaces": ("declined: {} (visa)", "4012888888881881"),
