@@ -211,11 +211,13 @@ def test_a_start_record_makes_no_second_outcome(shared_store: Store) -> None:
     old = otlp.Run(time.time_ns() - 20 * MINUTE, function=next(_names), cold=True)
     shared_store.land("traces", otlp.segment(old.started()), next(_tokens))
     lost = _one(shared_store, name=old.function)
+    began, now = from_ns(old.start_ns), from_ns(time.time_ns())
+    measured = signals.measure(shared_store, "lost", began - timedelta(minutes=1), now)
+    assert [one.value for one in measured if one.labels["function"] == old.function] == [1]
     assert (lost.outcome, lost.duration_ms, lost.trace_id, lost.cold_start) == ("lost", None, old.trace_id.hex(), True)
     assert _one(shared_store, old, name=old.function).outcome == "ok"
     shared_store.land("traces", otlp.segment(old.started()), next(_tokens))
     assert _one(shared_store, name=old.function).outcome == "ok"
-    now = from_ns(time.time_ns())
     total = invocations.totals(shared_store, Scope(now - timedelta(hours=2), now), old.function)
     assert (total.invocations, total.cold_starts, total.errors) == (1, 1, 0)
 

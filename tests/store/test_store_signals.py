@@ -10,6 +10,7 @@ EXPECTED = {
     "error_rate": 2 / 3,
     "timeouts": 0,
     "out_of_memory": 0,
+    "lost": 0,
     "throttles": 0,
     "throttle_rate": 0,
     "cold_starts": 1,

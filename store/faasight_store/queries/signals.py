@@ -41,6 +41,7 @@ _DEFINITIONS = {
     "error_rate": _ratio(_FAILED),
     "timeouts": _Signal("countIf(outcome = 'timeout')", about="count"),
     "out_of_memory": _Signal("countIf(outcome = 'out_of_memory')", about="count"),
+    "lost": _Signal("countIf(outcome = 'lost')", about="count"),
     "throttles": _Signal("sum(throttles)", f"{_RAN} + sum(throttles)", "count"),
     "throttle_rate": _ratio("sum(throttles)", f"({_RAN} + sum(throttles))"),
     "cold_starts": _Signal(f"countIf(cold_start AND {_RUN})", about="count"),
