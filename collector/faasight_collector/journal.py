@@ -86,8 +86,8 @@ class Journal:
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Take the directory, recover what an earlier process left, and begin to accept.
+    def open(self) -> int:
+        """Take the directory, recover what an earlier process left, and begin to accept; return how many segments it left.
 
         Raises JournalLockedError if another process has it, JournalError if it cannot be used.
         """
@@ -110,6 +110,7 @@ class Journal:
         if found:
             log.info("journal recovered", segments=len(found), bytes=self.inventory.usage().pending)
             self.sealed_some.set()
+        return len(found)
 
     def adopt(self, directory: Path) -> int:
         """Take over the segments of a journal that nobody has open, whose lock the caller holds; return how many.

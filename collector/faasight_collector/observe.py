@@ -1,4 +1,4 @@
-"""The collector's own spans: of each segment shipped, and of a request now and then.
+"""The collector's own spans: of the recovery of its journal, of each segment shipped, of a request now and then.
 
 They go where the process's OpenTelemetry SDK sends them, if it has one (`faasight_cli.own_telemetry`), and are nothing
 else. They never feed on themselves: what carries the mark of our own telemetry makes no span, so that a collector whose
@@ -33,6 +33,20 @@ def tracer() -> trace.Tracer:
 def is_own(payload: bytes | memoryview) -> bool:
     """Tell whether a request holds telemetry of this platform itself."""
     return _MARK in bytes(payload[:_LOOKED_AT])
+
+
+def recovering(own: trace.Tracer, journal: Journal) -> None:
+    """Open the journal, with a span of what that took. Raises what `Journal.open` raises."""
+    with own.start_as_current_span("recover journal") as span:
+        segments = journal.open()
+        used = journal.inventory.usage()
+        span.set_attributes(
+            {
+                "faasight.recovery.segments": segments,
+                "faasight.recovery.unshipped_bytes": used.pending,
+                "faasight.recovery.shipped_bytes": used.kept,
+            }
+        )
 
 
 @contextmanager

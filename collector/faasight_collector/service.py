@@ -95,7 +95,7 @@ class Collector:
         malloc.give_back()
         self._access = Access.of(self.settings, self._clock)
         warn_of_plain_text(self.settings)
-        self.journal.open()
+        observe.recovering(self._tracer, self.journal)
         try:
             letters = DeadLetters(self.settings.journal_dir / LETTERS, self._clock)
             self._shipper = Shipper(

@@ -34,13 +34,28 @@ def sql() -> str:
     return f"multiIf(provider = 'gcp', {_gcp()}, provider = 'azure', {_azure()}, provider IN ('aws', ''), {_aws()}, 0)"
 
 
+@cache
+def gb_seconds(memory_mb: str = "memory_mb") -> str:
+    """Return SQL for the GB-seconds of an invocation, of the memory and the time that its platform bills.
+
+    It reads the columns that `sql` reads; `memory_mb` names that one where an alias would stand before it.
+    """
+    given = f"ifNull({memory_mb}, 0) / 1024"
+    return (
+        f"multiIf(provider = 'gcp', {_gcp_seconds()} * {given}, provider = 'azure', {_azure_seconds()} * {_azure_gb()},"
+        f" {_AWS_SECONDS} * {given})"
+    )
+
+
+# Without the platform's word: what ran, with its init, in whole ms.
+_AWS_SECONDS = "ifNull(coalesce(billed_ms, ceil(duration_ms + ifNull(init_ms, 0))), 0) / 1000"
+
+
 def _aws() -> str:
     request = table()["aws"]["request"]
-    # Without the platform's word: what ran, with its init, in whole ms.
-    billed = "ifNull(coalesce(billed_ms, ceil(duration_ms + ifNull(init_ms, 0))), 0) / 1000"
     provisioned, on_demand = _by_architecture(PROVISIONED), _by_architecture("")
     price = f"multiIf(init_type = '{MANAGED}', 0, init_type = '{PROVISIONED}', {provisioned}, {on_demand})"
-    return f"if(memory_mb IS NULL, 0, {request:.10f} + {billed} * ifNull(memory_mb, 0) / 1024 * {price})"
+    return f"if(memory_mb IS NULL, 0, {request:.10f} + {_AWS_SECONDS} * ifNull(memory_mb, 0) / 1024 * {price})"
 
 
 def _by_architecture(init_type: str) -> str:
@@ -48,19 +63,29 @@ def _by_architecture(init_type: str) -> str:
     return f"if(architecture = 'arm64', {arm:.10f}, {x86:.10f})"
 
 
+def _gcp_seconds() -> str:
+    gcp = table()["gcp"]
+    return f"ceil(ifNull(duration_ms, 0) / {gcp['round_ms']}) * {gcp['round_ms']} / 1000"
+
+
 def _gcp() -> str:
     gcp = table()["gcp"]
-    billed = f"ceil(ifNull(duration_ms, 0) / {gcp['round_ms']}) * {gcp['round_ms']} / 1000"
     sizes = ", ".join(f"({size}, {ghz})" for size, ghz, _ in gcp["cpu"])
     # Above the largest size arrayFirst finds nothing: 0 GHz, so the last one stands in.
     ghz = f"arrayFirst(size -> size.1 >= least(ifNull(memory_mb, 0), {gcp['cpu'][-1][0]}), [{sizes}]).2"
     per_second = f"(ifNull(memory_mb, 0) / 1024 * {gcp['gb_second']:.10f} + {ghz} * {gcp['ghz_second']:.10f})"
-    return f"if(memory_mb IS NULL, 0, {gcp['request']:.10f} + {billed} * {per_second})"
+    return f"if(memory_mb IS NULL, 0, {gcp['request']:.10f} + {_gcp_seconds()} * {per_second})"
+
+
+def _azure_seconds() -> str:
+    return f"greatest(ceil(ifNull(duration_ms, 0)), {table()['azure']['least_ms']}) / 1000"
+
+
+def _azure_gb() -> str:
+    step, most = table()["azure"]["round_mb"], table()["azure"]["most_mb"]
+    return f"least(greatest(ceil(ifNull(memory_used_mb, 0) / {step}) * {step}, {step}), {most}) / 1024"
 
 
 def _azure() -> str:
     azure = table()["azure"]
-    billed = f"greatest(ceil(ifNull(duration_ms, 0)), {azure['least_ms']}) / 1000"
-    step, most = azure["round_mb"], azure["most_mb"]
-    used = f"least(greatest(ceil(ifNull(memory_used_mb, 0) / {step}) * {step}, {step}), {most}) / 1024"
-    return f"{azure['request']:.10f} + {billed} * {used} * {azure['gb_second']:.10f}"
+    return f"{azure['request']:.10f} + {_azure_seconds()} * {_azure_gb()} * {azure['gb_second']:.10f}"

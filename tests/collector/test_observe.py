@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import requests
 from faasight_collector import Collector, Settings, observe
-from faasight_store import Store
+from faasight_store import Store, StoreUnavailableError
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -167,3 +167,20 @@ def test_pointed_at_itself_it_falls_silent(
     collector.stop()
     assert [row[0] for row in own] == ["INSERT otlp_traces", "receive traces", "ship traces"]
     assert shared_store.query("SELECT count() FROM spans WHERE name = {name:String}", {"name": name}) == [(1,)]
+
+
+def test_a_recovery_is_a_span_that_tells_what_was_left(
+    settings: Settings, provider: TracerProvider, exporter: InMemorySpanExporter, make_traces: MakeTraces
+) -> None:
+    first = started(settings, Kept(StoreUnavailableError("away")), provider)
+    post(first, make_traces())
+    first.stop()
+    (left,) = [path.read_bytes() for path in (settings.journal_dir / "traces").iterdir()]
+    exporter.clear()
+    started(settings, Kept(), provider).stop()
+    (span,) = [span for span in exporter.get_finished_spans() if span.name == "recover journal"]
+    assert dict(span.attributes or {}) == {
+        "faasight.recovery.segments": 1,
+        "faasight.recovery.unshipped_bytes": len(left),
+        "faasight.recovery.shipped_bytes": 0,
+    }

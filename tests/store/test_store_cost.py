@@ -92,6 +92,13 @@ def test_a_flow_costs_what_all_its_functions_cost(store: Store) -> None:
     dearest = cost.traces(store, scope, limit=1)
     assert [(trace.service, trace.invocations) for trace in dearest] == [("checkout", 3)]
     assert dearest[0].cost_usd == pytest.approx(expected / 4)
+    settle(store)
+    assert store.query("SELECT count() FROM settled_invocations")[0][0]
+    assert [(one.service, one.traces, one.invocations) for one in cost.flows(store, scope)] == [
+        ("checkout", 4, 12),
+        ("cron", 1, 1),
+    ]
+    assert cost.traces(store, scope, limit=1)[0].cost_usd == pytest.approx(expected / 4)
 
 
 @pytest.mark.parametrize("sent", [True, False])

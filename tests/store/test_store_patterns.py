@@ -8,7 +8,7 @@ from typing import Any
 
 import otlp
 import pytest
-from faasight_store import Scope, Store
+from faasight_store import Scope, Store, settle
 from faasight_store.queries import deployments, logs, metrics, patterns
 from faasight_store.times import HOUR, MINUTE, from_ns
 from otlp_metrics import Request
@@ -164,6 +164,18 @@ def test_deployments_are_versions_that_begin_to_run(store: Store) -> None:
     later = _scope(begin + 52 * HOUR, HOUR)
     assert [(d.version, d.previous) for d in deployments.deployments(store, later)] == [("3", "1")]
     assert deployments.deployments(store, replace(later, environment="elsewhere")) == []
+
+
+def test_versions_of_settled_minutes_are_those_of_their_facts(store: Store) -> None:
+    at = time.time_ns() - 30 * MINUTE
+    _land(store, [_ran(at + i * MINUTE, str(i % 2), ms=100 + i, cold=i == 0) for i in range(20)], "t")
+    before = deployments.versions(store, _scope(at, 25 * MINUTE), "f")
+    assert [row.invocations for row in before] == [10, 10]
+    settle(store)
+    assert store.query("SELECT count() FROM settled_invocations")[0][0]
+    after = deployments.versions(store, _scope(at, 25 * MINUTE), "f")
+    assert [replace(row, cost_usd=0) for row in after] == [replace(row, cost_usd=0) for row in before]
+    assert [row.cost_usd for row in after] == pytest.approx([row.cost_usd for row in before])
 
 
 def test_before_and_after_and_canary_against_stable(store: Store) -> None:

@@ -81,6 +81,21 @@ def test_cost(shared_store: Store, case: str) -> None:
     assert kind == "Float64", "sums of it are columns of rollups"
 
 
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ("512 AS memory_mb, 100 AS duration_ms, 20.5 AS init_ms", 0.5 * 0.121),
+        ("'gcp' AS provider, 512 AS memory_mb, 130 AS duration_ms", 0.5 * 0.2),
+        ("'azure' AS provider, 512 AS memory_mb, 130 AS memory_used_mb, 40 AS duration_ms", 0.25 * 0.1),
+    ],
+)
+def test_gb_seconds_are_those_that_the_platform_bills(shared_store: Store, known: str, expected: float) -> None:
+    for name in (*_NUMBERS, "provider"):
+        if name not in known:
+            known += f", {'NULL' if name in _NUMBERS else repr('')} AS {name}"
+    assert shared_store.query(f"SELECT {prices.gb_seconds()} FROM (SELECT {known})") == [(pytest.approx(expected),)]
+
+
 def test_both_generations_of_google_cost_the_same() -> None:
     gcp = prices.table()["gcp"]
     for size, ghz, vcpu in gcp["cpu"]:

@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS error_hours (
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toStartOfMonth(hour)
 ORDER BY (hour, function, environment, type, shape, frames)
-{{keep rollups}}
+{{keep invocations}}
 {{settings}};
 
 -- Written after the rows of a settling: an hour without its row here was not settled. `facts` is how many it was made of,

@@ -1,6 +1,7 @@
 """What invocations cost: by what, in which flow, until the month's end, and what less memory would save."""
 
 import math
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +9,7 @@ from faasight_store import buckets, prices
 from faasight_store.connection import Store
 from faasight_store.cost_types import CostRow, FlowCost, Forecast, RightSize, TraceCost
 from faasight_store.errors import QueryError
-from faasight_store.queries.merged import merged
+from faasight_store.queries.settled import invocations, sources
 from faasight_store.queries.usage import used
 from faasight_store.times import MINUTE, from_ns, to_ns, within
 from faasight_store.types import Scope
@@ -63,10 +64,10 @@ def flows(store: Store, scope: Scope, limit: int = 50) -> list[FlowCost]:
     """Return what each business flow cost, the dearest first: traces by how they begin.
 
     What consumes a queue is a trace of its own, linked to the one that sent: it counts there, one link back, if that is
-    not older than 20 minutes before the scope, else as a flow of its own. Read from the facts: for ranges of hours, not
-    of weeks.
+    not older than 20 minutes before the scope, else as a flow of its own. Read from settled minutes for the last two
+    hours, before them from the facts: for ranges of hours, not of weeks.
     """
-    text, parameters = _by_trace(scope)
+    text, parameters = _by_trace(store, scope)
     rows = store.query(
         f"""SELECT root.service AS service, root.name AS name, count(), sum(spent.invocations), sum(spent.usd) AS total
         FROM ({text}) AS spent INNER JOIN ({_ROOTS}) AS root ON spent.entry = root.trace_id
@@ -78,7 +79,7 @@ def flows(store: Store, scope: Scope, limit: int = 50) -> list[FlowCost]:
 
 def traces(store: Store, scope: Scope, limit: int = 50) -> list[TraceCost]:
     """Return the dearest traces, with what they caused one link away."""
-    text, parameters = _by_trace(scope)
+    text, parameters = _by_trace(store, scope)
     rows = store.query(
         f"""SELECT lower(hex(spent.entry)) AS id, root.service, root.name, spent.invocations, spent.usd
         FROM ({text}) AS spent INNER JOIN ({_ROOTS}) AS root ON spent.entry = root.trace_id
@@ -88,9 +89,10 @@ def traces(store: Store, scope: Scope, limit: int = 50) -> list[TraceCost]:
     return [TraceCost(trace_id, service, name, n, usd) for trace_id, service, name, n, usd in rows]
 
 
-def _by_trace(scope: Scope) -> tuple[str, dict[str, object]]:
+def _by_trace(store: Store, scope: Scope) -> tuple[str, dict[str, object]]:
     start, end = to_ns(scope.start), to_ns(scope.end)
-    source = merged([(start, end)], environment=scope.environment)
+    chosen = sources(store, [(start, end)], time.time_ns())
+    source = invocations(chosen, columns=("trace_id", "cost_usd", "never_ran"), environment=scope.environment)
     # A flow may have begun before the scope: the longest invocation, and a slot of the index.
     around = {"from_ns": start - 20 * MINUTE, "to_ns": end + 20 * MINUTE}
     return _TRACES.replace("SOURCE", source.text), {**source.parameters, **around}

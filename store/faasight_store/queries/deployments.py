@@ -1,16 +1,21 @@
 """Deployments: versions that began to run, and how a function did before and after."""
 
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from faasight_store.connection import Store
 from faasight_store.pattern_types import Comparison, Deployment, VersionFigures
-from faasight_store.queries.merged import Interval, merged
+from faasight_store.queries.merged import Interval
+from faasight_store.queries.settled import invocations, sources
 from faasight_store.times import HOUR, from_ns, moment, to_ns
 from faasight_store.types import Scope
 
 # A version that did not run for so long, while another did, was taken back into use.
 AWAY_NS = 24 * HOUR
+_READ = (
+    "version", "outcome", "cold_start", "duration_ms", "init_ms", "memory_used_mb", "cost_usd", "start", "never_ran",
+)  # fmt: skip
 Run = tuple[int, int, str]  # first, last (ns), version
 
 
@@ -67,7 +72,8 @@ def compare(store: Store, function: str, at: datetime, window: timedelta, enviro
 
 
 def _figures(store: Store, function: str, environment: str, interval: Interval, key: str) -> list[VersionFigures]:
-    source = merged([interval], function=function, environment=environment)
+    chosen = sources(store, [interval], time.time_ns())
+    source = invocations(chosen, columns=_READ, function=function, environment=environment)
     rows = store.query(
         f"""SELECT {key} AS shown, count(), countIf(outcome != 'ok'), countIf(outcome = 'timeout'), countIf(cold_start),
             countIf(duration_ms IS NOT NULL),

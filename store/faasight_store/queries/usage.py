@@ -2,7 +2,7 @@
 
 import time
 
-from faasight_store import buckets
+from faasight_store import buckets, prices
 from faasight_store.connection import Store
 from faasight_store.queries.cells import complement
 from faasight_store.queries.merged import Sql
@@ -27,8 +27,7 @@ def of_invocations(source: Sql) -> str:
         if(source_name = '', source_kind, concat(source_kind, ':', source_name)) AS source, provider, architecture,
         init_type, toUInt32(round(ifNull(memory_mb, 0))) AS memory_mb, {buckets.sql("memory_used_mb")} AS memory_bucket,
         count() AS invocations,
-        sum(ifNull(coalesce(billed_ms, ceil(duration_ms + ifNull(init_ms, 0))), 0) / 1000
-            * ifNull(invocation.memory_mb, 0) / 1024) AS gb_seconds,
+        sum({prices.gb_seconds("invocation.memory_mb")}) AS gb_seconds,
         sum(invocation.cost_usd) AS cost_usd
     FROM {source.text} AS invocation WHERE NOT never_ran
     GROUP BY hour, environment, function, function_version, trigger, source, provider, architecture, init_type,
