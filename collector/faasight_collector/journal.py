@@ -87,7 +87,7 @@ class Journal:
     # -- life ---------------------------------------------------------------------------------------------------------
 
     def open(self) -> int:
-        """Take the directory, recover what an earlier process left, and begin to accept; return how many segments it left.
+        """Take the directory, recover what was left there, and begin to accept; return how many segments were left.
 
         Raises JournalLockedError if another process has it, JournalError if it cannot be used.
         """
