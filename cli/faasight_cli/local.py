@@ -82,13 +82,26 @@ def _emulator(
 
 
 def _addresses(emulator: Emulator) -> list[tuple[str, str]]:
-    functions = emulator.template.functions if emulator.template else ()
+    template = emulator.template
     rows = [("gateway", emulator.gateway_address), ("traces", traces_at(emulator.settings.collector))]
-    for function in functions:
+    if template is None:
+        return rows
+    for machine in template.machines:
+        events = [source.expression for source in machine.schedules] + [rule.name for rule in machine.rules]
+        rows.append((machine.name, f"state machine: {', '.join(['StartExecution', *events])}"))
+    for function in template.functions:
         events = [f"{route.method} {route.path}" for route in function.routes]
         events += emulator.sources_of(function)
         events += [source.expression for source in function.schedules]
         events += [emulator.place.urls[function.logical_id]] if function.url else []
+        arn = emulator.place.arn("lambda", f"function:{function.name}")
+        events += [one.name for one in template.machines if f'"{arn}' in json.dumps(one.definition)]
+        events += [
+            f"authorizer {one.name} of {api.name}"
+            for api in template.apis
+            for one in api.authorization.authorizers.values()
+            if f"{one.function}:".startswith(f"{arn}:")
+        ]
         rows.append((function.name, ", ".join(events) or "nothing invokes it"))
     return rows
 

@@ -46,15 +46,14 @@ class Failed:
     error_type: str
 
 
+Answer = Callable[[Request], Awaitable[Response | None]]
 Said = Ready | Responded | Failed
 
 
 class RuntimeApi:
     """Speaks with one runtime process: `said` is called with what it says; what it is to do comes by `give`."""
 
-    def __init__(
-        self, said: Callable[[Said], None], extensions: Callable[[Request], Awaitable[Response | None]]
-    ) -> None:
+    def __init__(self, said: Callable[[Said], None], extensions: Answer | None = None) -> None:
         """`extensions` answers what is of the Extensions and Telemetry APIs, and None to all else."""
         self._said = said
         self._extensions = extensions
@@ -93,7 +92,7 @@ class RuntimeApi:
             and parts[3] in ("response", "error")
         ):
             return self._finish(parts[2], parts[3], request)
-        answer = await self._extensions(request)
+        answer = await self._extensions(request) if self._extensions is not None else None
         if answer is not None:
             return answer
         return _refused(404, "NotFound", f"{request.method} {request.raw_path} is not of the Runtime API")

@@ -184,8 +184,10 @@ def test_services(start: Start) -> None:
     emulator = start(machine(definition))
     box = f"{emulator.place.aws_endpoint}/{emulator.place.account}/box"
     assert len(output(emulator.execute("flow", {"url": box, "n": 7}))["id"]) == 36
-    message = Clients(emulator.place).get("sqs").receive_message(QueueUrl=box)["Messages"][0]
+    sqs = Clients(emulator.place).get("sqs")
+    message = sqs.receive_message(QueueUrl=box, AttributeNames=["AWSTraceHeader"])["Messages"][0]
     assert json.loads(message["Body"]) == {"n": 7}
+    assert message["Attributes"]["AWSTraceHeader"].startswith("Root=1-"), "the consumer is in the execution's trace"
     assert output(emulator.execute("flow", {"url": box + "x", "n": 7})) == "no such queue"
 
 

@@ -84,7 +84,11 @@ class Tasks:
             return await self._lambda(call.argument, call)
         if service == "states" and action.startswith("startExecution"):
             return await self._starter.nested(call.argument, wait=action != "startExecution")
-        return await asyncio.to_thread(self._service, service, action, call.argument)
+        argument = call.argument
+        if (service, action) == ("sqs", "sendMessage") and "MessageSystemAttributes" not in argument:
+            header = {"DataType": "String", "StringValue": call.header}  # as AWS does where tracing is on
+            argument = argument | {"MessageSystemAttributes": {"AWSTraceHeader": header}}
+        return await asyncio.to_thread(self._service, service, action, argument)
 
     async def _lambda(self, argument: dict[str, Json], call: Call) -> Json:
         name = str(argument.get("FunctionName", ""))
