@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from faasight.agent import Agent
 
 _LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL", "EXCEPTION": "ERROR", "NOTSET": "DEBUG"}
+_VERSION = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "")  # a process has one
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
@@ -71,7 +72,7 @@ def head(created: float, level: str, message: str, logger: str) -> dict[str, Any
         "message": mask.text(message),
         "logger": logger,
         "function": agent.service,
-        "version": os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", ""),
+        "version": _VERSION,
     }
     span = current.get()
     if span is not None and span.invocation is not None:

@@ -18,6 +18,7 @@ HIDDEN = "***"
 _MAX = 65_536  # characters that are looked at; the rest is cut off, for nobody would send as much
 _MAX_DEPTH = 8
 _MAX_ITEMS = 1_000
+_LONG = 10**12  # a whole number of 13 digits may be a card's
 _NAMES = (
     r"passwo?r?d|passphrase|passwd|pwd|secret|authorization|cookie|credential|"
     r"private[-_. ]?key|api[-_. ]?key|access[-_. ]?key|account[-_. ]?key|client[-_. ]?assertion|jwt|"
@@ -162,9 +163,12 @@ def is_secret(key: object) -> bool:
 
 def value(key: object, given: Any) -> Any:  # noqa: ANN401 - an attribute may hold anything
     """Return a value of `key` without secrets; of containers 1,000 items at most, to a depth of 8. It never raises."""
-    if not _on:
+    kind = type(given)
+    if not _on or given is None or kind is bool or kind is float:
         return given
     try:
+        if kind is int and -_LONG < given < _LONG and _known.get(key) is False:  # type: ignore[call-overload]
+            return given
         return _value(key, given, 0, [_MAX_ITEMS])
     except Exception:  # noqa: BLE001 - a user's own class of str or dict may raise anything
         return HIDDEN
@@ -178,7 +182,7 @@ def _value(key: object, given: Any, depth: int, left: list[int]) -> object:  # n
     if isinstance(given, str):
         return text(given)
     if isinstance(given, int):
-        return HIDDEN if 10**12 <= given < 10**19 and text(str(given)) == HIDDEN else given
+        return HIDDEN if _LONG <= given < 10**19 and text(str(given)) == HIDDEN else given
     if not isinstance(given, (dict, list, tuple)):
         return given  # its text is looked at when it is made
     left[0] -= len(given)
