@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from faasight.agent import Agent
     from faasight.invocation import Invocation
 
+_MOST_MS = 900_000  # the longest time limit of AWS, after which a store gives an invocation up as lost
 # Of an invocation's attributes, those that the next one's report can do without: the record is to be small.
 _LEFT_OUT = frozenset({"faasight.source.ids"})
 
@@ -41,6 +42,8 @@ def tell_start(agent: Agent, invocation: Invocation) -> None:
     span = invocation.span
     attributes = {key: value for key, value in span.attributes.copy().items() if key not in _LEFT_OUT}
     attributes["faasight.phase"] = "start"
+    if not 0 < attributes.get("faasight.timeout_ms", 0) <= _MOST_MS:
+        attributes.pop("faas.invocation_id", None)  # seen in its trace, and in no list: nobody can say when it is lost
     used = memory.high_water_mark()
     if used:
         attributes["faasight.memory_used"] = used

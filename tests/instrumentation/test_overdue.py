@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import faasight
@@ -83,16 +84,22 @@ def test_without_a_collector_it_goes_to_stdout(function: Any) -> None:
     kill(sandbox)
 
 
-def test_a_handler_without_a_deadline_is_told_of_too(new_agent: Callable[..., Any], sink: Any) -> None:
-    """Google's and Azure's contexts name no deadline, and a function of one's own has no context."""
+@pytest.mark.parametrize(("left_ms", "counts"), [(None, False), (60_000, True), (900_000, True), (3_600_000, False)])
+def test_who_may_run_for_long_is_told_of_and_never_taken_for_lost(
+    new_agent: Callable[..., Any], sink: Any, left_ms: int | None, counts: bool
+) -> None:
+    """A function of one's own has no time limit, Cloud Run's may be an hour: only the trace shows the record then."""
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: left_ms) if left_ms else None
     new_agent(FAASIGHT_ENDPOINT=sink.endpoint, FAASIGHT_START_AFTER="0.05")
 
     @faasight.observe
-    def handler(event: object) -> None:
+    def handler(event: object, context: object) -> None:
         wait_until(sink.started, "it is told of")
 
-    handler({})
-    assert sink.started()[0].parent_id == sink.wait()[0].span_id
+    handler({}, context)
+    (record,) = sink.started()
+    assert record.parent_id == sink.wait()[0].span_id
+    assert ("faas.invocation_id" in record.attributes) is counts
 
 
 @pytest.fixture
