@@ -7,18 +7,20 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from faasight_emulator.authorization import Authorizer
 from faasight_emulator.errors import EmulatorError, UnknownFunctionError
 from faasight_emulator.http_server import Request, Response
 from faasight_emulator.invocation import Invocation, Result
-from faasight_emulator.jwt import ScopeError, TokenError, TokenVerifier, scopes_of, shown_claims
 from faasight_emulator.model import Function, Place
 from faasight_emulator.payloads import event_of
 from faasight_emulator.policy import decide
 from faasight_emulator.routes import Match
+
+if TYPE_CHECKING:
+    from faasight_emulator.jwt import TokenVerifier
 
 LIMITS = {"http": 10.0, "rest": 30.0}  # seconds that API Gateway waits for an authorizer
 _CACHE_SIZE = 1000
@@ -85,6 +87,9 @@ class Authorizers:
         return _decision(answer, authorizer, match, method_arn(match, request, self._place), took)
 
     async def _jwt(self, authorizer: Authorizer, match: Match, token: str) -> Pass:
+        # joserfc and what it needs take an eighth of the emulator's start; few templates have such an authorizer.
+        from faasight_emulator.jwt import ScopeError, TokenError, TokenVerifier, scopes_of, shown_claims
+
         key = (match.api.name, authorizer.name)
         if key not in self._verifiers:
             self._verifiers[key] = TokenVerifier(authorizer, self._keys, self._say)

@@ -306,6 +306,42 @@ def test_the_api(start: Start) -> None:
     client.close()
 
 
+def test_a_circle_holds_nobody_up(start: Start) -> None:
+    """An execution that goes in circles leaves the others their time, and can be stopped; so can the emulator."""
+    rules = [{"Variable": "$.n", "NumericEquals": 1, "Next": "Again"}]
+    definition = flow(
+        Again={"Type": "Pass", "Next": "Which"},
+        Which={"Type": "Choice", "Choices": rules, "Default": "Add"},
+        Add=task("Add"),
+    )
+    emulator = start(machine(definition))
+    circling = emulator.execute("flow", {"n": 1}, wait=False)
+    assert output(emulator.execute("flow", {"n": 2, "a": 1, "b": 1})) == {"sum": 2}
+    assert circling.status == "RUNNING"
+    began = time.monotonic()
+    emulator.stop()
+    assert time.monotonic() - began < 5
+    assert circling.status == "ABORTED"
+
+
+def test_killed_functions_and_many_at_once(start: Start) -> None:
+    """What kills a function is an error that can be caught; executions side by side do not mix."""
+    catch = [{"ErrorEquals": ["Runtime.ExitError"], "ResultPath": "$.problem", "Next": "Caught"}]
+    definition = flow(
+        Leave={"Type": "Task", "Resource": "${Leave}", "Catch": catch, "End": True},
+        Caught={"Type": "Pass", "OutputPath": "$.n"},
+    )
+    leave = "  Leave: {Type: AWS::Serverless::Function, Properties: {Handler: app.leave}}\n"
+    text = machine(definition).replace("Box: !Ref Box}", "Leave: !GetAtt Leave.Arn}")
+    emulator = start(leave + text, account_concurrency=4)
+    begun = [emulator.execute("flow", {"code": 3, "n": n}, wait=False) for n in range(8)]
+    wait_until(lambda: all(one.status != "RUNNING" for one in begun), "all have ended", 60)
+    ends = [(one.status, one.error or json.loads(one.output)) for one in begun]
+    throttled = [end for end in ends if end == ("FAILED", "Lambda.TooManyRequestsException")]
+    assert len(throttled) == 4, ends
+    assert [end for n, end in enumerate(ends) if end not in throttled and end != ("SUCCEEDED", n)] == []
+
+
 EXPRESS = """
   Quick:
     Type: AWS::Serverless::StateMachine

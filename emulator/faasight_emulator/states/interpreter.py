@@ -61,6 +61,7 @@ class Interpreter:
             self.entered += 1
             if self.entered > _STATES_LIMIT:
                 raise StatesError(RUNTIME, f"the execution has entered {_STATES_LIMIT} states; does it go in circles?")
+            await asyncio.sleep(0)  # states that wait for nothing must not keep everything else from running
             at = replace(scope, undoing=scope.undoing or name in undoing)
             value, name = await self._state(name, flow["States"][name], value, at)
         return value
