@@ -87,6 +87,13 @@ def store_named(request: pytest.FixtureRequest, embedded_directory: Path) -> Ite
         yield named
 
 
+@pytest.fixture(scope="session")
+def shared_server(store_named: StoreNamed, clickhouse_port: int) -> str:
+    """Return the address of `shared_store` behind HTTP, for processes that tests start: to migrate takes seconds."""
+    store_named("server", "shared")
+    return f"clickhouse://127.0.0.1:{clickhouse_port}/shared"
+
+
 @pytest.fixture(scope="session", params=MODES)
 def shared_store(request: pytest.FixtureRequest, store_named: StoreNamed) -> Store:
     """Return a migrated store that many tests write to, each under names of its own, once in each mode."""

@@ -29,11 +29,12 @@ WORKERS = 3
 class World:
     """What runs in one mode, and what is killed there."""
 
-    def __init__(self, mode: str, folder: Path, chance: random.Random) -> None:
+    def __init__(self, mode: str, folder: Path, chance: random.Random, server: str) -> None:
         self.mode, self._chance, self._round = mode, chance, 0
         engine_port, port = free_ports(2)
-        self.engine = clickhouse(folder, engine_port) if mode != "embedded" else None
-        self.dsn = f"chdb://{folder / 'data'}" if mode == "embedded" else f"clickhouse://127.0.0.1:{engine_port}/killed"
+        self.engine = clickhouse(folder, engine_port) if mode != "embedded" and not server else None
+        of_server = server or f"clickhouse://127.0.0.1:{engine_port}/killed"
+        self.dsn = f"chdb://{folder / 'data'}" if mode == "embedded" else of_server
         self.collector = (
             workers(self.dsn, folder, WORKERS, port) if mode == "workers" else collector(self.dsn, folder, port)
         )
@@ -67,11 +68,13 @@ def _again(process: Process) -> None:
     process.start()
 
 
-def run(mode: str, rounds: int, seed: int, *, longest_s: float = 1.5, patience_s: float = 120) -> dict[str, object]:
-    """Kill `rounds` times and return what became of the spans."""
+def run(
+    mode: str, rounds: int, seed: int, *, longest_s: float = 1.5, patience_s: float = 120, server: str = ""
+) -> dict[str, object]:
+    """Kill `rounds` times and return what became of the spans; `server` is a store that runs already, to be used."""
     chance, name = random.Random(seed), secrets.token_hex(8)
     with tempfile.TemporaryDirectory(prefix="kill-rounds-") as folder:
-        world = World(mode, Path(folder), chance)
+        world = World(mode, Path(folder), chance, server)
         try:
             world.start()
             address = world.collector.said

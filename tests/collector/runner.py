@@ -18,11 +18,11 @@ def main() -> None:
     """Do what the first argument says."""
     action, dsn, what, *port = sys.argv[1:]
     with Store.open(dsn) as store:
-        store.migrate()
         if action == "dump":
             sql = "SELECT lower(hex(span_id)) FROM spans WHERE name = {name:String}"
             sys.stdout.writelines(f"{row[0]}\n" for row in store.query(sql, {"name": what}, timeout_s=60))
             return
+        store.migrate()
         chosen = {"segment_bytes": 50_000, "segment_age_s": 0.2} | json.loads(os.environ.get("RUNNER_SETTINGS", "{}"))
         settings = Settings(journal_dir=Path(what), http_port=int(port[0]) if port else 0, grpc_port=None, **chosen)
         collector = Collector(settings, store)

@@ -333,14 +333,18 @@ def proxy(clickhouse_port: int) -> Iterator[FaultProxy]:
 
 
 def test_a_full_disk_refuses_and_loses_nothing(
-    small_disk: tuple[Path, list[str]], proxy: FaultProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_disk: tuple[Path, list[str]],
+    shared_server: str,
+    proxy: FaultProxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The store is away, the disk fills to its last byte; it is killed there, the store comes back."""
     _, inside = small_disk
     own = {"disk_reserve_bytes": 0, "keep_shipped_s": 0.0, "segment_bytes": 400_000}  # the last byte is reached
     monkeypatch.setenv("RUNNER_SETTINGS", json.dumps(own))
     (port,) = free_ports(1)
-    dsn, name = f"clickhouse://127.0.0.1:{proxy.port}/full", secrets.token_hex(8)
+    dsn, name = f"clickhouse://127.0.0.1:{proxy.port}/shared", secrets.token_hex(8)
     running = _inside(collector(dsn, tmp_path, port), inside)
     running.start()
     senders = [Sender(running.said, name, spans=80, pause_s=0) for _ in range(4)]
@@ -359,7 +363,7 @@ def test_a_full_disk_refuses_and_loses_nothing(
             sender.stop()
         acknowledged = [span_id for sender in senders for span_id in sender.acknowledged]
         wait_until(lambda: pending_bytes(running.said) == 0, "all is shipped", 60)
-        result = compare(acknowledged, stored(dsn, name))
+        result = compare(acknowledged, stored(shared_server, name))
         assert (result["lost"], result["doubled"], result["unacknowledged"]) == (0, 0, 0), result
     finally:
         running.kill()

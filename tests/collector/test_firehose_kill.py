@@ -2,7 +2,6 @@
 
 import json
 import random
-import secrets
 import subprocess
 import sys
 from collections import Counter
@@ -39,13 +38,12 @@ def posted(delivery: Delivery, address: str) -> bool:
 
 
 def test_what_is_repeated_around_kills_is_stored_once(
-    clickhouse_port: int, tmp_path: Path, eventually: Eventually
+    shared_server: str, unique: str, tmp_path: Path, eventually: Eventually
 ) -> None:
     """The lines have no time of their own: only the request id tells a repetition."""
-    dsn = f"clickhouse://127.0.0.1:{clickhouse_port}/firehose_{secrets.token_hex(4)}"
-    rng = random.Random(7)
+    dsn, rng = shared_server, random.Random(7)
     messages = [f"m-{n}" for n in range(120)]
-    lines = [json.dumps({"message": message, "function": "kill"}).encode() for message in messages]
+    lines = [json.dumps({"message": message, "function": unique}).encode() for message in messages]
     waiting = [Delivery(tuple(lines[at : at + 4])) for at in range(0, len(lines), 4)]
     done: list[Delivery] = []
     for kill in (True, True, False):
@@ -68,7 +66,8 @@ def test_what_is_repeated_around_kills_is_stored_once(
     with process, Store.open(dsn) as store:
 
         def stored() -> Counter[str]:
-            return Counter(row for (row,) in store.query("SELECT message FROM logs WHERE function = 'kill'"))
+            found = store.query("SELECT message FROM logs WHERE function = {name:String}", {"name": unique})
+            return Counter(row for (row,) in found)
 
         eventually(lambda: len(stored()) == len(messages))
         assert stored() == Counter(messages)

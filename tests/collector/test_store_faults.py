@@ -23,10 +23,9 @@ QUIET = {"report_every_s": 3600, "settle_every_s": 3600}  # every insert is a se
 
 
 @pytest.fixture(scope="module")
-def database(clickhouse_port: int) -> Iterator[Store]:
+def database(shared_server: str) -> Iterator[Store]:
     """Return a migrated database, without the proxy."""
-    with Store.open(f"clickhouse://127.0.0.1:{clickhouse_port}/faults") as store:
-        store.migrate()
+    with Store.open(shared_server) as store:
         yield store
 
 
@@ -41,7 +40,7 @@ def proxy(clickhouse_port: int) -> Iterator[FaultProxy]:
 def broken_store(database: Store, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """Return the same database, by way of the proxy, with less patience than an insert may need at times."""
     monkeypatch.setattr("faasight_store.clients.ANSWER_TIMEOUT_S", 3)
-    with Store.open(f"clickhouse://127.0.0.1:{proxy.port}/faults") as store:
+    with Store.open(f"clickhouse://127.0.0.1:{proxy.port}/shared") as store:
         yield store
 
 
