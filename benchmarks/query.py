@@ -4,9 +4,9 @@ python benchmarks/query.py [--invocations 2000000] [--folder DIR] [--days 30] [-
     [--repeats 10] [--ranges '15 min' '7 d']
 
 The month's invocations stand in the rollups; facts (what is merged when read) are made for the last days and settled
-by the store itself, and the older days' rollups are those days again. Spans and log lines, of one invocation in ten,
-are made for some days. Everything ends now: minutes that are not settled yet are read from their facts, as they are on
-a live system.
+by the store itself, and the older days' rollups are those days again. Spans (of one invocation in ten, those of its
+calls, and log lines) are made for some days. Everything ends now: minutes that are not settled yet are read from their
+facts, as they are on a live system.
 With --folder the data is kept, and brought up to the present when it is used again.
 
 Prints p50 and p95 in ms for each query and range, and the median of the CPU time, which other work on the machine
@@ -38,6 +38,7 @@ BUCKETS = 120  # of a chart: the dashboards' number
 RANGES = {"15 min": 15 * MINUTE, "1 h": HOUR, "3 h": 3 * HOUR, "24 h": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY}
 GOAL_MS, SEARCH_GOAL_MS, TRACE_GOAL_MS, GOAL_RATIO = 150, 500, 300, 20
 ONE = "fn-03"
+REMEMBER_S = 2.0  # as `faasight` opens its store
 
 
 def make(store: Store, arguments: argparse.Namespace, now: int) -> None:
@@ -206,7 +207,7 @@ def main() -> None:
         parser.error("the peer is asked over 7 d, which must be among --ranges")
     with ExitStack() as stack:
         folder = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        store = stack.enter_context(Store.open(f"chdb://{folder}"))
+        store = stack.enter_context(Store.open(f"chdb://{folder}", remember_s=REMEMBER_S))
         if store.pending_migrations():
             store.migrate()
             make(store, arguments, time.time_ns() // MINUTE * MINUTE)

@@ -2,15 +2,17 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import structlog
+from faasight_store.cache import Cache
 from faasight_store.connection import Store
 from faasight_store.queries import signals
+from faasight_store.types import Measurement
 
 from faasight_alerts import rulefile
 from faasight_alerts.blind import Blind
@@ -25,6 +27,7 @@ from faasight_alerts.rule import Rule
 log = structlog.get_logger("faasight.alerts")
 
 _STOP_S = 4.0
+_SHARED_S = 2.0  # how long a window that was measured for one rule is as good for another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,11 @@ class Alerts:
         self.rules = _rules(settings)
         channels = _channels(settings)
         self._evaluator = Evaluator(
-            store, self.rules, measure or _measure(store), settings.url, [channel.name for channel in channels]
+            store,
+            self.rules,
+            measure or _measure(store, self.rules),
+            settings.url,
+            [channel.name for channel in channels],
         )
         self._outbox = Outbox(store, channels, jitter)
         self._blind = Blind(self._outbox)
@@ -144,5 +151,18 @@ def _channels(settings: Settings) -> list[Channel]:
     return [SlackWebhook(settings.slack_webhook, settings.slack_timeout_s)] if settings.slack_webhook else []
 
 
-def _measure(store: Store) -> Measure:
-    return lambda signal, start, end, group_by: signals.measure(store, signal, start, end, group_by)
+def _measure(store: Store, rules: Sequence[Rule]) -> Measure:
+    """Return what measures a window: all signals that rules ask of windows of its length, of one read."""
+    asked: dict[tuple[float, tuple[str, ...]], set[str]] = {}
+    for rule in rules:
+        asked.setdefault((rule.window_s, tuple(rule.group_by)), set()).add(rule.signal)
+    cache = Cache(capacity=64)
+
+    def measure(signal: str, start: datetime, end: datetime, group_by: Sequence[str]) -> Sequence[Measurement]:
+        key = ((end - start).total_seconds(), tuple(group_by))
+        names = tuple(sorted({signal} | asked.get(key, set())))
+        return cache.get(
+            (names, start, end, key), lambda: signals.measure_all(store, names, start, end, group_by), _SHARED_S
+        )[signal]
+
+    return measure

@@ -22,6 +22,7 @@ log = structlog.get_logger("faasight")
 PARTS = ("collector", "dashboards", "alerts")
 _MIB = 1024 * 1024
 _GB = 1000**3  # as disks are sold
+_REMEMBER_S = 2.0  # pages and rules ask the same things first; what they show is that much older at most
 _PLACES, _PLACES_TLS = 10_000, 4_000  # connections: 6 and 34 KiB each (docs/design/collector.md)
 _SHIPPING_S = 3.0  # of the five seconds that a stop may take; what is not shipped by then stays in the journal
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened on: where those addresses are reached from here
@@ -29,7 +30,7 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not listened o
 
 def open_store(settings: Settings) -> Store:
     """Open the store. Raises StoreError."""
-    return Store.open(settings.store, memory_bytes=settings.store_memory_mb * _MIB)
+    return Store.open(settings.store, memory_bytes=settings.store_memory_mb * _MIB, remember_s=_REMEMBER_S)
 
 
 def opened(settings: Settings) -> Store:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from faasight_store import Scope, Store
+from faasight_store.cache import Cache
 from flask import Flask, current_app
 from opentelemetry import trace
 
-from faasight_dashboards.cache import Cache
 from faasight_dashboards.settings import Settings
 
 P = ParamSpec("P")

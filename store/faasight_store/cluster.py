@@ -41,6 +41,8 @@ _SHARDING = {
     "alert_leases": _ONE_PLACE,
     "invocation_slots": _BY_HOUR,
     "invocation_hours": _BY_HOUR,
+    "fleet_slots": _BY_HOUR,
+    "fleet_hours": _BY_HOUR,
     "error_hours": _BY_HOUR,
     "usage_hours": _BY_HOUR,
     "settled_hours": _BY_HOUR,

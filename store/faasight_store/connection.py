@@ -1,23 +1,27 @@
 """The connection to ClickHouse: embedded (chDB) or a server, by one address."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from io import IOBase
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as DriverError
+from clickhouse_connect.driver.query import QueryResult
 from urllib3.exceptions import HTTPError
 
 from faasight_store import durability, failures, landing, migrate, shape
+from faasight_store.cache import Cache
 from faasight_store.clients import Pool, connector, first_client, quietly_close
 from faasight_store.cluster import shard_of
 from faasight_store.dsn import Dsn, EmbeddedDsn, ServerDsn, parse
 from faasight_store.embedded import MEMORY_ASKED, Engine, Memory
 from faasight_store.errors import StoreError, StoreUnavailableError
 from faasight_store.shape import Shape
+
+T = TypeVar("T")
 
 READERS = 4
 QUERY_MEMORY_BYTES = 2_000_000_000
@@ -29,8 +33,10 @@ class Store:
     Reads take a client from a small pool; inserts have a client of their own, so that neither waits for the other.
     """
 
-    def __init__(self, dsn: Dsn, engine: Engine | None, first: Client) -> None:
+    def __init__(self, dsn: Dsn, engine: Engine | None, first: Client, remember_s: float = 0.0) -> None:
         self.dsn = dsn
+        self._remember_s = remember_s
+        self._known = Cache()
         self._engine = engine
         self._first = first
         connect = connector(dsn)
@@ -42,12 +48,13 @@ class Store:
         self._closed = False
 
     @classmethod
-    def open(cls, dsn: str, *, memory_bytes: int = 0) -> Self:
+    def open(cls, dsn: str, *, memory_bytes: int = 0, remember_s: float = 0.0) -> Self:
         """Connect to `chdb:///path` or `clickhouse://user:password@host:port/database`.
 
         `?database=name` chooses another database than `faasight` of an embedded engine; one process may open several
         databases of one directory. `memory_bytes` (at least `LEAST_MEMORY_BYTES`; 0: no bound of ours) is what an
-        embedded engine may take in all; a server has its own.
+        embedded engine may take in all; a server has its own. For `remember_s` seconds queries share what they all ask
+        first (what is settled, and what is not yet): answers are that much older at most.
         Raises DsnError, StoreLockedError or StoreUnavailableError.
         """
         address = parse(dsn)
@@ -61,7 +68,7 @@ class Store:
             if engine:
                 engine.release()
             raise
-        return cls(address, engine, first)
+        return cls(address, engine, first, remember_s)
 
     def __enter__(self) -> Self:
         return self
@@ -76,14 +83,35 @@ class Store:
 
         Raises StoreUnavailableError (also when a limit is reached), QueryError (a bad regular expression), StoreError.
         """
+        with self._reading(sql, parameters, timeout_s) as result:
+            return [tuple(row) for row in result.result_rows]
+
+    def columns(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 10.0
+    ) -> dict[str, Sequence[Any]]:
+        """Run a read like `query`, and return its columns by name; without rows there may be none."""
+        with self._reading(sql, parameters, timeout_s, by_column=True) as result:
+            return dict(zip(result.column_names, result.result_columns, strict=False))
+
+    @contextmanager
+    def _reading(
+        self, sql: str, parameters: Mapping[str, Any] | None, timeout_s: float, *, by_column: bool = False
+    ) -> Iterator[QueryResult]:
         settings = {"max_execution_time": timeout_s, "max_memory_usage": self._query_bytes}
         try:
             with self._readers.client() as client:
-                result = client.query(sql, parameters=dict(parameters or {}), settings=settings)
-                rows: Sequence[tuple[Any, ...]] = [tuple(row) for row in result.result_rows]
-                return rows
+                yield client.query(sql, parameters=dict(parameters or {}), settings=settings, column_oriented=by_column)
         except DriverError as error:
             raise failures.of_query(error, timeout_s) from None
+
+    @property
+    def remembers(self) -> bool:
+        """Whether answers are kept for a moment."""
+        return self._remember_s > 0
+
+    def remembered(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return what `compute` answers, or answered a moment ago for the same key (see `remember_s` of `open`)."""
+        return self._known.get(key, compute, self._remember_s) if self._remember_s else compute()
 
     def memory(self) -> Memory | None:
         """Return what the embedded engine takes of this process's memory; None for a server. Raises StoreError."""

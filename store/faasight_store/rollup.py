@@ -35,7 +35,14 @@ ORDER BY settled.version > 0 AND touched.facts = settled.known, touched.hour DES
 
 _SUMS = """sum(cell.invocations), sum(cell.errors), sum(cell.timeouts), sum(cell.out_of_memory), sum(cell.throttles),
     sum(cell.cold_starts), sum(cell.cost_usd), sum(cell.busy_ms), max(cell.max_ms), max(cell.memory_used_mb)"""
-_KEYS = "cell.environment, cell.function, cell.bucket, cell.init_bucket, cell.init_type"
+_KEYS = "environment, bucket, init_bucket, init_type"
+# Tables of cells: what each is made of, by which more keys, and whether whole hours lie in one slot.
+_CELL_TABLES = (
+    ("invocation_hours", "invocation_slots", "function, ", True),
+    ("fleet_slots", "invocation_slots", "", False),
+    ("fleet_hours", "invocation_hours", "", True),
+)
+REPLACED_FOR_NS = MINUTE  # queries may go on reading a settling as long after a newer one came
 
 
 def settle(store: Store, *, now_ns: Callable[[], int] = time.time_ns, limit: int = MOST_HOURS) -> int:
@@ -52,9 +59,8 @@ def settle(store: Store, *, now_ns: Callable[[], int] = time.time_ns, limit: int
         if old_version and (known, facts) == (known_then, made_of):
             continue  # some of its facts were deleted: the two will never agree
         _settle_hour(store, hour_s * SECOND, now_ns(), known, facts)
-        if old_version:
-            _forget(store, hour_s, old_version)
         count += 1
+    _forget_replaced(store, now_ns())
     settle_minutes(store, now_ns())
     return count
 
@@ -63,7 +69,7 @@ def settle_minutes(store: Store, now: int) -> int:
     """Settle the minutes of the last hours that are new or were touched since; return how many."""
     end = (now - CLOCK_NS) // MINUTE * MINUTE  # a fact may bear on minutes two minutes before it
     start = end - settled.MINUTES_FOR_NS
-    known = settled.standing(store, start, end, now).frontier or start
+    known = settled.standing(store, start, now).frontier or start
     due = settled.unsettled(store, start, end, now)
     new = sorted({minute for minute, _ in due if minute >= known})[-MOST_MINUTES:]
     late = sorted({minute for minute, _ in due if minute < known})[-MOST_MINUTES:]
@@ -161,26 +167,38 @@ _NOT_ALL_WELL = (
 
 
 def _settle_cells(store: Store, source: Sql, head: str, parameters: dict[str, object]) -> None:
-    columns = f"hour, version, slot, environment, function, bucket, init_bucket, init_type, {measures()}"
+    columns = f"hour, version, slot, {_KEYS}, function, {measures()}"
     store.command(
         f"INSERT INTO invocation_slots ({columns})"
-        f" SELECT {head}, toStartOfInterval(cell.slot, INTERVAL {SLOT_NS // SECOND} SECOND) AS at, {_KEYS}, {_SUMS}"
-        f" FROM ({of_invocations(source)}) AS cell GROUP BY at, {_KEYS}",
+        f" SELECT {head}, toStartOfInterval(cell.slot, INTERVAL {SLOT_NS // SECOND} SECOND) AS at, {_KEYS}, function,"
+        f" {_SUMS} FROM ({of_invocations(source)}) AS cell GROUP BY at, {_KEYS}, function",
         parameters,
     )
-    store.command(
-        f"INSERT INTO invocation_hours ({columns})"
-        f" SELECT {head}, toDateTime({{hour:Int64}}, 'UTC'), {_KEYS}, {_SUMS} FROM invocation_slots AS cell"
-        f" WHERE hour = toDateTime({{hour:Int64}}, 'UTC') AND version = {{version:UInt64}} GROUP BY {_KEYS}",
-        parameters,
-    )
-
-
-def _forget(store: Store, hour_s: int, version: int) -> None:
-    """Delete a settling that a newer one replaced; queries have left it already."""
-    for table in ("invocation_slots", "invocation_hours", "error_hours", "usage_hours"):
+    for table, made_of, more, whole in _CELL_TABLES:
+        keys = f"{'' if whole else 'cell.slot, '}{more}{_KEYS}"
+        at = "toDateTime({hour:Int64}, 'UTC')" if whole else "cell.slot"
         store.command(
-            f"DELETE FROM {store.shape.table(table)}"
-            " WHERE hour = toDateTime({hour:Int64}, 'UTC') AND version <= {version:UInt64}",
-            {"hour": hour_s, "version": version},
+            f"INSERT INTO {table} (hour, version, slot, {more}{_KEYS}, {measures()})"
+            f" SELECT {head}, {at}, {more}{_KEYS}, {_SUMS} FROM {made_of} AS cell"
+            f" WHERE hour = toDateTime({{hour:Int64}}, 'UTC') AND version = {{version:UInt64}} GROUP BY {keys}",
+            parameters,
         )
+
+
+def _forget_replaced(store: Store, now: int) -> None:
+    """Delete settlings that newer ones replaced some time ago: whoever learned of them before has read them by now."""
+    rows = store.query(
+        """SELECT toUnixTimestamp(hour), max(version) AS newest FROM settled_hours GROUP BY hour
+        HAVING count() > 1 AND newest < {before:Int64} ORDER BY hour LIMIT {limit:UInt32}""",
+        {"before": now - REPLACED_FOR_NS, "limit": MOST_HOURS},
+    )
+    for hour_s, newest in rows:
+        for table in (*_OF_HOURS, "settled_hours"):  # the marks last: if this breaks off, it is done again
+            store.command(
+                f"DELETE FROM {store.shape.table(table)}"
+                " WHERE hour = toDateTime({hour:Int64}, 'UTC') AND version < {newest:UInt64}",
+                {"hour": hour_s, "newest": newest},
+            )
+
+
+_OF_HOURS = ("invocation_slots", "invocation_hours", "fleet_slots", "fleet_hours", "error_hours", "usage_hours")

@@ -165,6 +165,7 @@ def test_an_hour_is_settled_anew_and_its_old_rows_are_deleted_where_they_are(spr
     rollup.settle(spread)
     _land(spread, 12)
     assert rollup.settle(spread, now_ns=lambda: int((datetime.now(UTC) + timedelta(minutes=2)).timestamp() * 1e9)) > 0
+    rollup.settle(spread, now_ns=lambda: int((datetime.now(UTC) + timedelta(minutes=4)).timestamp() * 1e9))
     count = f"SELECT count(DISTINCT version) FROM `{spread.shape.data}`.invocation_hours"
     assert spread.query(count) == [(1,)]
     assert functions.functions(spread, Scope(HOUR, HOUR + timedelta(hours=1)))[0].totals.invocations == 22

@@ -33,6 +33,37 @@ ORDER BY (hour, function, environment, bucket)
 {{keep rollups}}
 {{settings}};
 
+-- The same of all functions together, for pages of the whole fleet.
+CREATE TABLE IF NOT EXISTS fleet_slots (
+    hour DateTime('UTC'),
+    version UInt64 CODEC(ZSTD(1)),
+    slot DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    environment LowCardinality(String),
+    bucket Int16 CODEC(ZSTD(1)),
+    init_bucket Int16 CODEC(ZSTD(1)),
+    init_type LowCardinality(String),
+    {{cell_columns}}
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toDate(hour)
+ORDER BY (hour, environment, slot, bucket)
+{{keep invocations}}
+{{settings}};
+
+CREATE TABLE IF NOT EXISTS fleet_hours (
+    hour DateTime('UTC'),
+    version UInt64 CODEC(ZSTD(1)),
+    slot DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    environment LowCardinality(String),
+    bucket Int16 CODEC(ZSTD(1)),
+    init_bucket Int16 CODEC(ZSTD(1)),
+    init_type LowCardinality(String),
+    {{cell_columns}}
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toStartOfMonth(hour)
+ORDER BY (hour, environment, bucket)
+{{keep rollups}}
+{{settings}};
+
 -- The failures of settled hours, by type and frames, or by the shape of the message where there is no stack.
 CREATE TABLE IF NOT EXISTS error_hours (
     hour DateTime('UTC'),

@@ -1,14 +1,18 @@
-"""Counts of invocations by function, time and duration: of settled hours where there are some, else of invocations."""
+"""Cells: counts of invocations by time, function and duration, and which tables answer for a range."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from faasight_store import buckets
 from faasight_store.connection import Store
 from faasight_store.queries.merged import Interval, Sql
-from faasight_store.queries.settled import Sources, invocations, settled_hours, sources
+from faasight_store.queries.settled import Sources, settled_hours, sources
 from faasight_store.times import HOUR, MINUTE, moment, to_ns
 from faasight_store.types import Scope
 
@@ -36,10 +40,14 @@ _OF_INVOCATION = f"""
     if(cold_start AND outcome != 'warm_up', {buckets.sql("init_ms")}, {buckets.NONE}) AS init_bucket,
     multiIf(never_ran OR NOT cold_start OR outcome = 'warm_up', '', init_type = '', 'on-demand', init_type)
         AS init_type"""
-_COLUMNS = f"environment, function, toDateTime64(slot, 9, 'UTC') AS slot, {_MEASURES}, bucket, init_bucket, init_type"
 
+SUMS = ("invocations", "errors", "timeouts", "throttles", "cold_starts", "cost_usd", "busy_ms")
+MAXIMA = ("max_ms", "memory_used_mb")  # below 0: unknown
+_TEXTS = ("environment", "function", "init_type", "outcome")
 
 SLOT_NS = MINUTE // 2  # of invocation_slots: pages of one and of three hours have buckets of 30 and 90 s
+
+Array = npt.NDArray[Any]
 
 
 class Grain(Enum):
@@ -72,9 +80,39 @@ class Plan:
     end_ns: int
 
 
-def of_invocations(source: Sql, slot: str = "start") -> str:
-    """Return a select of one cell an invocation."""
-    return f"SELECT environment, function, {slot} AS slot, {_OF_INVOCATION} FROM {source.text}"
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Cells as columns: the keys that were asked for, SUMS and MAXIMA. Several may have the same keys."""
+
+    columns: Mapping[str, Array]
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Sequence[Any]], names: Sequence[str]) -> "Cells":
+        """Return the columns of these names of an answer, where a measure may be called `all_...`; none are empty."""
+        return cls({name: _array(name, columns.get(name, columns.get(f"all_{name}", ()))) for name in names})
+
+    def __len__(self) -> int:
+        return len(self.columns[SUMS[0]])
+
+    def __getitem__(self, name: str) -> Array:
+        return self.columns[name]
+
+    def where(self, chosen: Array) -> "Cells":
+        """Return the cells for which a mask holds."""
+        return Cells({name: column[chosen] for name, column in self.columns.items()})
+
+
+def _array(name: str, column: Sequence[Any]) -> Array:
+    if name in _TEXTS:
+        return np.array(column, dtype=object)
+    if name in (*SUMS, *MAXIMA, "duration_ms"):
+        return np.array(column, dtype=np.float64)
+    return np.array(column, dtype=np.uint64 if name == "invocation" else np.int64)
+
+
+def of_invocations(source: Sql, more: str = "") -> str:
+    """Return a select of one cell an invocation, with `more` of the source's columns."""
+    return f"SELECT {more}environment, function, start AS slot, {_OF_INVOCATION} FROM {source.text}"
 
 
 def measures() -> str:
@@ -96,73 +134,6 @@ def plan(store: Store, scope: Scope, grain: Grain = Grain.HOURS) -> Plan:
         start_ns=first,
         end_ns=last,
     )
-
-
-def cells(plan: Plan, scope: Scope, function: str = "", *, spread_ns: int = 0) -> Sql:
-    """Return a sub-select of cells: environment, function, slot, the measures, bucket, init_bucket and init_type.
-
-    With `spread_ns` the busy time of an invocation is spread over the buckets of that length which it ran through.
-    """
-    parts: list[str] = []
-    parameters: dict[str, Any] = {"step_ns": spread_ns}
-    conditions = "".join(
-        f" AND {name} = {{{name}:String}}"
-        for name, value in (("function", function), ("environment", scope.environment))
-        if value
-    )
-    if plan.hours:
-        parts.append(
-            f"SELECT {_COLUMNS} FROM invocation_hours WHERE {HOURS_IN_SCOPE}"
-            f" AND version IN {{hours:Array(UInt64)}}{conditions}"
-        )
-    if plan.slots:
-        parts.append(
-            f"SELECT {_COLUMNS} FROM invocation_slots WHERE {HOURS_IN_SCOPE}"
-            f" AND version IN {{slots:Array(UInt64)}}{conditions}"
-            " AND slot >= toDateTime({first_s:Int64}, 'UTC') AND slot < toDateTime({last_s:Int64}, 'UTC')"
-        )
-    if plan.rest.facts or plan.rest.minutes or not parts:
-        source = invocations(plan.rest, columns=OF_CELLS, function=function, environment=scope.environment)
-        each = of_invocations(source)
-        parts.append(_spread(each) if spread_ns else f"SELECT {_COLUMNS} FROM ({each})")
-        parameters |= source.parameters
-    parameters |= {
-        "hours": list(plan.hours),
-        "slots": list(plan.slots),
-        "first_s": plan.start_ns // 10**9,
-        "last_s": plan.end_ns // 10**9,
-        "scope_ns": to_ns(scope.start),
-        "scope_end_ns": to_ns(scope.end),
-        "function": function,
-        "environment": scope.environment,
-    }
-    return Sql(f"({' UNION ALL '.join(parts)})", parameters)
-
-
-def _spread(facts: str) -> str:
-    """Count an invocation where it starts, and its busy time where it ran."""
-    first = "intDiv(toUnixTimestamp64Nano(start) - {scope_ns:Int64}, {step_ns:Int64})"
-    last = "intDiv(toUnixTimestamp64Nano(start) + toInt64(busy * 1e6) - {scope_ns:Int64}, {step_ns:Int64})"
-    counted = ", ".join(
-        f"toUInt64(k = 0) * {name} AS {name}"
-        for name in ("invocations", "errors", "timeouts", "out_of_memory", "throttles", "cold_starts", "cost_usd")
-    )
-    edge = f"({{scope_ns:Int64}} + ({first} + k) * {{step_ns:Int64}})"
-    began, ended = "toUnixTimestamp64Nano(start)", "(toUnixTimestamp64Nano(start) + toInt64(busy * 1e6))"
-    return f"""SELECT environment, function,
-        if(k = 0, start, fromUnixTimestamp64Nano({edge}, 'UTC')) AS slot,
-        {counted},
-        greatest(least({ended}, {edge} + {{step_ns:Int64}}) - greatest({began}, {edge}), 0) / 1e6 AS busy_ms,
-        if(k = 0, longest, NULL) AS max_ms,
-        if(k = 0, used, NULL) AS memory_used_mb,
-        if(k = 0, duration_bucket, {buckets.NONE}) AS bucket,
-        if(k = 0, cold_bucket, {buckets.NONE}) AS init_bucket,
-        if(k = 0, type_of_init, '') AS init_type
-    FROM (SELECT * EXCEPT (slot, busy_ms, max_ms, memory_used_mb, bucket, init_bucket, init_type),
-                 slot AS start, busy_ms AS busy, max_ms AS longest, memory_used_mb AS used,
-                 bucket AS duration_bucket, init_bucket AS cold_bucket, init_type AS type_of_init FROM ({facts}))
-    ARRAY JOIN range(toUInt64(least({last} - {first}, 2000)) + 1) AS k
-    WHERE slot < {moment("scope_end_ns")}"""
 
 
 def complement(start: int, end: int, covered: list[Interval]) -> tuple[Interval, ...]:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from faasight_store import buckets
+import numpy as np
+
 from faasight_store.connection import Store
-from faasight_store.queries import figures
-from faasight_store.queries.cells import HOURS_IN_SCOPE, Grain, cells, plan
+from faasight_store.queries.cells import HOURS_IN_SCOPE, Cells, Grain
+from faasight_store.queries.figures import LEVELS, Figures, figures, known, quantiles_ms
+from faasight_store.queries.gather import gather
 from faasight_store.queries.windows import step_ns
 from faasight_store.times import HOUR, from_ns, to_ns, within
 from faasight_store.types import ColdStarts, FunctionRow, ImportCost, Scope
@@ -29,20 +31,17 @@ def function(store: Store, scope: Scope, name: str) -> FunctionRow | None:
 
 def cold_starts(store: Store, scope: Scope, name: str) -> ColdStarts:
     """Return the anatomy of its cold starts; percentiles are at most 2 % off."""
-    source = cells(plan(store, scope), scope, name)
-    total, count, known, quantiles, types = store.query(
-        f"""SELECT sum(invocations), sum(cold_starts), sumIf(cold_starts, init_bucket > {buckets.NONE}),
-            quantilesExactWeightedIf(0.5, 0.95)(init_bucket, cold_starts, init_bucket > {buckets.NONE}),
-            sumMapIf(map(toString(init_type), cold_starts), cold_starts > 0)
-        FROM {source.text}""",
-        source.parameters,
-    )[0]
+    found = gather(store, scope, ["init_bucket", "init_type"], name)
+    total, count = int(found["invocations"].sum()), int(found["cold_starts"].sum())
+    p50, _, p95, _ = quantiles_ms(np.zeros(len(found), np.int64), 1, found["init_bucket"], found["cold_starts"])[0]
+    kinds, kind = np.unique(found["init_type"], return_inverse=True)
+    by_kind = np.bincount(kind, found["cold_starts"], len(kinds))
     return ColdStarts(
         count=count,
         share=count / total if total else 0.0,
-        p50_ms=buckets.middle_ms(quantiles[0]) if known else None,
-        p95_ms=buckets.middle_ms(quantiles[1]) if known else None,
-        by_init_type=types,
+        p50_ms=None if np.isnan(p50) else float(p50),
+        p95_ms=None if np.isnan(p95) else float(p95),
+        by_init_type={str(name): int(some) for name, some in zip(kinds, by_kind, strict=True) if some},
         imports=_imports(store, scope, name),
         overhead_ms=_overhead_ms(store, scope, name),
     )
@@ -80,24 +79,31 @@ def _span_parameters(scope: Scope, name: str) -> dict[str, Any]:
 
 def _rows(store: Store, scope: Scope, name: str) -> list[FunctionRow]:
     step = step_ns(scope, SPARK_BUCKETS)
-    source = cells(plan(store, scope, Grain.of_step(step, hours_from=HOUR)), scope, name)
-    sums = store.query(
-        f"""SELECT function, {figures.TOTALS}, sumIf(cold_starts, init_bucket > {buckets.NONE}),
-            quantileExactWeightedIf(0.95)(init_bucket, cold_starts, init_bucket > {buckets.NONE}),
-            sumMap([intDiv(toUnixTimestamp64Nano(slot) - {{scope_ns:Int64}}, {{width:Int64}})], [invocations]) AS spark
-        FROM {source.text} GROUP BY function ORDER BY function""",
-        {**source.parameters, "width": step},
-    )
-    about = _about(store, source.parameters)
+    sparks = gather(store, scope, ["function", "i"], name, step_ns=step, grain=Grain.of_step(step, hours_from=HOUR))
+    found = gather(store, scope, ["function", "bucket", "init_bucket"], name)
+    names, key = np.unique(found["function"], return_inverse=True)
+    of_names = figures(found, key, len(names))
+    inits = quantiles_ms(key, len(names), found["init_bucket"], found["cold_starts"])[:, LEVELS.index(0.95)]
+    about = _about(store, scope)
     nothing = (to_ns(scope.end), "", "", "", "", "", "", None, None)
-    return [_row(row, about.get(row[0], nothing), to_ns(scope.end)) for row in sums]
+    return [
+        _row(function, of_names, i, known(inits[i]), _spark(sparks, function), about.get(function, nothing), scope)
+        for i, function in enumerate(names.tolist())
+    ]
 
 
-def _row(sums: Sequence[Any], about: Sequence[Any], end: int) -> FunctionRow:
-    measures, (cold, init_bucket, spark) = sums[1 : 1 + figures.WIDTH], sums[1 + figures.WIDTH :]
+def _row(
+    function: str,
+    measures: Figures,
+    i: int,
+    init_p95_ms: float | None,
+    spark: Sequence[int],
+    about: Sequence[Any],
+    scope: Scope,
+) -> FunctionRow:
     last_seen, version, runtime, architecture, region, account, provider, memory_mb, timeout_ms = about
     return FunctionRow(
-        function=sums[0],
+        function=function,
         runtime=runtime,
         version=version,
         architecture=architecture,
@@ -105,27 +111,28 @@ def _row(sums: Sequence[Any], about: Sequence[Any], end: int) -> FunctionRow:
         account=account,
         provider=provider,
         memory_mb=memory_mb or None,
-        memory_used_mb=measures[9],
+        memory_used_mb=known(measures.memory_used_mb[i]),
         timeout_ms=timeout_ms or None,
-        totals=figures.totals(measures),
-        max_ms=measures[8],
-        init_p95_ms=buckets.middle_ms(init_bucket) if cold else None,
-        last_seen=from_ns(min(last_seen, end)),
-        spark=_filled(*spark),
+        totals=measures.totals(i),
+        max_ms=known(measures.max_ms[i]),
+        init_p95_ms=init_p95_ms,
+        last_seen=from_ns(min(last_seen, to_ns(scope.end))),
+        spark=spark,
     )
 
 
-def _about(store: Store, parameters: dict[str, Any]) -> dict[str, Sequence[Any]]:
+def _spark(cells: Cells, function: str) -> list[int]:
+    own: Any = cells.where((cells["function"] == function) & (cells["i"] >= 0) & (cells["i"] < SPARK_BUCKETS))
+    counts: list[int] = np.bincount(own["i"], own["invocations"], SPARK_BUCKETS).astype(np.int64).tolist()
+    return counts
+
+
+def _about(store: Store, scope: Scope) -> dict[str, Sequence[Any]]:
     rows = store.query(
         f"""SELECT function, toUnixTimestamp64Nano(max(last_seen)), max(version).2, max(runtime).2,
             max(architecture).2, max(region).2, max(account).2, max(provider).2,
             max(memory_mb).2, max(timeout_ms).2
         FROM function_hours WHERE {_HOURS} GROUP BY function""",
-        parameters,
+        {"scope_ns": to_ns(scope.start), "scope_end_ns": to_ns(scope.end), "environment": scope.environment},
     )
     return {row[0]: row[1:] for row in rows}
-
-
-def _filled(places: Sequence[int], counts: Sequence[int]) -> list[int]:
-    known = dict(zip(places, counts, strict=True))
-    return [known.get(i, 0) for i in range(SPARK_BUCKETS)]

@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from faasight_store.buckets import NONE, edge_ms
 from faasight_store.connection import Store
-from faasight_store.queries import figures
-from faasight_store.queries.cells import Grain, cells, complement, plan
+from faasight_store.queries.cells import Cells, Grain, complement
+from faasight_store.queries.figures import figures, known
+from faasight_store.queries.gather import gather
+from faasight_store.queries.listing import recent as recent
 from faasight_store.queries.merged import Sql
 from faasight_store.queries.settled import invocations, settled_hours, sources
-from faasight_store.queries.windows import hex_id, newest_first, step_ns
+from faasight_store.queries.windows import hex_id, step_ns
 from faasight_store.times import HOUR, from_ns, to_ns, within
-from faasight_store.types import ErrorGroup, ErrorVersion, Heatmap, Invocation, Scope, Series, Totals
+from faasight_store.types import ErrorGroup, ErrorVersion, Heatmap, Scope, Series, Totals
 
 HEATMAP_ROWS = 40
 _AS_NS = "toUnixTimestamp64Nano"
@@ -21,9 +25,8 @@ _AS_NS = "toUnixTimestamp64Nano"
 
 def totals(store: Store, scope: Scope, function: str = "") -> Totals:
     """Return the sums of all functions, or of one."""
-    source = cells(plan(store, scope), scope, function)
-    rows = store.query(f"SELECT {figures.TOTALS} FROM {source.text}", source.parameters)
-    return figures.totals(rows[0])
+    found = gather(store, scope, ["bucket"], function)
+    return figures(found, np.zeros(len(found), dtype=np.int64), 1).totals(0)
 
 
 def series(store: Store, scope: Scope, function: str = "", buckets: int = 120) -> Series:
@@ -33,54 +36,50 @@ def series(store: Store, scope: Scope, function: str = "", buckets: int = 120) -
     where they started.
     """
     start, step = to_ns(scope.start), step_ns(scope, buckets)
-    source = cells(plan(store, scope, Grain.of_step(step)), scope, function, spread_ns=step)
-    rows = store.query(
-        f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{step_ns:Int64}}) AS i, {figures.TOTALS}"
-        f" FROM {source.text} GROUP BY i",
-        source.parameters,
-    )
-    empty: tuple[Any, ...] = (0, 0, 0, 0, 0, 0.0, 0, (), None, None, 0.0)
-    found = {row[0]: row[1:] for row in rows}
-    columns = [found.get(i, empty) for i in range(buckets)]
-    percentiles = [figures.percentiles(row) for row in columns]
+    found = _by_time(store, scope, function, step)
+    columns = figures(found, found["i"], buckets)
+    percentiles = [columns.percentiles(i) for i in range(buckets)]
     return Series(
         t=[from_ns(start + i * step) for i in range(buckets)],
         step_s=step / 1e9,
-        ok=[row[0] - row[1] for row in columns],
-        errors=[row[1] for row in columns],
-        timeouts=[row[2] for row in columns],
-        throttles=[row[3] for row in columns],
-        cold_starts=[row[4] for row in columns],
-        cost_usd=[row[5] for row in columns],
+        ok=(columns.invocations - columns.errors).tolist(),
+        errors=columns.errors.tolist(),
+        timeouts=columns.timeouts.tolist(),
+        throttles=columns.throttles.tolist(),
+        cold_starts=columns.cold_starts.tolist(),
+        cost_usd=columns.cost_usd.tolist(),
         p50_ms=[p[0] for p in percentiles],
         p90_ms=[p[1] for p in percentiles],
         p95_ms=[p[2] for p in percentiles],
         p99_ms=[p[3] for p in percentiles],
-        memory_used_mb=[row[9] for row in columns],
-        concurrency=[row[10] * 1e6 / step for row in columns],
+        memory_used_mb=[known(most) for most in columns.memory_used_mb],
+        concurrency=(columns.busy_ms * 1e6 / step).tolist(),
+    )
+
+
+def _by_time(store: Store, scope: Scope, function: str, step: int) -> Cells:
+    """Return cells by step and duration: the store remembers them for a moment, a page asks twice."""
+    return store.remembered(
+        ("by time", scope, function, step),
+        lambda: gather(store, scope, ["i", "bucket"], function, step_ns=step, grain=Grain.of_step(step)),
     )
 
 
 def heatmap(store: Store, scope: Scope, function: str = "", buckets: int = 120) -> Heatmap:
     """Return counts by time and duration; rows are merged to at most 40."""
     start, step = to_ns(scope.start), step_ns(scope, buckets)
-    source = cells(plan(store, scope, Grain.of_step(step)), scope, function)
-    rows = store.query(
-        f"SELECT intDiv({_AS_NS}(slot) - {{scope_ns:Int64}}, {{width:Int64}}) AS i, bucket, sum(invocations)"
-        f" FROM {source.text} WHERE bucket > {{none:Int16}} AND invocations > 0 GROUP BY i, bucket",
-        {**source.parameters, "width": step, "none": NONE},
-    )
+    found = _by_time(store, scope, function, step)
     t = [from_ns(start + i * step) for i in range(buckets)]
-    if not rows:
+    found = found.where((found["bucket"] > NONE) & (found["invocations"] > 0))
+    if not len(found):
         return Heatmap(t, [], [])
-    low, high = min(r[1] for r in rows), max(r[1] for r in rows)
+    low, high = int(found["bucket"].min()), int(found["bucket"].max())
     merge = -(-(high - low + 1) // HEATMAP_ROWS)
     height = -(-(high - low + 1) // merge)
-    counts = [[0] * buckets for _ in range(height)]
-    for column, bucket, count in rows:
-        if 0 <= column < buckets:
-            counts[(bucket - low) // merge][column] += count
-    return Heatmap(t, [edge_ms(low + i * merge) for i in range(height + 1)], counts)
+    found = found.where((found["i"] >= 0) & (found["i"] < buckets))
+    place = (found["bucket"] - low) // merge * buckets + found["i"]
+    counts = np.rint(np.bincount(place, found["invocations"], height * buckets)).astype(np.int64)
+    return Heatmap(t, [edge_ms(low + i * merge) for i in range(height + 1)], counts.reshape(height, buckets).tolist())
 
 
 OF_FAILURES = (
@@ -144,66 +143,6 @@ def _error_group(row: Sequence[Any]) -> ErrorGroup:
     )  # fmt: skip
 
 
-_FOUND_BY = ("invocation", "start", "outcome", "cold_start", "duration_ms")
-_INVOCATION = (
-    "function, version, request_id, lower(hex(trace_id)), toUnixTimestamp64Nano(start), duration_ms, init_ms,"
-    " cold_start, outcome, error_type, trigger, source_kind, source_name, attempt, queue_wait_ms, billed_ms, memory_mb,"
-    " memory_used_mb, cost_usd"
-)
-
-
-def recent(
-    store: Store,
-    scope: Scope,
-    function: str = "",
-    *,
-    failed: bool = False,
-    cold: bool = False,
-    min_ms: float = 0,
-    max_ms: float | None = None,
-    running: bool = False,
-    limit: int = 50,
-) -> list[Invocation]:
-    """Return the newest invocations first; with `running` those too that have begun and not ended."""
-    conditions = ["1"]
-    if failed:
-        conditions.append("outcome NOT IN ('ok', 'running', 'warm_up')")
-    if cold:
-        conditions.append("cold_start")
-    if min_ms:
-        conditions.append("ifNull(duration_ms, 0) >= {min_ms:Float64}")
-    if max_ms is not None:
-        conditions.append("duration_ms < {max_ms:Float64}")
-    parameters = {"min_ms": min_ms, "max_ms": max_ms or 0.0}
-    matches = " AND ".join(conditions)
-    found: list[Invocation] = []
-    for interval in newest_first(scope):
-        # First which, from few columns; then all of those few: to merge every column of a range costs far more.
-        source = sources(store, [interval], time.time_ns())
-        some = invocations(source, columns=_FOUND_BY, function=function, environment=scope.environment, running=running)
-        rows = store.query(
-            f"SELECT invocation FROM {some.text} WHERE {matches}"
-            " ORDER BY start DESC, invocation LIMIT {limit:UInt32}",
-            {**some.parameters, **parameters, "limit": limit - len(found)},
-        )
-        if rows:
-            full = invocations(
-                source,
-                function=function,
-                environment=scope.environment,
-                where="invocation IN {chosen:Array(UInt64)}",
-                running=running,
-            )
-            chosen = store.query(
-                f"SELECT {_INVOCATION} FROM {full.text} WHERE {matches} ORDER BY start DESC, invocation",
-                {**full.parameters, **parameters, "chosen": [row[0] for row in rows]},
-            )
-            found += [_invocation(row) for row in chosen]
-        if len(found) >= limit:
-            break
-    return found[:limit]
-
-
 def last_event(store: Store) -> datetime | None:
     """Return when anything was last stored, None before the first event."""
     rows = store.query("SELECT count(), toUnixTimestamp64Nano(max(received_at)) FROM arrivals")
@@ -214,8 +153,3 @@ def environments(store: Store) -> list[str]:
     """Return the names of all environments seen, sorted."""
     rows = store.query("SELECT DISTINCT environment FROM function_hours WHERE environment != '' ORDER BY environment")
     return [row[0] for row in rows]
-
-
-def _invocation(row: tuple[Any, ...]) -> Invocation:
-    values = [*row[:3], hex_id(row[3]), from_ns(row[4]), *row[5:7], bool(row[7]), *row[8:]]
-    return Invocation(*values)

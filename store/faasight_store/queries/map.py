@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from faasight_store import buckets
 from faasight_store.connection import Store
-from faasight_store.queries import figures
-from faasight_store.queries.cells import cells, plan
+from faasight_store.queries.figures import figures
+from faasight_store.queries.gather import gather
 from faasight_store.times import HOUR, MINUTE, to_ns, within
 from faasight_store.types import InvocationMap, MapEdge, MapNode, Scope, Totals
 
@@ -77,6 +79,7 @@ def _edges(store: Store, scope: Scope) -> dict[Ends, dict[str, Sequence[Any]]]:
 
 
 def _functions(store: Store, scope: Scope) -> dict[str, Totals]:
-    source = cells(plan(store, scope), scope)
-    rows = store.query(f"SELECT function, {figures.TOTALS} FROM {source.text} GROUP BY function", source.parameters)
-    return {row[0]: figures.totals(row[1:]) for row in rows}
+    found = gather(store, scope, ["function", "bucket"])
+    names, key = np.unique(found["function"], return_inverse=True)
+    of_names = figures(found, key, len(names))
+    return {name: of_names.totals(i) for i, name in enumerate(names.tolist())}

@@ -4,17 +4,19 @@ A settling notes how many facts it was made of. Where as many are known today, n
 the facts are read. So what comes late counts at once, however late, and no clock decides it.
 """
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from faasight_store.cache import Once
 from faasight_store.connection import Store
 from faasight_store.queries.merged import COLUMNS, LOST_NS, Interval, Sql, begins, late_since, maybe_retried, merged
 from faasight_store.times import HOUR, MINUTE, SECOND, moment, within
 
 # How long minutes are looked for: until their hour is settled, twenty minutes after its end, and some more.
 MINUTES_FOR_NS = 2 * HOUR
-VAGUE_FOR_NS = 24 * HOUR  # touched_minutes, which knows of vague facts, is kept for longer
+FAR_AHEAD = 2**62 // MINUTE * MINUTE  # ns: the year 2116
 _NEAR, _FAR = 2, 16  # minutes: CLOCK_NS and SLACK_NS
 
 
@@ -26,11 +28,21 @@ FACTS_BEGIN = "(SELECT max(ends) FROM dropped_partitions WHERE table = 'invocati
 class Sources:
     """Where the invocations of some time are read from: `minutes` settled, the rest from the facts."""
 
-    facts: tuple[Interval, ...]  # the last one follows `minutes`
+    facts: tuple[Interval, ...]
     minutes: Interval | None = None
+    recent: Interval | None = None  # where `live.py` knows all that `minutes` does not: the last of `facts`, and `late`
     late: Mapping[str, int] = field(default_factory=dict)  # functions whose facts are read from an earlier ns on
     vague: bool = True  # False: no fact that is read is vague
     retried: bool = True  # False: no invocation that is read ran twice under one request id
+    known: "Recent | None" = None  # of which all this was told
+
+    def __bool__(self) -> bool:
+        """Whether anything is to be read."""
+        return bool(self.facts) or (self.minutes is not None and self.minutes[0] < self.minutes[1])
+
+    def without_newest(self) -> "Sources":
+        """Return what `live.py` does not know: the minutes, and facts of before them."""
+        return replace(self, facts=self.facts[:-1], recent=None)
 
 
 def settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
@@ -38,6 +50,18 @@ def settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
 
     How many facts are known is kept as long as the facts are; what was settled outlives both.
     """
+    far = next((far for far in _LOOKS_BACK if start >= time.time_ns() - far), None)
+    if far is None or not store.remembers:
+        return _settled_hours(store, start, end)
+    # Pages of a like range, and what they compare it with, share one answer.
+    known = store.remembered(("hours", far), lambda: _settled_hours(store, time.time_ns() - far - HOUR, FAR_AHEAD))
+    return {hour: version for hour, version in known.items() if start - HOUR < hour < end}
+
+
+_LOOKS_BACK = (9 * HOUR, 3 * 24 * HOUR, 20 * 24 * HOUR)
+
+
+def _settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
     hours = f"hour >= toStartOfHour({moment('start')}) AND hour < {moment('end')}"
     rows = store.query(
         f"""SELECT toUnixTimestamp(hour), newest FROM (
@@ -56,23 +80,24 @@ def settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
 
 _MINUTES = f"minute >= toStartOfMinute({moment('from_ns')}) AND minute < {moment('to_ns')}"
 _FINAL = f"toUnixTimestamp(minute) * {SECOND} + {MINUTE + LOST_NS}"  # when what still runs counts as lost
-_UNSETTLED = f"""
-    SELECT minute, function FROM (
-        SELECT minute, function, sum(near) AS near, sum(far) AS far
-        FROM touched_minutes WHERE {_MINUTES} GROUP BY minute, function
-    ) AS known LEFT JOIN (
-        SELECT minute, function, max(settling) AS newest, argMax(near, settling) AS near,
-            argMax(far, settling) AS far, argMax(running, settling) AS running
-        FROM settled_minutes WHERE {_MINUTES} GROUP BY minute, function
-    ) AS settled USING (minute, function)
-    WHERE known.near != settled.near OR known.far != settled.far
-        OR (settled.running > 0 AND settled.newest <= {_FINAL} AND {{now:Int64}} > {_FINAL})"""
+_MARK = "Tuple(UInt64, UInt64, UInt64, UInt64)"
+# Each minute of a function with the newest settling of it, and whether it is to be settled: anew, if something came.
+_KNOWN = f"""
+    SELECT minute, function, max(told) AS newest, max(told).1 AS at, sum(facts) AS all_near, sum(vague) AS all_far,
+        all_near != newest.2 OR all_far != newest.3 OR (newest.4 > 0 AND at <= {_FINAL} AND {{now:Int64}} > {_FINAL})
+            AS due
+    FROM (
+        SELECT minute, function, near AS facts, far AS vague, tuple(0, 0, 0, 0)::{_MARK} AS told
+        FROM touched_minutes WHERE {_MINUTES}
+        UNION ALL SELECT minute, function, 0, 0, (settling, near, far, running)
+        FROM settled_minutes WHERE {_MINUTES}
+    ) GROUP BY minute, function"""
 
 
 def unsettled(store: Store, start: int, end: int, now: int) -> list[tuple[int, str]]:
     """Return each minute (ns) and function of the range that was not settled, or has changed since."""
     rows = store.query(
-        f"SELECT toUnixTimestamp(minute), function FROM ({_UNSETTLED}) ORDER BY ALL",
+        f"SELECT toUnixTimestamp(minute), function FROM ({_KNOWN}) WHERE due ORDER BY ALL",
         {"from_ns": start, "to_ns": end, "now": now},
     )
     return [(minute * SECOND, function) for minute, function in rows]
@@ -80,28 +105,28 @@ def unsettled(store: Store, start: int, end: int, now: int) -> list[tuple[int, s
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far the minutes of a range are settled."""
+    """How far the minutes of a time are settled."""
 
     frontier: int | None  # ns where they end, None if there are none
-    vague: bool  # whether some fact near the range is vague
+    vague_until: int  # ns: no fact bears on a later minute that is vague
     late: Mapping[str, int]  # functions with a minute before the frontier to settle anew: the first one's ns
 
 
-def standing(store: Store, start: int, end: int, now: int, vague_from: int | None = None) -> Standing:
-    """Return how far the minutes of a range are settled, and whether facts from `vague_from` on are vague."""
+def standing(store: Store, start: int, now: int) -> Standing:
+    """Return how far the minutes from `start` on are settled, and until when facts are vague."""
     rows = store.query(
-        f"""WITH (SELECT toUnixTimestamp(max(minute)) FROM settled_minutes WHERE {_MINUTES}) AS last
-        SELECT '', toUInt64(last), (SELECT sum(far) FROM touched_minutes
-            WHERE minute >= toStartOfMinute({moment("vague_from")}) AND minute < {moment("to_ns")})
-        UNION ALL
-        SELECT function, toUInt64(toUnixTimestamp(min(minute))), 0
-        FROM ({_UNSETTLED}) WHERE toUnixTimestamp(minute) <= last GROUP BY function""",
-        {"from_ns": start, "to_ns": end, "now": now, "vague_from": start if vague_from is None else vague_from},
+        f"""SELECT function, toUnixTimestamp(maxIf(minute, at > 0)), toUnixTimestamp(maxIf(minute, all_far > 0)),
+            groupArrayIf(toUnixTimestamp(minute), due)
+        FROM ({_KNOWN}) GROUP BY function""",
+        {"from_ns": start, "to_ns": FAR_AHEAD, "now": now},
     )
-    found = {function: (at * SECOND, far) for function, at, far in rows}
-    last, far = found.pop("")
-    late = {function: at for function, (at, _) in found.items()}
-    return Standing(last + MINUTE if last else None, bool(far), late)
+    last = max((row[1] for row in rows), default=0)
+    first_due = {row[0]: min((minute for minute in row[3] if minute <= last), default=0) for row in rows}
+    return Standing(
+        frontier=last * SECOND + MINUTE if last else None,
+        vague_until=max((row[2] for row in rows), default=0) * SECOND + MINUTE,
+        late={function: minute * SECOND for function, minute in first_due.items() if minute},
+    )
 
 
 def count_around(chosen: str) -> str:
@@ -123,12 +148,40 @@ def count_around(chosen: str) -> str:
     HAVING minute >= intDiv({{from_ns:Int64}}, {SECOND}) AND minute < intDiv({{to_ns:Int64}}, {SECOND})"""
 
 
-def retried(store: Store, intervals: Sequence[Interval], late: Mapping[str, int]) -> bool:
+@dataclass(frozen=True, slots=True, eq=False)
+class Recent:
+    """What is known of the time that no settled hour holds, at one moment."""
+
+    first: int  # ns: no minute is looked for before
+    standing: Standing
+    retried: bool  # whether an invocation that is not settled may have run twice under one request id
+    # What is not settled, merged when it is first asked for: it must begin where these minutes end, whatever is settled
+    # meanwhile.
+    merged: Once[Any] = field(default_factory=Once)
+
+
+def recent(store: Store) -> Recent:
+    """Return what all queries of the last hours must know first; the store remembers it for a moment."""
+    return store.remembered("recent", lambda: _recent(store, time.time_ns()))
+
+
+def _recent(store: Store, now: int) -> Recent:
+    first = (now - MINUTES_FOR_NS) // MINUTE * MINUTE
+    at = standing(store, first, now)
+    twice = at.frontier is None or _retried(store, [(at.frontier, FAR_AHEAD)], at.late)
+    return Recent(first, at, twice)
+
+
+def _retried(store: Store, intervals: Sequence[Interval], late: Mapping[str, int]) -> bool:
     """Return whether some invocation near the intervals may have run twice under one request id."""
-    if sum(end - start for start, end in intervals) > MINUTES_FOR_NS:
-        return True  # to ask would cost as much as to look
     sql = maybe_retried(intervals, late)
     return bool(store.query(f"SELECT 1 FROM {sql.text} LIMIT 1", sql.parameters))
+
+
+def _maybe_retried(store: Store, intervals: Sequence[Interval]) -> bool:
+    if sum(end - start for start, end in intervals) > MINUTES_FOR_NS:
+        return True  # to ask would cost as much as to look
+    return bool(intervals) and _retried(store, intervals, {})
 
 
 def sources(store: Store, gaps: Iterable[Interval], now: int) -> Sources:
@@ -136,20 +189,19 @@ def sources(store: Store, gaps: Iterable[Interval], now: int) -> Sources:
     gaps = tuple(gaps)
     if not gaps or gaps[-1][1] < now - MINUTES_FOR_NS:
         return Sources(gaps)
-    start, end = gaps[-1]
-    first = max(start, (now - MINUTES_FOR_NS) // MINUTE * MINUTE)
-    if first >= end:
-        return Sources(gaps)
-    oldest = gaps[0][0]
-    at = standing(store, first, end, now, oldest)
-    vague = at.vague or oldest < now - VAGUE_FOR_NS
-    if at.frontier is None:
-        return Sources(gaps, vague=vague, retried=retried(store, gaps, {}))
-    last = min(at.frontier, end)
+    known = recent(store)
+    at, (start, end) = known.standing, gaps[-1]
+    first = max(start, known.first)
+    vague = gaps[0][0] <= at.vague_until or gaps[0][0] < known.first
+    if at.frontier is None or first >= end:
+        return Sources(gaps, vague=vague, retried=_maybe_retried(store, gaps))
+    last = min(max(at.frontier, first), end)
     late = {function: max(minute, first) for function, minute in at.late.items() if minute < last}
-    before = ((start, first),) if start < first else ()
-    facts = (*gaps[:-1], *before, (last, end))
-    return Sources(facts, (first, last), late, vague=vague, retried=retried(store, facts, late))
+    before = (*gaps[:-1], *(((start, first),) if start < first else ()))
+    return Sources(
+        (*before, (last, end)), (first, last), (first, end), late,
+        vague=vague, retried=known.retried or _maybe_retried(store, before), known=known,
+    )  # fmt: skip
 
 
 def invocations(
@@ -167,10 +219,10 @@ def invocations(
     """
     late = {name: ns for name, ns in sources.late.items() if not function or name == function}
     facts = merged(
-        sources.facts, columns=columns, function=function, environment=environment, where=where, late=late,
-        running=running, vague=sources.vague, retried=sources.retried,
+        sources.facts, columns=columns, function=function, environment=environment, where=where,
+        late=late if sources.recent else {}, running=running, vague=sources.vague, retried=sources.retried,
     )  # fmt: skip
-    if sources.minutes is None:
+    if sources.minutes is None or sources.minutes[0] >= sources.minutes[1]:
         return facts
     minutes = f"minute >= toStartOfMinute({moment('minutes_from')}) AND minute < {moment('minutes_to')}"
     conditions = [
@@ -192,8 +244,5 @@ def invocations(
     parameters: dict[str, Any] = {
         **facts.parameters, **late_since(late), "minutes_from": sources.minutes[0], "minutes_to": sources.minutes[1]
     }  # fmt: skip
-    return Sql(
-        f"(SELECT {', '.join(columns)} FROM settled_invocations WHERE {' AND '.join(conditions)}"
-        f" UNION ALL {facts.text})",
-        parameters,
-    )
+    minutes = f"SELECT {', '.join(columns)} FROM settled_invocations WHERE {' AND '.join(conditions)}"
+    return Sql(f"({minutes} UNION ALL {facts.text})" if sources.facts else f"({minutes})", parameters)

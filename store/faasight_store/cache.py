@@ -1,11 +1,11 @@
-"""Answers kept for a moment: ten viewers of one page cost one query."""
+"""Answers kept for a moment: ten viewers of one page cost one query, and its queries ask once what all must know."""
 
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -58,3 +58,18 @@ class Cache:
             entry = self._entries.get(key)
             if entry is not None and entry[1] is future:
                 del self._entries[key]
+
+
+class Once(Generic[T]):
+    """What the first who asks computes, for all who hold this; after a failure the next one tries."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answer: T | None = None
+
+    def get(self, compute: Callable[[], T]) -> T:
+        """Return the answer."""
+        with self._lock:
+            if self._answer is None:
+                self._answer = compute()
+            return self._answer

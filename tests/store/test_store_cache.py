@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from faasight_dashboards.cache import Cache
+from faasight_store.cache import Cache
 
 
 def test_an_answer_is_kept_until_it_is_too_old() -> None:
