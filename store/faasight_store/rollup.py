@@ -136,7 +136,7 @@ def _facts_of(store: Store, hour: int) -> int:
 def _settle_hour(store: Store, hour: int, version: int, known: int, facts: int) -> None:
     """Settle an hour; `known` and `facts` were counted before, so that what comes meanwhile makes it due again."""
     every = merged([(hour, hour + HOUR)], columns=OF_CELLS)
-    failed = merged([(hour, hour + HOUR)], columns=OF_FAILURES, where=_NOT_ALL_WELL)
+    failed = merged([(hour, hour + HOUR)], columns=OF_FAILURES, unwell=True)
     parameters = {**every.parameters, **_around(hour), "hour": hour // SECOND, "version": version}
     head = "toDateTime({hour:Int64}, 'UTC'), {version:UInt64}"
     _settle_cells(store, every, head, parameters)
@@ -157,13 +157,6 @@ def _settle_hour(store: Store, hour: int, version: int, known: int, facts: int) 
         f"INSERT INTO settled_hours (hour, version, facts, known) SELECT {head}, {{facts:UInt64}}, {{known:UInt64}}",
         {**parameters, "facts": facts, "known": known},
     )
-
-
-# Those of which every witness that knows says that they went well are left out early.
-_NOT_ALL_WELL = (
-    "invocation IN (SELECT invocation FROM invocation_facts"
-    f" WHERE ts >= {moment('low')} AND ts < {moment('high')} GROUP BY invocation HAVING max(outcome) != 'ok')"
-)
 
 
 def _settle_cells(store: Store, source: Sql, head: str, parameters: dict[str, object]) -> None:

@@ -31,7 +31,7 @@ def function(store: Store, scope: Scope, name: str) -> FunctionRow | None:
 
 def cold_starts(store: Store, scope: Scope, name: str) -> ColdStarts:
     """Return the anatomy of its cold starts; percentiles are at most 2 % off."""
-    found = gather(store, scope, ["init_bucket", "init_type"], name)
+    found = _by_function(store, scope, name)
     total, count = int(found["invocations"].sum()), int(found["cold_starts"].sum())
     p50, _, p95, _ = quantiles_ms(np.zeros(len(found), np.int64), 1, found["init_bucket"], found["cold_starts"])[0]
     kinds, kind = np.unique(found["init_type"], return_inverse=True)
@@ -80,7 +80,7 @@ def _span_parameters(scope: Scope, name: str) -> dict[str, Any]:
 def _rows(store: Store, scope: Scope, name: str) -> list[FunctionRow]:
     step = step_ns(scope, SPARK_BUCKETS)
     sparks = gather(store, scope, ["function", "i"], name, step_ns=step, grain=Grain.of_step(step, hours_from=HOUR))
-    found = gather(store, scope, ["function", "bucket", "init_bucket"], name)
+    found = _by_function(store, scope, name)
     names, key = np.unique(found["function"], return_inverse=True)
     of_names = figures(found, key, len(names))
     inits = quantiles_ms(key, len(names), found["init_bucket"], found["cold_starts"])[:, LEVELS.index(0.95)]
@@ -90,6 +90,12 @@ def _rows(store: Store, scope: Scope, name: str) -> list[FunctionRow]:
         _row(function, of_names, i, known(inits[i]), _spark(sparks, function), about.get(function, nothing), scope)
         for i, function in enumerate(names.tolist())
     ]
+
+
+def _by_function(store: Store, scope: Scope, name: str) -> Cells:
+    """Return cells by function and durations: the store remembers them for a moment, a function's page asks twice."""
+    by = ("function", "bucket", "init_bucket", "init_type")
+    return store.remembered(("by function", scope, name), lambda: gather(store, scope, by, name))
 
 
 def _row(

@@ -20,16 +20,21 @@ from faasight_store.times import HOUR, from_ns, to_ns, within
 from faasight_store.types import ErrorGroup, ErrorVersion, Heatmap, Scope, Series, Totals
 
 HEATMAP_ROWS = 40
+BUCKETS = 120  # of a chart, if nothing else is asked for
+_SHARED_S = 86400  # of more, hours alone are so much less that it is cheaper to ask for them
 _AS_NS = "toUnixTimestamp64Nano"
 
 
 def totals(store: Store, scope: Scope, function: str = "") -> Totals:
     """Return the sums of all functions, or of one."""
-    found = gather(store, scope, ["bucket"], function)
+    if scope.seconds <= _SHARED_S:  # a page that shows the totals shows the series, too
+        found = _by_time(store, scope, function, step_ns(scope, BUCKETS))
+    else:
+        found = gather(store, scope, ["bucket"], function)
     return figures(found, np.zeros(len(found), dtype=np.int64), 1).totals(0)
 
 
-def series(store: Store, scope: Scope, function: str = "", buckets: int = 120) -> Series:
+def series(store: Store, scope: Scope, function: str = "", buckets: int = BUCKETS) -> Series:
     """Return the scope cut into `buckets` equal buckets.
 
     Concurrency counts the time that invocations of this scope ran in each bucket; in settled hours all of it counts
@@ -65,7 +70,7 @@ def _by_time(store: Store, scope: Scope, function: str, step: int) -> Cells:
     )
 
 
-def heatmap(store: Store, scope: Scope, function: str = "", buckets: int = 120) -> Heatmap:
+def heatmap(store: Store, scope: Scope, function: str = "", buckets: int = BUCKETS) -> Heatmap:
     """Return counts by time and duration; rows are merged to at most 40."""
     start, step = to_ns(scope.start), step_ns(scope, buckets)
     found = _by_time(store, scope, function, step)
@@ -107,7 +112,9 @@ def errors(store: Store, scope: Scope, function: str = "", limit: int = 20) -> l
     start, end = to_ns(scope.start), to_ns(scope.end)
     settled = {h: version for h, version in settled_hours(store, start, end).items() if h >= start and h + HOUR <= end}
     rest = sources(store, complement(start, end, [(h, h + HOUR) for h in sorted(settled)]), time.time_ns())
-    source = invocations(rest, columns=OF_FAILURES, function=function, environment=scope.environment)
+    source = invocations(
+        rest, columns=OF_FAILURES, function=function, environment=scope.environment, unwell=not function
+    )
     rows = store.query(
         f"""SELECT function, type, argMax(message, last), sum(failures) AS total,
             {_AS_NS}(min(first)), {_AS_NS}(max(last) AS newest), lower(hex(argMax(trace_id, last))), frames,

@@ -9,10 +9,10 @@ import numpy as np
 
 from faasight_store.connection import Store
 from faasight_store.queries.live import live_cells
-from faasight_store.queries.merged import SLACK_NS, Interval, Sql
+from faasight_store.queries.merged import Interval, Sql
 from faasight_store.queries.settled import Sources, invocations, sources
 from faasight_store.queries.windows import hex_id, newest_first
-from faasight_store.times import from_ns, within
+from faasight_store.times import from_ns
 from faasight_store.types import Invocation, Scope
 
 _FOUND_BY = ("invocation", "start", "outcome", "cold_start", "duration_ms")
@@ -25,11 +25,6 @@ _SHOWN = {"trace_id": "lower(hex(trace_id))", "start": "toUnixTimestamp64Nano(st
 _INVOCATION = ", ".join(_SHOWN.get(name, name) for name in _COLUMNS)
 _READ = (*_COLUMNS, "invocation")
 _START = _COLUMNS.index("start")
-# Of what failed somebody told, or nobody told of its end: few are left to be merged.
-_NOT_ALL_WELL = (
-    "invocation IN (SELECT invocation FROM invocation_facts WHERE {times}"
-    " GROUP BY invocation HAVING max(outcome) != 'ok' OR max(witness) >= 'throttle')"
-)
 _CHOSEN = "invocation IN {chosen:Array(UInt64)}"
 
 
@@ -126,13 +121,11 @@ def _newest(store: Store, source: Sources, wanted: _Wanted, limit: int) -> list[
 
 def _which(store: Store, source: Sources, wanted: _Wanted, limit: int) -> list[int]:
     """Return which of those in the tables are wanted, from few columns: to merge all of a range costs far more."""
-    times = {"told_from": source.facts[0][0] - SLACK_NS, "told_to": source.facts[-1][1] + SLACK_NS}
-    where = _NOT_ALL_WELL.format(times=within("ts", *times)) if wanted.failed and source.minutes is None else ""
-    some = invocations(source, columns=_FOUND_BY, where=where, **wanted.of)
+    some = invocations(source, columns=_FOUND_BY, unwell=wanted.failed, **wanted.of)
     rows = store.query(
         f"SELECT invocation FROM {some.text} WHERE {wanted.condition.text}"
         " ORDER BY start DESC, invocation LIMIT {limit:UInt32}",
-        {**some.parameters, **wanted.condition.parameters, **times, "limit": limit},
+        {**some.parameters, **wanted.condition.parameters, "limit": limit},
     )
     return [row[0] for row in rows]
 

@@ -119,6 +119,10 @@ _MERGE = """
         GROUP BY fact.invocation, fact.run, never_ran
     ) WHERE %(keep)s
 """
+_UNWELL = (
+    "invocation IN (SELECT invocation FROM invocation_facts WHERE %s GROUP BY invocation"
+    " HAVING max(outcome) != 'ok' OR max(witness) >= 'throttle')"
+)
 _PLAIN = "SELECT %(facts)s, 0 AS run FROM invocation_facts WHERE %(read)s"
 _BY_RUN = """
     SELECT told.*, %(run)s AS run FROM (SELECT %(facts)s FROM invocation_facts WHERE %(read)s) AS told
@@ -152,6 +156,7 @@ def merged(
     where: str = "",
     late: Mapping[str, int] | None = None,
     running: bool = False,
+    unwell: bool = False,
     vague: bool = True,
     retried: bool = True,
 ) -> Sql:
@@ -159,7 +164,8 @@ def merged(
 
     `where` narrows the facts that are read; it must keep or leave all facts of an invocation. `late` names functions of
     which the last interval begins earlier, with the ns. Those that still run are left out unless `running`: they are
-    counted when they end, or are lost. Without `vague` or `retried` it is known that no fact near the
+    counted when they end, or are lost; with `unwell` those may be left out of which all who know say that they went
+    well, which is cheaper where failures are looked for. Without `vague` or `retried` it is known that no fact near the
     intervals is vague, and that no invocation there ran twice.
     """
     times = _times(intervals, late, vague=vague)
@@ -173,6 +179,8 @@ def merged(
         keep.append("environment = {environment:String}")
     if where:
         read.append(f"({where})")
+    if unwell:
+        read.append(f"({_UNWELL % ' AND '.join(read)})")
     if not running:
         keep.append("outcome != 'running'")
     needed = _needed({*columns, "function", "start", "environment" if environment else "", "outcome"} - {""})

@@ -212,15 +212,18 @@ def invocations(
     environment: str = "",
     where: str = "",
     running: bool = False,
+    unwell: bool = False,
 ) -> Sql:
     """Return a sub-select of the invocations of some time, with those of COLUMNS that are asked for.
 
-    `where` narrows them by invocation, request_id or function; with `running` those that have not ended are there too.
+    `where` narrows them by invocation, request_id or function; with `running` those that have not ended are there too,
+    with `unwell` those that went well need not be.
     """
     late = {name: ns for name, ns in sources.late.items() if not function or name == function}
     facts = merged(
         sources.facts, columns=columns, function=function, environment=environment, where=where,
-        late=late if sources.recent else {}, running=running, vague=sources.vague, retried=sources.retried,
+        late=late if sources.recent else {}, running=running, unwell=unwell, vague=sources.vague,
+        retried=sources.retried,
     )  # fmt: skip
     if sources.minutes is None or sources.minutes[0] >= sources.minutes[1]:
         return facts
