@@ -69,6 +69,8 @@ def authorization_of(
     default = auth.text("DefaultAuthorizer", shared.text("DefaultAuthorizer", ""))
     if default == "AWS_IAM":
         warnings.append(str(auth.error("DefaultAuthorizer", "IAM is not emulated; its routes are open to all.")))
+    if auth.flag("ApiKeyRequired", False) or shared.flag("ApiKeyRequired", False):
+        warnings.append(str(auth.error("ApiKeyRequired", "API keys are not emulated; nobody is asked for one.")))
     return Authorization(found, default if default in found else "")
 
 

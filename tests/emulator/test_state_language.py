@@ -199,5 +199,6 @@ def test_definitions_that_cannot_be(state: Any, words: str) -> None:
 def test_definitions_that_begin_nowhere() -> None:
     """A start that is no state, and no states at all."""
     assert "starts at 'B', which is no state" in (problem_of({**STATES, "StartAt": "B"}) or "")
+    assert "uses JSONata" in (problem_of({**STATES, "QueryLanguage": "JSONata"}) or "")
     assert "has no 'States'" in (problem_of({"StartAt": "A"}) or "")
     assert problem_of(STATES) is None

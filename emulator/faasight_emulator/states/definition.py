@@ -32,6 +32,8 @@ def problem_of(flow: Any) -> str | None:  # noqa: ANN401 -- whatever a template 
     """Return what is wrong with a definition, as a sentence that says what would be right; None if nothing is."""
     if not isinstance(flow, dict) or not isinstance(flow.get("States"), dict) or not flow["States"]:
         return "has no 'States'; give a definition in Amazon States Language."
+    if flow.get("QueryLanguage", "JSONPath") != "JSONPath":
+        return "uses JSONata, which is not emulated; use JSONPath."
     states = flow["States"]
     if flow.get("StartAt") not in states:
         return f"starts at '{flow.get('StartAt')}', which is no state; there are {', '.join(states)}."
