@@ -240,8 +240,6 @@ def finish(agent: Agent, invocation: Invocation, result: object = None, error: B
                 agent.capture.end(invocation, returned)
         if invocation.active is not None:
             invocation.active.end()
-        if mine:
-            report(agent, invocation, [invocation.span])
     finally:
         if mine and not _may_wait(agent, invocation, error):
             send(agent, invocation)
@@ -262,8 +260,9 @@ def _may_wait(agent: Agent, invocation: Invocation, error: BaseException | None)
 
 
 def send(agent: Agent, invocation: Invocation) -> None:
-    """Send a finished invocation's telemetry, within the flush limit and never beyond the deadline."""
+    """Report a finished invocation and send its telemetry, within the flush limit and never beyond the deadline."""
     try:
+        report(agent, invocation, [invocation.span])
         agent.delivery.flush(_budget(agent, invocation))
     finally:
         agent.witness.end(invocation.note)
