@@ -9,8 +9,8 @@ the log). Peers come from PyPI into throw-away environments.
 A process is frozen (SIGSTOP) after each invocation and thawed 2 ms later for the next event, as on Lambda: its caches
 are cold, and whatever it left for later waits. An invocation's time is seen from the Runtime API: from the event to the
 answer's first byte, for which a caller waits, and to the request for the next event, which is billed; what a wrapper
-adds is its difference to bare, turn by turn. The collector is a stand-in in a process of its own that reads a request and
-answers 200. Subjects take turns, so that a busy machine is busy for all; CPU is the process's own: waiting for the
+adds is its difference to bare, turn by turn. The collector is a stand-in in a process of its own that reads a request
+and answers 200. Subjects take turns, so that a busy machine is busy for all; CPU is the process's own: waiting for the
 machine does not count.
 
     python benchmarks/wrapper.py [--rounds N] [--environments FOLDER: kept for the next run]
