@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from faasight.capture import Capture
     from faasight.delivery import Buffer, Delivery
     from faasight.invocation import Invocation
+    from faasight.log_records import Records
     from faasight.metrics import Metrics
 
 
@@ -48,6 +49,7 @@ class Agent:
 
             self.capture = Capture(settings.capture, settings.capture_bytes)
         self._metrics: Metrics | None = None
+        self._records: Records | None = None
         self.due: list[Invocation] | None = None  # sent when their answer is out; None: nobody will
         self.when_loaded: list[Callable[[], None]] = []  # what waits for the end of the function's own set-up
         self.host: ModuleType | None = calls.host()  # who calls the function, where that is not AWS
@@ -74,12 +76,26 @@ class Agent:
         hooks.register(self)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.after_fork)
+        if self.settings.send_logs:
+            self._send_logs()
         if self.coldstart.init_type == "snap-start":
             from faasight import snapshot
 
             snapshot.register(self)
             self.when_loaded.append(lambda: snapshot.register_end(self))
         self.report_killed()
+
+    def _send_logs(self) -> None:
+        if self.settings.exporter == "otlp":
+            complaints.say("FAASIGHT_SEND_LOGS=1 needs FAASIGHT_EXPORTER=builtin: log lines go to stdout alone")
+            return
+        try:
+            from faasight import log_records
+
+            self._records = log_records.install(self)
+            self.delivery.lines = self._records.drain
+        except Exception as error:  # noqa: BLE001 - the lines are on stdout
+            complaints.failure("sending logs", error)
 
     def report_killed(self) -> None:
         """Report what a killed process left unfinished in this sandbox, at once: we may be killed just so."""
@@ -101,6 +117,8 @@ class Agent:
         self.delivery.reset()
         self.watchdog.reset()
         self.witness.reset()
+        if self._records is not None:
+            self._records.reset()
         self.forget_numbers()
 
     def _look(self, invocation: Invocation) -> float:

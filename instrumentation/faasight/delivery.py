@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         """A buffer that is sent."""
 
         points: Callable[[], list[Point]] | None
+        lines: Callable[[], list[bytes]] | None
 
         def share(self, resource: Callable[[], bytes]) -> Buffer:
             """Return a buffer that is sent along, under a resource of its own."""
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
             """Let go of the connection."""
 
 
-TRACES, METRICS = "/v1/traces", "/v1/metrics"
+TRACES, METRICS, LOGS = "/v1/traces", "/v1/metrics", "/v1/logs"
 _RETRYABLE = frozenset({429, 502, 503, 504})  # OTLP 1.x, "Failures": these, and no others, may be sent again
 _BAD_DATA = 400
 _MAX_UNANSWERED = 16  # requests on the wire without an answer; more mean that the collector hangs
@@ -124,6 +125,7 @@ class Exporter:
 
     def __init__(self, settings: Settings, resource: Callable[[], bytes], version: str) -> None:
         self.points: Callable[[], list[Point]] | None = None  # gives the user's metrics, and forgets them
+        self.lines: Callable[[], list[bytes]] | None = None  # gives encoded log lines, a body each, and forgets them
         self.dropped = 0
         self._settings = settings
         self._shares = [Share(resource)]  # the first is that of all who have none of their own
@@ -185,6 +187,9 @@ class Exporter:
                 count = min(len(share.spans), _MAX_ENCODED)
                 spans = [share.spans.popleft() for _ in range(count)] if count > 1 else [share.spans.popleft()]
                 self._keep(Batch(TRACES, encode.traces(share.resource(), spans, self._version)))
+        if self.lines is not None:
+            for body in self.lines():
+                self._keep(Batch(LOGS, body))
         points = self.points() if self.points else []
         if points:
             self._keep(Batch(METRICS, encode.metrics(self._shares[0].resource(), points, self._version)))

@@ -197,6 +197,29 @@ def traces(resource_content: bytes, spans: Iterable[Span], version: str) -> byte
     return _request(resource_content, scopes, version)
 
 
+def log_record(
+    time_ns: int, severity: int, level: str, body: object, pairs: Mapping[str, Any], trace_id: str, span_id: str
+) -> bytes:
+    """Encode a LogRecord's content (logs.proto); the ids are hex, "" outside an invocation."""
+    parts = [
+        pack("<sQsQ", b"\x09", time_ns, b"\x59", time_ns),
+        b"\x10" + _BYTE[severity],
+        _text(b"\x1a", level),
+        _message(b"\x2a", _any_value(body)),
+        attributes(b"\x32", pairs),
+    ]
+    if trace_id:
+        ids = b"\x4a\x10" + bytes.fromhex(trace_id) + b"\x52\x08" + bytes.fromhex(span_id)
+        parts.append(ids + b"\x45\x01\x00\x00\x00")  # sampled
+    return b"".join(parts)
+
+
+def logs(resource_content: bytes, records: Iterable[bytes], version: str) -> bytes:
+    """Encode an ExportLogsServiceRequest of encoded records; `version` is that of the scope `faasight`."""
+    parts = [part for record in records for part in (b"\x12", _varint(len(record)), record)]
+    return _request(resource_content, {"faasight": parts}, version)
+
+
 def metrics(resource_content: bytes, points: Iterable[Point], version: str) -> bytes:
     """Encode an ExportMetricsServiceRequest of delta sums and gauges."""
     return _request(resource_content, {"faasight": [_message(b"\x12", _metric(point)) for point in points]}, version)

@@ -10,6 +10,7 @@ import os
 import time
 
 _STDOUT = 1
+_LOGS = "/v1/logs"
 _MAX_LINE = 240_000  # bytes: CloudWatch Logs cuts an event at 256 KiB
 _PIECE = 4_096  # PIPE_BUF: a pipe that is ready takes as much without making us wait
 
@@ -23,6 +24,8 @@ class Stdout:
 
     def write(self, path: str, body: bytes, deadline: float) -> bool:
         """Write one request as a line by `deadline` (time.monotonic); return whether it is out."""
+        if path == _LOGS:
+            return True  # each of its lines is there already
         line = _line(path, body)
         if len(line) > _MAX_LINE:
             return False

@@ -62,6 +62,9 @@ def _made_once() -> Callable[[dict[str, Any]], str]:
 _dumps = _made_once()
 
 
+forward: Callable[[dict[str, Any], float], None] | None = None  # set by log_records.py: takes each line, and when
+
+
 def head(created: float, level: str, message: str, logger: str) -> dict[str, Any]:
     """Return the fields that every line has, in wire.md's order; `created` in seconds since the epoch."""
     seconds, millis = divmod(int(created * 1000), 1000)
@@ -121,6 +124,20 @@ def _plain(value: object) -> object:
     return mask.text(safe_str(value))
 
 
+def line_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Return a record of the standard library as a line's fields."""
+    line = head(record.created, record.levelname, record.getMessage(), record.name)
+    add(line, {key: value for key, value in vars(record).items() if key not in _STANDARD})
+    if record.exc_info and record.exc_info[0] is not None:
+        line["error_type"] = record.exc_info[0].__name__
+        line["error_message"] = mask.text(safe_str(record.exc_info[1]))
+        line["stack_trace"] = mask.text(_plain_formatter.formatException(record.exc_info))
+    return line
+
+
+_plain_formatter = logging.Formatter()
+
+
 class JsonFormatter(logging.Formatter):
     """The standard library's records as lines of JSON."""
 
@@ -131,13 +148,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
-        line = head(record.created, record.levelname, record.getMessage(), record.name)
-        add(line, {key: value for key, value in vars(record).items() if key not in _STANDARD})
-        if record.exc_info and record.exc_info[0] is not None:
-            line["error_type"] = record.exc_info[0].__name__
-            line["error_message"] = mask.text(safe_str(record.exc_info[1]))
-            line["stack_trace"] = mask.text(self.formatException(record.exc_info))
-        return write(line) + self._end
+        return write(line_of(record)) + self._end
 
 
 def use_json(agent: Agent) -> None:
@@ -195,7 +206,11 @@ def _exception(_logger: object, _method: str, event: dict[str, Any]) -> dict[str
 def _render(logger: _Stdout, method: str, event: dict[str, Any]) -> str:
     """Write the line: the last processor of structlog."""
     level = "INFO" if method == "msg" else method.upper()
-    return write(add(head(time.time(), level, str(event.pop("event", "")), logger.name), event))
+    created = time.time()
+    line = add(head(created, level, str(event.pop("event", "")), logger.name), event)
+    if forward is not None:
+        forward(line, created)
+    return write(line)
 
 
 class _StdoutFactory:

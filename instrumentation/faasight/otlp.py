@@ -53,6 +53,7 @@ class OfficialExporter:
 
     def __init__(self, agent: Agent) -> None:
         self.points: Callable[[], list[Point]] | None = None
+        self.lines: Callable[[], list[bytes]] | None = None  # not sent: see agent.py
         self._agent = agent
         self._resource_attributes: Callable[[], dict[str, Any]] = agent.resource_attributes
         self._exporters = make_exporters(agent.settings.endpoint, agent.settings.headers)

@@ -93,6 +93,13 @@ TABLE = (
     Setting(
         "logs", "FAASIGHT_LOGS", "json|off", "json", "json: lines carry request, trace and span ids; off: as they are"
     ),
+    Setting(
+        "send_logs",
+        "FAASIGHT_SEND_LOGS",
+        "flag",
+        "0",
+        "1: log lines go to the collector too, beside stdout: where no log path leads to it",
+    ),
     Setting("log_level", "FAASIGHT_LOG_LEVEL", "level", "", "DEBUG, INFO...; else logging's own, INFO for structlog"),
     Setting("mask", "FAASIGHT_MASK", "on|off", "on", "on: secrets are hidden in errors, logs, attributes and metrics"),
     Setting("mask_keys", "FAASIGHT_MASK_KEYS", "words", "", "more keys whose values are hidden: iban,birthday"),
@@ -135,6 +142,7 @@ class Settings:
     statements: bool
     peer_services: dict[str, str]
     logs: str
+    send_logs: bool
     log_level: str
     mask: str
     mask_keys: tuple[str, ...]

@@ -10,6 +10,8 @@ import pytest
 from azure_host import HOST, AzureHost
 from faasight.spans import now_ns
 from google_host import need
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from polling import wait_until
 
 HEAD = """
 import faasight.auto
@@ -399,6 +401,20 @@ def test_log_lines_name_the_function(serve: Serve, sink: Any) -> None:
     host.http("orders", "GET", URL)
     (line,) = [json.loads(line) for line in host.output().splitlines() if line.startswith("{")]
     assert (line["function"], line["request_id"], line["order"]) == ("shop/orders", "invocation-of-orders", 7)
+
+
+def test_log_lines_reach_the_collector_by_choice(serve: Serve, sink: Any) -> None:
+    """Those of `logging` too, which go to the host by the worker's own handler; each under its function."""
+    code = ORDERS.replace("    return func", "    logging.warning('low', extra={'left': 3})\n    return func")
+    host = serve("import logging\n" + code, FAASIGHT_SEND_LOGS="1")
+    host.http("orders", "GET", URL)
+    bodies = wait_until(lambda: [body for path, _, body in sink.requests if path == "/v1/logs"], "log records come")
+    (group,) = ExportLogsServiceRequest.FromString(bodies[0]).resource_logs
+    names = {item.key: item.value.string_value for item in group.resource.attributes}
+    assert names["faas.name"] == "shop/orders"
+    (record,) = group.scope_logs[0].log_records
+    (span,) = sink.wait()
+    assert (record.body.string_value, record.trace_id.hex()) == ("low", span.trace_id)
 
 
 def test_an_application_that_fails_to_load_reads_as_without_us(serve: Serve, sink: Any) -> None:

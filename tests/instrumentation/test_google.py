@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from google_host import HOST, Answer, Framework, need
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from polling import wait_until
 
 CODE = """
@@ -497,6 +498,22 @@ def test_log_lines_are_as_cloud_logging_reads_them(serve: Serve, sink: Any, labe
         assert (line["request_id"], line["trace_id"], line["span_id"]) == ("exec-5", TRACE, span.span_id)
         assert (line["function"], line["version"]) == ("hello-service", "hello-service-00007-abc")
     assert "secret" not in framework.output()
+
+
+def test_log_lines_reach_the_collector_by_choice(serve: Serve, sink: Any) -> None:
+    """With the handlers of the user's own, and of the asynchronous kind too: the trace is the invocation's."""
+    framework = serve(LOGGING, FAASIGHT_SEND_LOGS="1")
+    framework.call(headers={"Function-Execution-Id": "exec-6", "traceparent": PARENT})
+    bodies = wait_until(lambda: [body for path, _, body in sink.requests if path == "/v1/logs"], "log records come")
+    sent = ExportLogsServiceRequest.FromString(b"".join(bodies))
+    (group,) = sent.resource_logs
+    told = [record for scope in group.scope_logs for record in scope.log_records]
+    assert [record.body.string_value for record in told] == ["stock is low", "order"]
+    assert {record.trace_id.hex() for record in told} == {TRACE}
+    keys = {item.key for record in told for item in record.attributes}
+    assert keys == {"logger", "faas.invocation_id", "cold_start", "item", "password", "order"}
+    assert b"secret" not in bodies[0]
+    assert len(framework.lines()) == 2, "and on stdout, once"
 
 
 def test_a_logging_of_the_users_own_stays(serve: Serve, sink: Any) -> None:
