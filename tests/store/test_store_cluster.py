@@ -4,8 +4,10 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,14 +28,29 @@ def _statements() -> list[str]:
     return migrate.script(SHAPE)
 
 
+@pytest.fixture(scope="module")
+def spread_over(cluster_port: int) -> Iterator[Callable[[str], Store]]:
+    """Return the database on the cluster of a name, which is made once."""
+    with ExitStack() as stack:
+
+        @cache
+        def made(name: str) -> Store:
+            address = f"clickhouse://127.0.0.1:{cluster_port}/spread_{secrets.token_hex(4)}"
+            store = stack.enter_context(Store.open(address))
+            store.migrate(name)
+            return store
+
+        yield made
+
+
 @pytest.fixture
-def spread(request: pytest.FixtureRequest, cluster_port: int) -> Iterator[Store]:
-    """Return a new database on the cluster that the test names by `param`, or on `one`."""
-    address = f"clickhouse://127.0.0.1:{cluster_port}/spread_{secrets.token_hex(4)}"
-    with Store.open(address) as store:
-        store.migrate(getattr(request, "param", "one"))
-        yield store
-        store.command(f"DROP DATABASE `{store.shape.data}` SYNC")
+def spread(request: pytest.FixtureRequest, spread_over: Callable[[str], Store]) -> Store:
+    """Return a database without rows on the cluster that the test names by `param`, or on `one`."""
+    store = spread_over(getattr(request, "param", "one"))
+    filled = "SELECT name FROM system.tables WHERE database = {data:String} AND total_rows > 0"
+    for (name,) in store.query(f"{filled} AND name != 'schema_migrations'", {"data": store.shape.data}):
+        store.command(f"TRUNCATE TABLE {store.shape.table(name)} SYNC")
+    return store
 
 
 def _land(store: Store, count: int, token: str = "") -> None:
@@ -199,9 +216,11 @@ def test_what_is_restored_is_read_on_all_nodes(spread: Store) -> None:
     data = max(Path(folder).glob("*.bin"), key=lambda path: path.stat().st_size)
     content = bytearray(data.read_bytes())
     content[len(content) // 2] ^= 0xFF
+    whole = data.read_bytes()
     data.write_bytes(content)
     with pytest.raises(StoreError, match=r"invocation_facts cannot be read on all nodes: .*[Cc]hecksum"):
         backup._read_everywhere(spread, "invocation_facts")
+    data.write_bytes(whole)
 
 
 def test_a_restore_empties_only_what_was_empty(spread: Store, tmp_path: Path) -> None:
