@@ -52,7 +52,9 @@ def converters(descriptor: Descriptor) -> dict[str, tuple[str, Convert]]:
     """Return how to read each field of a message type, by both of its names (camelCase and snake_case)."""
     found: dict[str, tuple[str, Convert]] = {}
     for field in descriptor.fields:
-        convert = _repeated(_single(field)) if field.is_repeated else _single(field)
+        convert = _single(field)
+        if field.is_repeated:
+            convert = _attributes(convert) if _is_attributes(field) else _repeated(convert)
         found[field.camelcase_name] = found[field.name] = (field.name, convert)
     return found
 
@@ -65,9 +67,8 @@ def _single(field: FieldDescriptor) -> Convert:
         numbers = field.enum_type
         return lambda value, _: _enum(numbers, value)
     if field.type == FieldDescriptor.TYPE_BYTES and field.name in HEX_FIELDS:
-        return lambda value, _: bytes.fromhex(_text(value))
-    convert = _SCALARS[field.cpp_type] if field.type != FieldDescriptor.TYPE_BYTES else _base64
-    return lambda value, _: convert(value)
+        return _hex
+    return _SCALARS[field.cpp_type] if field.type != FieldDescriptor.TYPE_BYTES else _base64
 
 
 def _repeated(convert: Convert) -> Convert:
@@ -79,13 +80,39 @@ def _repeated(convert: Convert) -> Convert:
     return many
 
 
+def _is_attributes(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.name == "KeyValue"
+
+
+def _attributes(convert: Convert) -> Convert:
+    """Read attributes: most of what a body holds, and nearly all of them are a key and a text, seen at a glance."""
+
+    def many(value: object, depth: int) -> list[Any]:
+        if not isinstance(value, list):
+            raise TypeError("must be an array")
+        return [_text_attribute(item) or convert(item, depth) for item in value]
+
+    return many
+
+
+def _text_attribute(item: object) -> dict[str, Any] | None:
+    """Return an attribute that is a key and a text and nothing more, None for any other."""
+    if type(item) is dict and len(item) == 2:  # key, value
+        key, value = item.get("key"), item.get("value")
+        if type(key) is str and type(value) is dict and len(value) == 1:
+            text = value.get("stringValue")
+            if type(text) is str:
+                return {"key": key, "value": {"string_value": text}}
+    return None
+
+
 def _enum(descriptor: EnumDescriptor, value: object) -> int:
     if isinstance(value, str) and value in descriptor.values_by_name:
         return int(descriptor.values_by_name[value].number)
     return _integer(value)
 
 
-def _integer(value: object) -> int:
+def _integer(value: object, _: int = 0) -> int:
     if isinstance(value, bool):
         raise TypeError("must be an integer")
     if isinstance(value, int):
@@ -97,7 +124,7 @@ def _integer(value: object) -> int:
     raise TypeError("must be an integer, as a number or a string")
 
 
-def _float(value: object) -> float:
+def _float(value: object, _: int = 0) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise TypeError("must be a number")
     number = float(value)
@@ -106,24 +133,28 @@ def _float(value: object) -> float:
     return number
 
 
-def _boolean(value: object) -> bool:
+def _boolean(value: object, _: int = 0) -> bool:
     if not isinstance(value, bool):
         raise TypeError("must be true or false")
     return value
 
 
-def _text(value: object) -> str:
+def _text(value: object, _: int = 0) -> str:
     if not isinstance(value, str):
         raise TypeError("must be a string")
     return value
 
 
-def _base64(value: object) -> bytes:
+def _hex(value: object, _: int = 0) -> bytes:
+    return bytes.fromhex(_text(value))
+
+
+def _base64(value: object, _: int = 0) -> bytes:
     text = _text(value).replace("-", "+").replace("_", "/")  # protobuf takes both alphabets, padded or not
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
-_SCALARS: dict[int, Callable[[Any], Any]] = {
+_SCALARS: dict[int, Convert] = {
     FieldDescriptor.CPPTYPE_INT32: _integer,
     FieldDescriptor.CPPTYPE_INT64: _integer,
     FieldDescriptor.CPPTYPE_UINT32: _integer,
