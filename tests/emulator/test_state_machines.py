@@ -81,6 +81,19 @@ def test_input_and_output(run: Callable[..., Execution]) -> None:
     assert output(run(definition, {"in": [{"x": 5}, 0]})) == {"t": 9, "code": 200, "fixed": {"done": True}}
 
 
+def test_paths_that_lead_nowhere(start: Start) -> None:
+    """ResultPath writes into the raw input; a path of Parameters that finds nothing may be caught, InputPath's not."""
+    catch = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.problem", "Next": "Caught"}]
+    definition = flow(
+        Ask=task("Echo", InputPath="$.in", Parameters={"y.$": "$.x"}, ResultPath="$.out", Catch=catch, End=True),
+        Caught={"Type": "Pass", "OutputPath": "$.problem.Error"},
+    )
+    emulator = start(machine(definition))
+    assert output(emulator.execute("flow", {"in": {"x": 1}})) == {"in": {"x": 1}, "out": {"y": 1}}
+    assert output(emulator.execute("flow", {"in": {}})) == "States.ParameterPathFailure"
+    assert emulator.execute("flow", {}).error == "States.Runtime"
+
+
 def test_choice_wait_and_ends(start: Start) -> None:
     """A Choice finds its way; Wait waits; Succeed and Fail end as they say."""
     rules = [{"Variable": "$.n", "NumericGreaterThan": 5, "Next": "Soon"}]
@@ -96,7 +109,7 @@ def test_choice_wait_and_ends(start: Start) -> None:
     assert time.monotonic() - began >= 0.3
     failed = emulator.execute("flow", {"n": 5})
     assert (failed.status, failed.error, failed.cause) == ("FAILED", "TooSmall", "5 is too small")
-    assert emulator.execute("flow", {}).error == "States.ParameterPathFailure"
+    assert emulator.execute("flow", {}).error == "States.Runtime", "a variable that is not there"
     with pytest.raises(UnknownMachineError, match="no state machine 'flo'; there are flow"):
         emulator.execute("flo", {})
 

@@ -116,7 +116,7 @@ class Interpreter:
         given = _path(state, "InputPath", value, context)
         following = None if state.get("End") or kind in ("Succeed", "Fail") else state.get("Next")
         if kind == "Choice":
-            chosen = next((one["Next"] for one in state["Choices"] if holds(one, given, context)), state.get("Default"))
+            chosen = _chosen(state, given, context)
             if chosen is None:
                 raise StatesError(NO_CHOICE, "no rule holds, and the state has no Default")
             return _path(state, "OutputPath", given, context), chosen
@@ -130,8 +130,8 @@ class Interpreter:
         if "ResultSelector" in state:
             result = fill(state["ResultSelector"], result, context)
         place = state.get("ResultPath", "$")
-        # The result is put into the input as it came, not into what Parameters made of it.
-        whole = given if place is None else write(place, given, result)
+        # The result is put into the state's raw input: not into what InputPath and Parameters made of it.
+        whole = value if place is None else write(place, value, result)
         return _path(state, "OutputPath", whole, context), following
 
     async def _result(self, state: State, given: Json, scope: Scope, attempt: int) -> Json:
@@ -238,13 +238,23 @@ def _tolerated(state: State, count: int) -> int | None:
     return None
 
 
+def _chosen(state: State, value: Json, context: Json) -> str | None:
+    try:
+        return next((one["Next"] for one in state["Choices"] if holds(one, value, context)), state.get("Default"))
+    except StatesError as error:
+        raise StatesError(RUNTIME, f"the Choice's condition names an invalid value: {error.cause}") from error
+
+
 def _effective(state: State, given: Json, context: Json) -> Json:
     return fill(state["Parameters"], given, context) if "Parameters" in state else given
 
 
 def _path(state: State, key: str, value: Json, context: Json) -> Json:
     path = state.get(key, "$")
-    return {} if path is None else find(path, value, context)
+    try:
+        return {} if path is None else find(path, value, context)
+    except StatesError as error:  # only in Parameters is it an error that may be caught
+        raise StatesError(RUNTIME, f"Invalid path '{path}' in {key}: {error.cause}") from error
 
 
 def _text(state: State, key: str, value: Json, context: Json) -> str:
