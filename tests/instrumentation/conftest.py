@@ -16,6 +16,7 @@ from typing import Any
 import faasight.agent
 import pytest
 from faasight.agent import Agent
+from faasight.complain import complaints
 from faasight.settings import Settings
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -361,6 +362,7 @@ def function(sink: Sink, tmp_path: Path) -> Iterator[StartFunction]:
 def new_agent() -> Iterator[Callable[..., Agent]]:
     """Make agents of this process with settings of one's own; they raise their own failures."""
     made: list[Agent] = []
+    complaints._next = 0.0  # one a minute, and each test has its own
 
     def make(**environment: str) -> Agent:
         made.append(Agent(Settings({"FAASIGHT_STRICT": "1", "FAASIGHT_FALLBACK": "off", **environment})))
