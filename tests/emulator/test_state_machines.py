@@ -81,6 +81,34 @@ def test_input_and_output(run: Callable[..., Execution]) -> None:
     assert output(run(definition, {"in": [{"x": 5}, 0]})) == {"t": 9, "code": 200, "fixed": {"done": True}}
 
 
+WRONG: list[dict[str, Any]] = [
+    {"Type": "Wait", "Seconds": "soon"},
+    {"Type": "Wait", "Timestamp": "tomorrow"},
+    {"Type": "Task", "Resource": "arn:aws:states:::sqs:dance", "Parameters": {}},
+    {"Type": "Task", "Resource": "arn:aws:states:::nothing:here", "Parameters": {}},
+    {"Type": "Task", "Resource": "arn:aws:ecs:::x"},
+    {"Type": "Map", "ItemProcessor": flow(P={"Type": "Pass"}), "MaxConcurrency": "many"},
+    {
+        "Type": "Task",
+        "Resource": "${Echo}",
+        "Retry": [{"ErrorEquals": 5, "IntervalSeconds": "x"}],
+        "TimeoutSeconds": {},
+    },
+    {"Type": "Pass", "Parameters": {"x.$": "States.Format('{}', States.Format('{}', States.Nope()))"}},
+]
+
+
+def test_definitions_that_go_wrong(start: Start) -> None:
+    """What is only found while it runs fails the execution with an error of AWS's names, and the emulator runs on."""
+    one = "  Flow{}: {{Type: AWS::Serverless::StateMachine, Properties: {{Definition: {}}}}}\n"
+    machines = "".join(one.format(n, json.dumps(flow(Wrong=wrong))) for n, wrong in enumerate(WRONG))
+    emulator = start(FUNCTIONS + machines.replace('"${Echo}"', "!GetAtt Echo.Arn"))
+    for n, wrong in enumerate(WRONG):
+        execution = emulator.execute(f"Flow{n}", [1])
+        assert execution.status == "FAILED", wrong
+        assert execution.error.startswith("States."), (wrong, execution.error)
+
+
 def test_paths_that_lead_nowhere(start: Start) -> None:
     """ResultPath writes into the raw input; a path of Parameters that finds nothing may be caught, InputPath's not."""
     catch = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.problem", "Next": "Caught"}]

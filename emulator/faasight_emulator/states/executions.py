@@ -170,8 +170,9 @@ class Executions:
                     output = await asyncio.wait_for(work, None if limit is None else float(limit))
                 except TimeoutError as error:
                     raise StatesError(TIMEOUT, f"the execution took longer than {limit} s") from error
-                except (RecursionError, KeyError, TypeError, ValueError, AttributeError) as error:
-                    # A definition that is wrong in a way that nobody looked for ends its execution, not the emulator.
+                except StatesError:
+                    raise
+                except Exception as error:
                     raise StatesError(RUNTIME, f"{type(error).__name__}: {error}") from error
             self._end(execution, "SUCCEEDED", output=json.dumps(output))
         except StatesError as error:
