@@ -117,7 +117,7 @@ def measure(count):
     return (time.process_time_ns() - begun) / count / 1e3
 def handler(event, context):
     measure(2000)
-    print(min(measure(500) for _ in range(20)), file=sys.stderr)
+    print("took", min(measure(500) for _ in range(20)), file=sys.stderr)
 class Context:
     aws_request_id, function_name, memory_limit_in_mb = "8476a536-e9f4-11e8-9739-2dfe598c3fcd", "f", 128
     function_version, invoked_function_arn = "$LATEST", "arn:aws:lambda:r:123456789012:function:f"
@@ -146,7 +146,7 @@ def measure_log_line(environments: Path) -> dict[str, float]:
         python = python_of(environments, environment)
         env = {"FAASIGHT_ENDPOINT": "http://127.0.0.1:9", "FAASIGHT_FALLBACK": "off", "AWS_LAMBDA_FUNCTION_NAME": "f"}
         done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True, env=env)
-        took[name] = min(took.get(name, math.inf), float(done.stderr.split()[0]))
+        took[name] = min(took.get(name, math.inf), float(done.stderr.partition("took ")[2].split()[0]))
     return took
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from _thread import allocate_lock
 
 import faasight
@@ -83,7 +84,18 @@ class Agent:
 
             snapshot.register(self)
             self.when_loaded.append(lambda: snapshot.register_end(self))
+        self._send_after_answers()
         self.report_killed()
+
+    def _send_after_answers(self) -> None:
+        if "awslambdaric.lambda_runtime_client" not in sys.modules:
+            return
+        try:
+            from faasight import afterwards
+
+            afterwards.install(self)
+        except Exception as error:  # noqa: BLE001 - telemetry is sent before the answer then
+            complaints.failure("sending after answers", error)
 
     def _send_logs(self) -> None:
         if self.settings.exporter == "otlp":

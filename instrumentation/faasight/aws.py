@@ -44,7 +44,6 @@ def load(agent: Agent) -> Callable[..., Any]:
     agent.coldstart.handler_loaded()
     since = perf_counter_ns()
     agent.function_loaded()
-    _send_after_answers(agent)
     agent.coldstart.spend(since)
     return observe(handler)
 
@@ -57,16 +56,6 @@ def _prepare(agent: Agent) -> None:
             use_json(agent)
         except Exception as error:  # noqa: BLE001 - logs stay as they are
             complaints.failure("logs", error)
-
-
-def _send_after_answers(agent: Agent) -> None:
-    if not agent.settings.disabled:
-        try:
-            from faasight import afterwards
-
-            afterwards.install(agent)
-        except Exception as error:  # noqa: BLE001 - telemetry is sent before the answer then
-            complaints.failure("sending after answers", error)
 
 
 def _import(name: str) -> Callable[..., Any]:

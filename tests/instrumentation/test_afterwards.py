@@ -33,6 +33,11 @@ def test_the_answer_is_out_before_the_collector_has_answered(function: Any, sink
     assert in_time == [True]
 
 
+def test_so_it_is_with_the_decorator(function: Any, sink: Any) -> None:
+    code = "import faasight\n" + PATCHED.replace("def handler", "@faasight.observe\ndef handler")
+    assert function(code, wrapped=False).invoke().body is True
+
+
 def test_it_can_be_switched_off(function: Any, sink: Any) -> None:
     assert function(PATCHED).invoke().body is True
     assert function(PATCHED, FAASIGHT_AFTER_ANSWER="0").invoke().body is False
