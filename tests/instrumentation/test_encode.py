@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import pytest
 from faasight import encode, otlp
 from faasight.metrics import Point
 from faasight.spans import Span
@@ -77,6 +78,45 @@ def test_the_official_parser_leaves_no_unknown_bytes() -> None:
     parsed = ExportTraceServiceRequest.FromString(body)
     assert parsed.SerializeToString() == body
     assert parsed.resource_spans[0].scope_spans[0].spans[0].links[0].trace_state == "faasight=f:shop"
+
+
+def encoded_as(attributes: dict[str, Any]) -> tuple[ExportTraceServiceRequest, ExportTraceServiceRequest]:
+    """Return a span with these attributes by our encoder, and by the official one."""
+    span = Span("n", 1, "1" * 32, attributes=attributes)
+    span.end_ns = span.start_ns
+    ours = ExportTraceServiceRequest.FromString(encode.traces(encode.resource(RESOURCE), [span], "0.1.0"))
+    official = encode_spans([otlp.sdk_span(span, Resource(RESOURCE))])
+    for request in (ours, official):
+        one = request.resource_spans[0].scope_spans[0].spans[0]
+        one.flags = 0
+        one.ClearField("status")
+    return ours, official
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "€"])
+def test_texts_of_every_length_around_that_of_one_byte(letter: str) -> None:
+    """Short texts are written in one step, whose lengths are one byte each; what is longer in another."""
+    for key_length in (1, 12, 60, 117, 126):
+        texts = {f"{i:x}".rjust(key_length, "k"): letter * i for i in range(1, 16)}
+        texts |= {f"{i:03x}".rjust(key_length, "q"): letter * i for i in range(35, 135)}
+        ours, official = encoded_as(texts)
+        assert ours == official
+
+
+def test_numbers_that_are_equal_are_told_apart_by_their_type() -> None:
+    """1, True and 1.0 are one key of a dictionary: what is remembered of one must not be written for another."""
+    for _ in range(2):
+        for values in ([1, True, 1.0, 0, False, 0.0], [False, 0.0, 0, True, 1.0, 1]):
+            ours, official = encoded_as({f"k{i}": value for i, value in enumerate(values)})
+            assert ours == official
+
+
+def test_what_the_encoder_remembers_is_bounded() -> None:
+    """Keys, numbers and scopes that never come again must not fill the function's memory."""
+    for start in range(0, 5_000, 500):
+        ours, official = encoded_as({f"key-{n}": n for n in range(start, start + 100)})
+        assert ours == official
+    assert max(len(encode._keys), len(encode._numbers), len(encode._scopes)) <= encode._MAX_KEYS
 
 
 def test_merged_requests_are_one_request() -> None:
