@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Client: TypeAlias = Any  # boto makes its clients at run time; they have no static type
 
+_SERVER = Path(__file__).with_name("moto_server.py")
 _START_LIMIT = 60.0  # seconds; moto takes one or two, a machine under load more
 
 
@@ -50,7 +51,8 @@ class Moto:
         environment = {"PATH": os.defpath, "HOME": str(self._log.parent), "LANG": "C.UTF-8"}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- moto, by this Python
-                [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)],
+                # -P: or the modules beside it would stand in for those of the standard library.
+                [sys.executable, "-P", str(_SERVER), "-H", "127.0.0.1", "-p", str(self._port)],
                 env=environment,
                 cwd=self._log.parent,
                 stdin=subprocess.DEVNULL,
