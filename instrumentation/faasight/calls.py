@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from faasight.complain import complaints
+from faasight.unfinished import UNFINISHED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from faasight.triggers import Trigger
 
     Read = Callable[[tuple[object, ...], dict[str, object]], "Call"]  # the arguments of one call of the handler
+
+
+HTTP_LIBRARIES = frozenset({"flask", "werkzeug", "starlette"})
+_BODIES = ("response", "body_iterator")  # of flask's response, of starlette's
+
+
+def library(kind: type) -> str:
+    """Return the package that a class comes from."""
+    return kind.__module__.partition(".")[0]
 
 
 class Call:
@@ -35,8 +45,9 @@ class Call:
 
     def body(self, result: object) -> str:
         """Return the name of the attribute of a response that has yet to run: a stream. "" for whatever else."""
-        del result
-        return ""
+        if not any(library(base) in HTTP_LIBRARIES for base in type(result).__mro__):
+            return ""
+        return next((place for place in _BODIES if type(getattr(result, place, None)) in UNFINISHED), "")
 
     def answer(self, span: Span, result: object, error: BaseException | None) -> tuple[object, BaseException | None]:
         """Read the result as this host does; return what is left of both to be read as Lambda's."""

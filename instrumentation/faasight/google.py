@@ -10,12 +10,11 @@ import os
 import sys
 
 from faasight import calls
-from faasight.calls import Call
+from faasight.calls import HTTP_LIBRARIES, Call, library
 from faasight.complain import complaints
 from faasight.context import extract
 from faasight.invoke import observed_by
 from faasight.triggers.reading import google_trace_id, mapping, tail, text, when
-from faasight.unfinished import UNFINISHED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from faasight.triggers import Trigger
 
 _MAX_TIMEOUT_S = 3_600  # of Cloud Run
-_LIBRARIES = frozenset({"flask", "werkzeug", "starlette"})
-_BODIES = ("response", "body_iterator")  # of flask's response, of starlette's
 _SEVERITIES = {"WARN": "WARNING", "FATAL": "CRITICAL"}  # LogSeverity of Cloud Logging
 _MESSAGING = frozenset({"timer", "pubsub"})  # what comes by HTTP and is called again after any answer but a 2xx
 
@@ -136,12 +133,6 @@ class GoogleCall(Call):
             if not trigger.parents:
                 trigger.trace_id = google_trace_id(self._asked.headers.get("X-Cloud-Trace-Context"))
 
-    def body(self, result: object) -> str:
-        """Find the generator in a response of flask's or starlette's."""
-        if not any(base.__module__.partition(".")[0] in _LIBRARIES for base in type(result).__mro__):
-            return ""
-        return next((place for place in _BODIES if type(getattr(result, place, None)) in UNFINISHED), "")
-
     def answer(self, span: Span, result: object, error: BaseException | None) -> tuple[object, BaseException | None]:
         """Read what flask or starlette will make of the result: its status; `abort(404)` is an answer, no failure."""
         if "http.request.method" not in span.attributes:
@@ -158,16 +149,12 @@ class GoogleCall(Call):
 def read(given: tuple[object, ...], named: dict[str, object]) -> Call:
     """Read the arguments: a request, a CloudEvent, an object of the user's type, or data and a context."""
     event = given[0] if given else next(iter(named.values()), None)
-    if _library(event) in _LIBRARIES and hasattr(event, "headers"):
+    if library(type(event)) in HTTP_LIBRARIES and hasattr(event, "headers"):
         return GoogleCall(event, None, event)
     context = given[1] if len(given) > 1 else named.get("context")
     asked = _request()
-    known = context is not None or _library(event) == "cloudevents" or asked is None
+    known = context is not None or library(type(event)) == "cloudevents" or asked is None
     return GoogleCall(event if known else asked, context, asked)
-
-
-def _library(value: object) -> str:
-    return type(value).__module__.partition(".")[0]
 
 
 def _request() -> Any:  # noqa: ANN401 - flask's, or None
@@ -226,7 +213,7 @@ def _is_typed() -> bool:
 def _status_of_error(error: BaseException) -> int | None:
     """Return the status of what `abort` raises, of werkzeug or starlette; None for a true exception."""
     for base in type(error).__mro__:
-        if base.__name__ == "HTTPException" and base.__module__.partition(".")[0] in _LIBRARIES:
+        if base.__name__ == "HTTPException" and library(base) in HTTP_LIBRARIES:
             code = getattr(error, "code", None) or getattr(error, "status_code", None)
             code = code or getattr(getattr(error, "response", None), "status_code", None)
             return code if isinstance(code, int) else None

@@ -93,7 +93,6 @@ def _platform(environ: Mapping[str, str]) -> dict[str, Any]:
     if "FUNCTIONS_WORKER_RUNTIME" in environ:
         return {
             "faas.name": environ.get("WEBSITE_SITE_NAME", ""),
-            "faas.version": environ.get("WEBSITE_DEPLOYMENT_ID", ""),
             "faas.instance": _first(environ, "WEBSITE_INSTANCE_ID", "WEBSITE_POD_NAME", "CONTAINER_NAME") or instance(),
             "faas.max_memory": _bytes(environ.get("WEBSITE_MEMORY_LIMIT_MB", "")),
             "cloud.provider": "azure",

@@ -186,6 +186,33 @@ def test_the_folder_of_a_function_stays_its_own(serve: Serve, sink: Any) -> None
     assert host.http("where", "GET", URL).body.bytes.decode() == str(host._folder)
 
 
+def test_an_asgi_application(serve: Serve, sink: Any) -> None:
+    """FastAPI and its like: one function of Azure's, whose route is the rest of the path."""
+    code = """
+import faasight.auto
+import azure.functions as func
+
+
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        return await send({"type": "lifespan.startup.complete"})
+    assert scope["path"] == "/api/orders/7"
+    await send({"type": "http.response.start", "status": 503, "headers": []})
+    await send({"type": "http.response.body", "body": b"busy"})
+
+
+app = func.AsgiFunctionApp(app=application, http_auth_level=func.AuthLevel.ANONYMOUS)
+"""
+    host = serve(code)
+    (name,) = host.functions
+    answer = host.http(name, "GET", URL)
+    assert getattr(answer, "status_code", answer) == "503", host.output()
+    (span,) = sink.wait()
+    assert (span.attributes["http.response.status_code"], span.attributes["error.type"]) == (503, "503")
+    assert span.attributes["faas.invocation_id"] == f"invocation-of-{name}"
+
+
 FAILING = (
     HEAD
     + """

@@ -472,6 +472,28 @@ def test_a_stream_that_breaks_is_a_failure(serve: Serve, sink: Any) -> None:
     assert framework.call("/response").status == 203
 
 
+def test_a_view_of_flask_on_cloud_run(sink: Any, new_agent: Any) -> None:
+    """Without the framework: the decorator finds the request that flask serves."""
+    import faasight
+    import flask
+    from faasight import google
+
+    new_agent(FAASIGHT_ENDPOINT=sink.endpoint).host = google
+    app = flask.Flask("shop")
+
+    @app.get("/orders/<order>")
+    @faasight.observe
+    def order_of(order: str) -> Any:
+        return flask.abort(404) if order == "none" else {"id": order}
+
+    client = app.test_client()
+    assert client.get("/orders/7", headers={"traceparent": PARENT}).json == {"id": "7"}
+    assert client.get("/orders/none").status_code == 404
+    found, none = sink.wait(2)
+    assert (found.name, found.trace_id, found.attributes["url.path"]) == ("GET", TRACE, "/orders/7")
+    assert (none.attributes["http.response.status_code"], none.attributes["faasight.outcome"]) == (404, "ok")
+
+
 LOGGING = CODE.replace(
     "    return f",
     """    import logging, sys
