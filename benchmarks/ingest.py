@@ -10,6 +10,7 @@ inserts the rows that ours stored once more, in Native format, into the same tab
     python benchmarks/ingest.py NAME ...    some of them
     python benchmarks/ingest.py --rounds 3  medians
     python benchmarks/ingest.py --scale 0.1 fewer requests: a look, no figure
+    python benchmarks/ingest.py NAME --stored 2 --stored 20    ours alone, with so many million rows there already
 """
 
 import argparse
@@ -29,6 +30,7 @@ from _subject import DEADLINE_S, Subject, line_of, process, until
 
 HERE = Path(__file__).parent
 FLOOR_GOAL = 2.5
+GROWTH_GOAL = 1.2
 TABLES = {"traces": "spans", "logs": "logs", "metrics": "metric_points"}
 
 
@@ -87,8 +89,25 @@ def ours(directory: Path, signal: str) -> Iterator[Subject]:
         )
 
 
+_FILL_ROWS = 50_000  # items of one load generator: it makes all its requests before it sends the first
+
+
+def _fill(subject: Subject, size: Size, rows: int) -> None:
+    """Store rows that are there already when the measuring begins."""
+    while (missing := rows - subject.stored()) >= size.items:
+        _post(subject, size, min(missing, _FILL_ROWS) // size.items)
+    _until_calm(subject)
+
+
 def _send(subject: Subject, size: Size, requests: int) -> float:
     """Send requests, wait until all their rows are stored and merged, and return the seconds that sending took."""
+    seconds = _post(subject, size, requests)
+    _until_calm(subject)
+    return seconds
+
+
+def _post(subject: Subject, size: Size, requests: int) -> float:
+    """Send requests, wait until all their rows are stored, and return the seconds that sending took."""
     before = subject.stored()
     address = subject.grpc_address if size.encoding == "grpc" else subject.address
     arguments = [address, size.items, requests, size.connections, size.signal, size.encoding]
@@ -97,7 +116,6 @@ def _send(subject: Subject, size: Size, requests: int) -> float:
     if int(answer[0]) != requests:
         raise RuntimeError(f"{answer[0]} of {requests} requests were accepted")
     until(lambda: subject.stored() >= before + requests * size.items, "not all rows were stored")
-    _until_calm(subject)
     return float(answer[1])
 
 
@@ -112,15 +130,16 @@ def _until_calm(subject: Subject) -> None:
     until(calm, "the merges did not end")
 
 
-def measure(run: Callable[[Path, str], AbstractContextManager[Subject]], size: Size) -> Figure:
-    """Warm up, then measure one size."""
+def measure(run: Callable[[Path, str], AbstractContextManager[Subject]], size: Size, stored: int = 0) -> Figure:
+    """Warm up, then measure one size; with so many rows there already, the engine alone is not asked."""
     with tempfile.TemporaryDirectory() as directory, run(Path(directory), size.signal) as subject:
         warm = max(size.connections, size.requests // 20)
         _send(subject, size, warm)
+        _fill(subject, size, stored)
         cpu_s = subject.cpu_s()
         seconds = _send(subject, size, size.requests)
         used, peak_mib = subject.cpu_s() - cpu_s, subject.peak_mib()
-        floor_s = subject.floor_s() if subject.floor_s else 0.0
+        floor_s = subject.floor_s() if subject.floor_s and not stored else 0.0
     rows = size.requests * size.items
     return Figure(used / rows * 1e6, peak_mib, size.requests / seconds, floor_s / (rows + warm * size.items) * 1e6)
 
@@ -150,18 +169,33 @@ def _line(name: str, mine: float, other: float, what: str, goal: float) -> dict[
     }
 
 
+def _growth(size: Size, stored: list[float]) -> Iterator[dict[str, object]]:
+    """Yield, for each number of million rows, what it costs to add to them; the ratio is to the least of them."""
+    least = 0.0
+    for millions in stored:
+        figure = measure(ours, size, int(millions * 1e6))
+        _show(size, f"ours with {millions:g} million stored", figure)
+        least = least or figure.cpu_s_per_million
+        name = f"{size.name}_with_{millions:g}_million"
+        yield _line(name, figure.cpu_s_per_million, least, f"ours with {stored[0]:g} million", GROWTH_GOAL)
+
+
 def main() -> None:
     """Measure, print the figures, and the JSON lines at the end; the last is that of small requests to the peer."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[[], *(size.name for size in SIZES)])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1.0, help="a tenth of the requests: 0.1")
+    parser.add_argument("--stored", type=float, action="append", help="million rows that are there already")
     options = parser.parse_args()
     lines = []
     for one in SIZES:
         if options.names and one.name not in options.names:
             continue
         size = replace(one, requests=int(one.requests * options.scale))
+        if options.stored:
+            lines += _growth(size, sorted(options.stored))
+            continue
         rounds = [  # in turn, so that other work on the machine meets both
             (measure(ours, size), measure(_rotel.run, size) if size.goal else None) for _ in range(options.rounds)
         ]
