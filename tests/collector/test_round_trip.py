@@ -4,6 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
@@ -14,8 +15,6 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from otlp_strategies import log_requests, metric_requests, trace_requests
 
@@ -50,52 +49,26 @@ def named(message: Message) -> str:
 
 
 @in_one_store
-def test_any_trace(shared_store: Store, start_collector: StartCollector, eventually: Eventually) -> None:
+@pytest.mark.parametrize("signal", ["traces", "logs", "metrics"])
+def test_any_message(shared_store: Store, start_collector: StartCollector, eventually: Eventually, signal: str) -> None:
     collector = start_collector(shared_store)
+    made, sent, stored = {
+        "traces": (trace_requests, stored_otlp.sent_spans, stored_otlp.stored_spans),
+        "logs": (log_requests, stored_otlp.sent_logs, stored_otlp.stored_logs),
+        "metrics": (metric_requests, stored_otlp.sent_points, stored_otlp.stored_points),
+    }[signal]
 
     @few
-    @given(st.lists(trace_requests(FUNCTION), min_size=3, max_size=6))
-    def stored_as_sent(parts: list[ExportTraceServiceRequest]) -> None:
-        message = ExportTraceServiceRequest(resource_spans=[top for part in parts for top in part.resource_spans])
+    @given(st.lists(made(FUNCTION), min_size=3, max_size=6))
+    def stored_as_sent(parts: list[Any]) -> None:
+        message = type(parts[0])()
+        for part in parts:
+            message.MergeFrom(part)  # joins the lists of resources
         function = named(message)
-        sent = stored_otlp.sent_spans(message)
-        post(collector, "/v1/traces", message)
-        eventually(lambda: len(stored_otlp.stored_spans(shared_store, function)) == len(sent))
-        assert stored_otlp.stored_spans(shared_store, function) == sent
-
-    stored_as_sent()
-
-
-@in_one_store
-def test_any_log(shared_store: Store, start_collector: StartCollector, eventually: Eventually) -> None:
-    collector = start_collector(shared_store)
-
-    @few
-    @given(st.lists(log_requests(FUNCTION), min_size=3, max_size=6))
-    def stored_as_sent(parts: list[ExportLogsServiceRequest]) -> None:
-        message = ExportLogsServiceRequest(resource_logs=[top for part in parts for top in part.resource_logs])
-        function = named(message)
-        sent = stored_otlp.sent_logs(message)
-        post(collector, "/v1/logs", message)
-        eventually(lambda: len(stored_otlp.stored_logs(shared_store, function)) == len(sent))
-        assert stored_otlp.stored_logs(shared_store, function) == sent
-
-    stored_as_sent()
-
-
-@in_one_store
-def test_any_metric(shared_store: Store, start_collector: StartCollector, eventually: Eventually) -> None:
-    collector = start_collector(shared_store)
-
-    @few
-    @given(st.lists(metric_requests(FUNCTION), min_size=3, max_size=6))
-    def stored_as_sent(parts: list[ExportMetricsServiceRequest]) -> None:
-        message = ExportMetricsServiceRequest(resource_metrics=[top for part in parts for top in part.resource_metrics])
-        function = named(message)
-        sent = stored_otlp.sent_points(message)
-        post(collector, "/v1/metrics", message)
-        eventually(lambda: len(stored_otlp.stored_points(shared_store, function)) == len(sent))
-        assert stored_otlp.stored_points(shared_store, function) == sent
+        expected = sent(message)
+        post(collector, f"/v1/{signal}", message)
+        eventually(lambda: len(stored(shared_store, function)) == len(expected))
+        assert stored(shared_store, function) == expected
 
     stored_as_sent()
 
