@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from functools import wraps
+from time import perf_counter_ns
 
 from faasight.complain import complaints
 from faasight.invocation import send
@@ -58,8 +59,10 @@ def _leave(agent: Agent) -> None:
 
 
 def _send_all(agent: Agent, due: list[Any]) -> None:
+    since = perf_counter_ns()
     try:
         while due:
             send(agent, due.pop(0))
+        agent.spent += perf_counter_ns() - since
     except Exception as error:  # noqa: BLE001 - the runtime must ask for its next event, whatever happens here
         complaints.failure("sending after the answer", error)

@@ -236,9 +236,9 @@ def test_a_thread_that_outlives_its_invocation_stays_in_its_trace(agent: Any, si
 def test_a_sandbox_that_is_told_to_end_ends(function: Any, sink: Any) -> None:
     sandbox = function(ECHO)
     sandbox.invoke()
+    sink.wait()
     sandbox.process.send_signal(signal.SIGTERM)
     assert sandbox.process.wait(10) == -signal.SIGTERM
-    sink.wait()
 
 
 def test_captured_payloads_of_any_kind_change_nothing(new_agent: Any, sink: Any) -> None:

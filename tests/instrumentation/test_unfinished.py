@@ -6,7 +6,6 @@ import inspect
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -233,12 +232,10 @@ def test_a_forked_child_that_comes_back_through_the_handler_reports_nothing(sink
 def test_no_further_thread_may_start(agent: Any, sink: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """All but the time-out is still seen."""
 
-    class Refused(threading.Thread):
-        def start(self) -> None:
-            raise RuntimeError("can't start new thread")
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
 
-    theirs = SimpleNamespace(**{**vars(threading), "Thread": Refused})  # other watchdogs run on
-    monkeypatch.setattr("faasight.watchdog.threading", theirs)
+    monkeypatch.setattr("faasight.watchdog.start_new_thread", refuse)
     timed = SimpleNamespace(aws_request_id="r1", get_remaining_time_in_millis=lambda: 3000)
     assert faasight.observe(lambda event, _: event)(5, timed) == 5
     (root,) = sink.wait()
