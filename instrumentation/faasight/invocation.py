@@ -29,8 +29,8 @@ class Invocation:
     """State of one call of the handler. It belongs to one context: several may run at once in one process."""
 
     __slots__ = (
-        "_open", "_ticket", "active", "call", "cold", "deadline", "delivery", "event", "expires", "note", "request_id",
-        "sent_ns", "span", "timed_out",
+        "_open", "_ticket", "active", "call", "cold", "deadline", "delivery", "event", "expires", "note", "over",
+        "request_id", "sent_ns", "span", "timed_out",
     )  # fmt: skip
 
     def __init__(self, span: Span, request_id: str, cold: bool, deadline: float, delivery: Buffer) -> None:
@@ -41,6 +41,7 @@ class Invocation:
         self.deadline = deadline  # time.monotonic value, inf if there is none
         self.expires = deadline  # when a time-out is reported, shortly before
         self.timed_out = False
+        self.over = False  # the handler has ended
         self.event: object = None  # kept until the end, in case that it fails
         self.sent_ns = 0  # when its oldest message was sent, 0 if unknown
         self.note = -1  # where the witness has it
@@ -223,6 +224,7 @@ def _remaining_ms(context: object) -> int:
 
 def finish(agent: Agent, invocation: Invocation, result: object = None, error: BaseException | None = None) -> None:
     """Close an invocation, and have its telemetry sent: at once, or when its answer is out (afterwards.py)."""
+    invocation.over = True
     span = invocation.span
     span.end_ns = max(now_ns(), span.start_ns)  # before our own work; and clocks may be put back
     agent.watchdog.forget(invocation)

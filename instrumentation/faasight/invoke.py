@@ -126,7 +126,8 @@ def _observed_coroutine(
 def _begin(
     agent: Agent, given: tuple[object, ...], named: dict[str, object], name: str, reader: Read | None
 ) -> Invocation | None:
-    if current.get() is not None:
+    around = current.get()
+    if around is not None and (around.invocation is None or not around.invocation.over):
         return None  # an observed function that calls another one: the outer call is the invocation
     since = perf_counter_ns()
     try:

@@ -233,6 +233,28 @@ def test_a_thread_that_outlives_its_invocation_stays_in_its_trace(agent: Any, si
     assert sink.named("afterwards").trace_id == first
 
 
+def test_a_generator_that_is_left_open_and_dropped_later(agent: Any, sink: Any) -> None:
+    """Its span closes then, in the same thread, and puts back what was current in an invocation that is long over."""
+    kept: list[Any] = []
+
+    def chunks() -> Any:
+        with faasight.span("chunk"):
+            yield 1
+
+    def handler(event: Any, context: Any) -> Any:
+        kept.append(chunks())
+        return next(kept[-1])
+
+    observed = faasight.observe(handler)
+    assert observed({}, None) == 1
+    kept.clear()
+    assert observed({}, None) == 1
+    kept.clear()
+    assert asyncio.run(faasight.observe(Awaited().__call__)("x", None)) == "x"
+    assert len(sink.wait(3)) == 3
+    assert len({span.trace_id for span in sink.invocations()}) == 3
+
+
 def test_a_sandbox_that_is_told_to_end_ends(function: Any, sink: Any) -> None:
     sandbox = function(ECHO)
     sandbox.invoke()
