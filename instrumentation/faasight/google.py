@@ -88,7 +88,9 @@ def _use_json(agent: Agent) -> None:
 
     root = logging.getLogger()
     for handler in root.handlers:
-        if type(handler) is logging.StreamHandler and type(handler.formatter) in {type(None), logging.Formatter}:
+        form = handler.formatter
+        plain = form is None or (type(form) is logging.Formatter and form._fmt in {logging.BASIC_FORMAT, "%(message)s"})
+        if plain and type(handler) is logging.StreamHandler:
             handler.setFormatter(JsonFormatter())
     last = logging.StreamHandler(sys.stdout)
     last.setFormatter(JsonFormatter())

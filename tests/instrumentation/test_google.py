@@ -538,17 +538,21 @@ def test_log_lines_reach_the_collector_by_choice(serve: Serve, sink: Any) -> Non
     assert len(framework.lines()) == 2, "and on stdout, once"
 
 
-def test_a_logging_of_the_users_own_stays(serve: Serve, sink: Any) -> None:
+@pytest.mark.parametrize("form", ["mine: %(message)s", ""], ids=["a format of one's own", "none"])
+def test_a_logging_of_the_users_own_stays(serve: Serve, sink: Any, form: str) -> None:
+    """`basicConfig` with a format is a wish; without one, the line is JSON at the level that was asked for."""
+    wish = f"format={form!r}, " if form else ""
     code = LOGGING.replace(
         "import functions_framework",
-        "import functions_framework, logging, sys\n"
-        "logging.basicConfig(format='mine: %(message)s', stream=sys.stdout, level='INFO')\n"
-        "logging.getLogger().handlers[0].setFormatter(type('Mine', (logging.Formatter,), {})('mine: %(message)s'))",
-    )
+        f"import functions_framework, logging, sys\nlogging.basicConfig({wish}stream=sys.stdout, level='INFO')",
+    ).replace('getLogger("shop").warning(', 'getLogger("shop").info(')
     framework = serve(code)
     framework.call()
     sink.wait()
-    assert "mine: stock is low" in framework.output()
+    if form:
+        assert "mine: stock is low" in framework.output()
+    else:
+        assert "stock is low" in [line["message"] for line in framework.lines()]
 
 
 def test_nothing_is_wrapped_when_switched_off(serve: Serve, sink: Any) -> None:
