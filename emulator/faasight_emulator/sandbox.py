@@ -10,6 +10,7 @@ from pathlib import Path
 
 from faasight_emulator.companions import Companions
 from faasight_emulator.environment import log_stream, sandbox_command, sandbox_environment
+from faasight_emulator.extensions import programs
 from faasight_emulator.invocation import Invocation, Result
 from faasight_emulator.model import Function, Place
 from faasight_emulator.platform import Reporter, Sink, Spent, identity_of
@@ -125,6 +126,8 @@ class Sandbox:
         machine that is too busy would otherwise kill every init, and be busier for it.
         """
         began = time.monotonic()
+        if programs(self.function.layers, self._around.opt):
+            self._telemetry.keep()
         self._reporter.init_start(phase)
         trouble: Trouble | None = None
         try:

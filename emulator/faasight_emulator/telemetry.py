@@ -62,8 +62,8 @@ class Telemetry:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
+        self._early: list[tuple[str, bytes]] | None = None  # of an init: who subscribes gets them too
         self._identity: Identity | None = None
-        self._early: list[tuple[str, bytes]] | None = []  # of the init: who subscribes gets them too
         self._subscriptions: list[Subscription] = []
         self._posting: set[asyncio.Task[None]] = set()
 
@@ -71,6 +71,8 @@ class Telemetry:
         """Take one event."""
         self._identity = identity
         self._sink.put(identity, event)
+        if self._early is None and not self._subscriptions:
+            return
         kind = event["type"].partition(".")[0]
         encoded = json.dumps(event, separators=(",", ":")).encode()
         if self._early is not None and len(self._early) < _MAX_EARLY:
@@ -84,8 +86,12 @@ class Telemetry:
         """Say how far an extension is."""
         self._say("platform.extension", {"name": name, "state": state, "events": list(events)})
 
+    def keep(self) -> None:
+        """Keep events for those who may subscribe: an init begins."""
+        self._early = []
+
     def began(self) -> None:
-        """Keep no more events for who might still subscribe: the init is over."""
+        """Keep no more events: the init is over."""
         self._early = None
 
     def subscribe(self, name: str, subscription: Subscription) -> None:
@@ -113,7 +119,7 @@ class Telemetry:
     async def stop(self) -> None:
         """Post no more."""
         self._subscriptions.clear()
-        self._early = []
+        self._early = None
         tasks = list(self._posting)
         for task in tasks:
             task.cancel()
