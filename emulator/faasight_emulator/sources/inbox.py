@@ -7,6 +7,7 @@ handling fails: it comes again.
 import contextlib
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,6 +17,7 @@ from faasight_emulator.model import Place
 PREFIX = "faasight-emulator-"
 _POLL_SECONDS = 20  # a long poll; `stop` ends it by a message
 _VISIBILITY = 10  # seconds after which what could not be handled comes again
+_TRIES = 5  # for an event that its target refuses, as a queue that is gone
 _STOP = "stop"
 
 Handle = Callable[[str], None]
@@ -67,15 +69,31 @@ class Inbox:
                     self._stop.wait(1)
 
     def _receive(self) -> None:
-        answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=_POLL_SECONDS)
+        answer = self._sqs.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=10,
+            WaitTimeSeconds=_POLL_SECONDS,
+            AttributeNames=["ApproximateReceiveCount"],
+        )
         for message in answer.get("Messages", []):
             if self._stop.is_set():
                 return
-            if message["Body"] != _STOP:
-                try:
-                    self._handle(message["Body"])
-                except Exception as error:  # noqa: BLE001 -- a message that cannot be handled must not stop the others
-                    if not self._stop.is_set():
-                        self._warn(f"Warning: {self.name}: an event could not be delivered ({error}); it comes again.")
-                    continue
-            self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+            if message["Body"] == _STOP or self._is_settled(message):
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+
+    def _is_settled(self, message: dict[str, Any]) -> bool:
+        """Handle a message and return whether it is done: delivered, or refused too often by where it goes."""
+        try:
+            self._handle(message["Body"])
+        except ClientError as error:
+            over = int(message["Attributes"]["ApproximateReceiveCount"]) >= _TRIES
+            self._tell(error, "it is given up" if over else "it comes again")
+            return over
+        except Exception as error:  # noqa: BLE001 -- a message that cannot be handled must not stop the others
+            self._tell(error, "it comes again")
+            return False
+        return True
+
+    def _tell(self, error: Exception, outcome: str) -> None:
+        if not self._stop.is_set():
+            self._warn(f"Warning: {self.name}: an event could not be delivered ({error}); {outcome}.")

@@ -115,8 +115,6 @@ class StreamMapping:
         while batch := lane.take():
             try:
                 self._process(shard, batch)
-            except EmulatorError:
-                return  # the emulator has been stopped meanwhile
             except Exception as error:  # noqa: BLE001 -- whatever it is, the records after these must still come
                 self._tally.add(discarded=len(batch))
                 self._warn(f"Warning: {self._function.name}: {len(batch)} records were given up ({error}).")
@@ -154,6 +152,12 @@ class StreamMapping:
         except TooManyRequestsError:
             self._tally.add(throttles=1)
             self._stop.wait(_delay(1))
+            return None
+        except EmulatorError as error:  # it did not run: as a rule the emulator is being stopped
+            if not self._stop.wait(_delay(1)):
+                self._warn(
+                    f"Warning: {self._function.name}: a batch of its stream did not run ({error}); trying again."
+                )
             return None
         self._tally.add(batches=1, retries=attempts > 0)
         return result
