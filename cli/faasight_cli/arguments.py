@@ -145,10 +145,10 @@ def _local(command: argparse.ArgumentParser) -> None:
     start.set_defaults(entry="local:start")
     start.add_argument("--port", type=_port, default=3000, help="of the HTTP gateway (3000)")
     start.add_argument("--quiet", action="store_true", help="do not print what the functions print")
-    invoke = ways.add_parser("invoke", help="invoke one function and print its answer")
+    invoke = ways.add_parser("invoke", help="invoke one function, or run one state machine, and print its answer")
     invoke.set_defaults(entry="local:invoke", port=0)
     start.add_argument("template", type=Path, help="an AWS SAM template, YAML or JSON")
-    invoke.add_argument("function", help="name or logical id")
+    invoke.add_argument("function", help="name or logical id of a function or a state machine")
     invoke.add_argument(
         "--template",
         "-t",

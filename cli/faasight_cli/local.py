@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import faasight
-from faasight_emulator import Emulator, Event, Template, report_lines
+from faasight_emulator import Emulator, Event, Execution, Template, report_lines
 from faasight_emulator import Settings as EmulatorSettings
 
 from faasight_cli import services, settings
@@ -40,20 +40,35 @@ def start(chosen: Namespace) -> int:
 
 
 def invoke(chosen: Namespace) -> int:
-    """Invoke one function and print its answer; the exit status is 1 if it failed.
+    """Invoke one function, or run one state machine, and print its answer; the exit status is 1 if it failed.
 
     As `sam local invoke` does, the answer alone goes to stdout; what the functions and the platform say to stderr.
     """
     event = _event(chosen.event)
-    Template.load(chosen.template, dict(chosen.parameter)).find(chosen.function)  # told before anything is started
+    template = Template.load(chosen.template, dict(chosen.parameter))
+    machine = template.machine(chosen.function)
+    if machine is None:
+        template.find(chosen.function)  # an unknown one is told before anything is started
     emulator = _emulator(chosen, _to_stderr, lambda _, line: _line_to_stderr(line), _report_to_stderr)
     emulator.start()
     try:
+        if machine is not None:
+            return _executed(emulator.execute(machine.name, event))
         result = emulator.invoke(chosen.function, event)
     finally:
         emulator.stop()
     Console().say(json.dumps(_json(result.payload), indent=2))
     return 0 if result.ok else 1
+
+
+def _executed(execution: Execution) -> int:
+    """Print what came of an execution; return the exit status."""
+    if execution.status == "SUCCEEDED":
+        Console().say(json.dumps(json.loads(execution.output), indent=2))
+        return 0
+    failure = {"status": execution.status, "error": execution.error, "cause": execution.cause}
+    Console().say(json.dumps(failure, indent=2))
+    return 1
 
 
 def wrapper() -> Path:

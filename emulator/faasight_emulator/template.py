@@ -93,6 +93,10 @@ class Template:
         """Return a function by its name or its logical id."""
         return next((one for one in self.functions if name in (one.name, one.logical_id)), None)
 
+    def machine(self, name: str) -> StateMachine | None:
+        """Return a state machine by its name or its logical id."""
+        return next((one for one in self.machines if name in (one.name, one.logical_id)), None)
+
     def find(self, name: str) -> Function:
         """Return a function by its name or its logical id. Raises UnknownFunctionError, which names those there are."""
         function = self.function(name)

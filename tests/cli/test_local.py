@@ -28,6 +28,10 @@ Resources:
       Environment: {Variables: {GREETING: !Ref Greeting}}
       Events:
         Get: {Type: HttpApi, Properties: {Method: GET, Path: /greet}}
+  Politely:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      Definition: {StartAt: Greet, States: {Greet: {Type: Task, Resource: !GetAtt Greet.Arn, End: true}}}
 """
 APP = """
 import logging, os
@@ -116,6 +120,18 @@ def test_a_failure_is_shown_and_is_the_exit_status(
     assert "\tStatus: error\tError Type: ValueError" in done.err.read_text()
 
 
+def test_a_state_machine_is_run(faasight: Callable[..., Any], template: Path, tmp_path: Path) -> None:
+    (tmp_path / "event.json").write_text('{"name": "Ada"}')
+    more = ("--template", str(template), "--event", str(tmp_path / "event.json"), *NOWHERE)
+    done = faasight("local", "invoke", "politely", *more)
+    assert done.ended() == 0, done.said()
+    assert json.loads(done.out.read_text())["to"] == "Ada"
+    (tmp_path / "event.json").write_text('{"fail": true}')
+    failed = faasight("local", "invoke", "Politely", *more)
+    assert failed.ended() == 1
+    assert json.loads(failed.out.read_text())["error"] == "ValueError"
+
+
 def test_the_event_may_come_by_stdin_and_the_template_by_its_usual_name(template: Path) -> None:
     command = [sys.executable, "-m", "faasight_cli", "local", "invoke", "greet", "-e", "-", *NOWHERE]
     done = subprocess.run(
@@ -148,7 +164,9 @@ def test_what_cannot_be_is_one_clear_sentence(
 def test_all_run_until_ctrl_c(faasight: Callable[..., Any], template: Path) -> None:
     run = faasight("local", "start", str(template), "--port", "0", *NOWHERE)
     said = run.wait_for(local.READY)
-    assert "traces   nowhere yet: no collector answers at http://127.0.0.1:9; run `faasight up` beside this" in said
+    told = " ".join(said.split())
+    assert "traces nowhere yet: no collector answers at http://127.0.0.1:9; run `faasight up` beside this" in told
+    assert "politely state machine: StartExecution greet GET /greet, politely" in told
     with urlopen(f"{run.url('gateway')}/greet", timeout=30) as answer:
         assert json.load(answer)["said"] == "hello"
     run.wait_for("greet | ")
