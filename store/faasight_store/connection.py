@@ -113,6 +113,10 @@ class Store:
         """Return what `compute` answers, or answered a moment ago for the same key (see `remember_s` of `open`)."""
         return self._known.get(key, compute, self._remember_s) if self._remember_s else compute()
 
+    def forget(self) -> None:
+        """Ask anew next time, whatever is remembered."""
+        self._known = Cache()
+
     def memory(self) -> Memory | None:
         """Return what the embedded engine takes of this process's memory; None for a server. Raises StoreError."""
         return Memory.of(self.query(MEMORY_ASKED)) if isinstance(self.dsn, EmbeddedDsn) else None

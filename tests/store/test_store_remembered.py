@@ -88,6 +88,8 @@ def test_an_hour_that_is_settled_anew_can_be_read_as_it_was_for_a_while(store: S
     assert settle(store, now_ns=lambda: now + SECOND) >= 1
     assert _counted(remembering, scope) == (30, 30, 30)
     assert _counted(store, scope) == (31, 31, 31)
+    remembering.forget()
+    assert _counted(remembering, scope) == (31, 31, 31)
 
 
 def test_busy_time_is_spread_alike_from_memory_and_from_the_tables(store: Store) -> None:
