@@ -48,7 +48,9 @@ def main() -> None:
     dsn = sys.argv[3] if sys.argv[3:] else f"chdb://{directory / 'data'}"
     with Store.open(dsn) as store:
         store.migrate()
-        collector = Collector(Settings(journal_dir=directory / "journal", http_port=0, grpc_port=0), store)
+        of_server = not dsn.startswith("chdb")
+        settings = Settings(journal_dir=directory / "journal", http_port=0, grpc_port=0, store_is_shared=of_server)
+        collector = Collector(settings, store)
         collector.start()
         print(f"ready {collector.http_address} {collector.grpc_address}", flush=True)
         for line in sys.stdin:

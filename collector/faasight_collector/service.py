@@ -92,7 +92,8 @@ class Collector:
 
     def start(self) -> None:
         """Open the journal, both doors, and begin to ship."""
-        malloc.give_back()
+        if self.settings.store_is_shared:  # else the engine is in this process, and most of its memory
+            malloc.give_back()
         self._access = Access.of(self.settings, self._clock)
         warn_of_plain_text(self.settings)
         observe.recovering(self._tracer, self.journal)

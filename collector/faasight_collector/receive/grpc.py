@@ -123,7 +123,12 @@ class _Exporter:
             if not answered.done():  # the caller may have gone
                 answered.set_result(refusal)
 
-        self._intake.accept(self._signal, payload, done)
+        try:
+            self._intake.accept(self._signal, payload, done)
+        except BaseException:
+            if not answered.done():
+                leave()  # a fault of ours must not take the place along
+            raise
         del message, payload  # the journal has it; there may be many that wait
         outcome = await answered
         if outcome is not None:
