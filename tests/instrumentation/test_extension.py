@@ -203,6 +203,15 @@ def test_a_batch_goes_on_as_it_came_and_the_collector_can_read_it(
     }
 
 
+def test_sandboxes_on_one_machine_do_not_get_in_each_others_way(aws: Lambda, start: Callable[..., Any]) -> None:
+    start()
+    first = aws.uri
+    aws.asked.clear()
+    aws.waiting.clear()
+    start()
+    assert aws.uri != first
+
+
 def test_what_comes_after_the_end_was_told_is_still_sent(aws: Lambda, start: Callable[..., Any], sink: Any) -> None:
     process = start()
     aws.shutdown()

@@ -19,8 +19,9 @@ _SANDBOX = "sandbox.localdomain"  # the only name to which AWS posts
 class Listener:
     """Hands each batch to `take`, which returns whether there was room. It listens from the start."""
 
-    def __init__(self, take: Callable[[bytes], bool], port: int = PORT) -> None:
+    def __init__(self, take: Callable[[bytes], bool]) -> None:
         self.host = _host()
+        port = PORT if self.host == _SANDBOX else 0  # elsewhere sandboxes share a machine, and its ports
         self.last = 0.0  # time.monotonic() of the last batch
         self._take = take
         self._server = _Server((self.host, port), _Handler)
