@@ -77,6 +77,9 @@ class Agent:
         hooks.register(self)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.after_fork)
+        import atexit
+
+        atexit.register(self._leave)
         if self.settings.send_logs:
             self._send_logs()
         if self.coldstart.init_type == "snap-start":
@@ -145,6 +148,10 @@ class Agent:
                 self.when_loaded.pop()()
             except Exception as error:  # noqa: BLE001 - the function runs without what could not join
                 complaints.failure("joining", error)
+
+    def _leave(self) -> None:
+        if isinstance(self.delivery, Exporter):
+            self.delivery.linger(self.settings.flush_timeout)
 
     def forget_numbers(self) -> None:
         """Drop what was counted so far: the process that counted it has sent it."""

@@ -63,6 +63,7 @@ _MAX_SPANS = 4_096  # finished and not yet encoded
 _MAX_ENCODED = 256  # spans of one body, before small ones are joined
 _MAX_COOLDOWN_S = 60.0
 _FALLBACK_S = 0.05  # to write to stdout, whatever the flush has used up of its own time
+_GLANCE_S = 0.002  # between two looks for answers, at the process's end
 _BRISK_S = 0.5  # shorter than any server's keep-alive limit
 
 
@@ -149,6 +150,18 @@ class Exporter:
         self._last_use = 0.0
         self._out_of_reach = False  # the last word was a failure to send, and not an answer
         self._breaker = Breaker(self._settings.cooldown)
+
+    def linger(self, budget: float) -> None:
+        """Hear the answers to what was sent, at the process's end; at most `budget` seconds.
+
+        A server that cannot answer one request of a connection any more may never read those behind it.
+        """
+        deadline = time.monotonic() + budget
+        while self._unanswered and time.monotonic() < deadline:
+            self.flush(0.0)
+            time.sleep(_GLANCE_S)
+        if self._pending:  # what came back meanwhile
+            self.flush(max(deadline - time.monotonic(), 0.0))
 
     def close(self) -> None:
         """Close this process's end of the connection, without a word to the other."""

@@ -251,8 +251,10 @@ def test_a_generator_that_is_left_open_and_dropped_later(agent: Any, sink: Any) 
     assert observed({}, None) == 1
     kept.clear()
     assert asyncio.run(faasight.observe(Awaited().__call__)("x", None)) == "x"
-    assert len(sink.wait(3)) == 3
-    assert len({span.trace_id for span in sink.invocations()}) == 3
+    assert faasight.observe(lambda event, _: event)("y", None) == "y"
+    assert faasight.current_span() is None
+    assert len(sink.wait(4)) == 4
+    assert len({span.trace_id for span in sink.invocations()}) == 4
 
 
 def test_a_sandbox_that_is_told_to_end_ends(function: Any, sink: Any) -> None:

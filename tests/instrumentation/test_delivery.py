@@ -1,6 +1,9 @@
 """Whatever the collector does: refuse, hang, be slow, reset, answer errors or garbage."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -298,3 +301,34 @@ def test_what_goes_again_goes_as_it_was(exporter: Any, sink: Any, server: Any) -
     delivery._settings.confirm = True
     delivery.flush(5.0)
     assert [body for _, _, body in sink.requests] == lost
+
+
+def test_a_process_that_ends_hears_that_its_last_requests_came(sink: Any) -> None:
+    """A server that cannot answer the first of several requests on a connection may never read the others."""
+    sink.answer = lambda _: time.sleep(0.02) or (200, {}, b"")
+    code = "import faasight\nhandler = faasight.observe(lambda event, context: None)\n" + "handler({}, None)\n" * 5
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "FAASIGHT_ENDPOINT": sink.endpoint, "FAASIGHT_FLUSH_TIMEOUT": "10"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (run.stdout, run.stderr) == ("", "")
+    assert len(sink.wait(5)) == 5
+
+
+def test_a_collector_that_hangs_does_not_keep_a_process_from_its_end(sink: Any) -> None:
+    gate = threading.Event()
+    sink.answer = lambda _: (gate.wait(60), (200, {}, b""))[1]
+    code = "import faasight\nfaasight.observe(lambda event, context: None)({}, None)\n"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "FAASIGHT_ENDPOINT": sink.endpoint},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=50,
+    )
+    gate.set()
+    assert (run.stdout, run.stderr) == ("", ""), "what was written counts as sent"
