@@ -192,6 +192,11 @@ def added(one: Subject, bare: Subject, name: str) -> float:
     return median([mine - its for mine, its in pairs])
 
 
+def added_least(one: Subject, bare: Subject, name: str) -> float:
+    """Return by how much a subject's least measure is above bare's: without what neighbours on a core add."""
+    return min(getattr(one, name)) - (0 if one is bare else min(getattr(bare, name)))
+
+
 def added_tail(one: Subject, bare: Subject, name: str) -> float:
     """Return how far a subject's 99th percentile is above bare's median: no less than what it adds; of bare its own."""
     return p99(getattr(one, name)) - (0 if one is bare else median(getattr(bare, name)))
@@ -200,12 +205,12 @@ def added_tail(one: Subject, bare: Subject, name: str) -> float:
 def print_tables(everyone: list[Subject], lines: dict[str, float]) -> None:
     """Print what was measured: of bare in absolute figures, of each other what it adds to them."""
     bare = everyone[0]
-    print("(added to bare)             init, ms | answer, us      | whole, us       |   us  | memory, MiB | at 128 MB")
+    print("(added to bare)         init CPU, ms | answer, us      | whole, us       |   us  | memory, MiB | at 128 MB")
     print(
-        "                          CPU   wall |   p50     p99   |   p50     p99   |  CPU  |   RSS   PSS | init, ms us"
+        "                        least median |   p50     p99   |   p50     p99   |  CPU  |   RSS   PSS | init, ms us"
     )
     for s in everyone:
-        init = f"{added(s, bare, 'init_cpu'):8.1f}{added(s, bare, 'init_wall'):7.1f}"
+        init = f"{added_least(s, bare, 'init_cpu'):8.1f}{added(s, bare, 'init_cpu'):7.1f}"
         walls = [
             f"{added(s, bare, name) * 1e3:8.0f}{added_tail(s, bare, name) * 1e3:8.0f}" for name in ("answer", "whole")
         ]
@@ -238,12 +243,12 @@ def report(everyone: list[Subject], lines: dict[str, float]) -> None:
         )  # 0.2 s and a first call
         _result(f"wrapper_later_calls_{way}", "ms", median(rest), layer.dead[way][-1].whole, at_most=0.5)
     for s, goal in ((joined, 35.0), (ours, 10.0)):
-        figures = (added(one, bare, "init_cpu") for one in (s, layer))
+        figures = (added_least(one, bare, "init_cpu") for one in (s, layer))
         _result(f"wrapper_added_init_{'with_sdk' if s is joined else 'lean'}", "ms", *figures, at_most=goal)
     if ours.small_init:
         figures = (added(one, bare, "small_init") for one in (ours, layer))
         _result("wrapper_added_init_at_128_mb", "ms", *figures, ratio_at_most=0.1)
-    figures = (added(one, bare, "init_cpu") for one in (ours, layer))
+    figures = (added_least(one, bare, "init_cpu") for one in (ours, layer))
     _result("wrapper_added_init_ratio", "ms", *figures, ratio_at_most=0.1)
     for name, statistic, goal in (("p99", added_tail, 1000), ("p50", added, 100)):
         for of in ("whole", "answer"):
@@ -253,7 +258,7 @@ def report(everyone: list[Subject], lines: dict[str, float]) -> None:
 
 def _result(name: str, unit: str, ours: float, peer: float, *, at_most: float = 0, ratio_at_most: float = 0) -> None:
     ratio = ours / peer if peer else 0.0
-    ok = ours <= at_most if at_most else ratio <= ratio_at_most
+    ok = 0 < ours <= at_most if at_most else 0 < ratio <= ratio_at_most  # less than nothing: too busy to tell
     figures = {"name": name, "ours": round(ours, 2), "peer": round(peer, 2), "unit": unit, "ratio": round(ratio, 3)}
     print(json.dumps({**figures, "goal": at_most or ratio_at_most, "ok": ok}))
 
