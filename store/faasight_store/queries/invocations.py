@@ -27,8 +27,9 @@ _AS_NS = "toUnixTimestamp64Nano"
 
 def totals(store: Store, scope: Scope, function: str = "") -> Totals:
     """Return the sums of all functions, or of one."""
+    step = step_ns(scope, BUCKETS)  # which tells what is wrong with a scope
     if scope.seconds <= _SHARED_S:  # a page that shows the totals shows the series, too
-        found = _by_time(store, scope, function, step_ns(scope, BUCKETS))
+        found = _by_time(store, scope, function, step)
     else:
         found = gather(store, scope, ["bucket"], function)
     return figures(found, np.zeros(len(found), dtype=np.int64), 1).totals(0)
