@@ -81,6 +81,24 @@ def test_who_waits_for_long_is_told_to_come_again_and_takes_no_place_along() -> 
     assert (told.reason, told.code, told.retry_after_s) == ("busy", 14, 1)
 
 
+def test_who_goes_in_the_moment_in_which_a_place_is_free_breaks_nothing() -> None:
+    async def run() -> object:
+        places, hold = Readers(1, longest_s=30), asyncio.get_running_loop().create_future()
+        first = asyncio.ensure_future(places.read(lambda: hold, lambda _: True))
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(places.read(lambda: hold))
+        await asyncio.sleep(0)
+        hold.set_result("whole")
+        await first
+        second.cancel()
+        places.leave()  # before the one that was cancelled has run
+        (gone,) = await asyncio.gather(second, return_exceptions=True)
+        assert await places.read(lambda: asyncio.sleep(0, "served")) == "served"
+        return gone
+
+    assert isinstance(asyncio.run(run()), asyncio.CancelledError)
+
+
 def test_large_messages_keep_their_places_until_they_are_safe(
     collector: Collector, make_traces: MakeTraces, eventually: Callable[[object], None]
 ) -> None:

@@ -1,6 +1,7 @@
 """How many gRPC messages are read at once: grpcio takes as much memory as comes, so that few may come at a time."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -63,7 +64,8 @@ class Readers:
                 await place
         except (TimeoutError, asyncio.CancelledError) as error:
             if place.cancelled():
-                self._waiting.remove(place)
+                with contextlib.suppress(ValueError):  # `leave` came across it first, and passed it over
+                    self._waiting.remove(place)
             else:
                 self.leave()  # it was given a place just before
             if isinstance(error, TimeoutError):
