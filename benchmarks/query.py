@@ -34,10 +34,10 @@ import _peer
 from faasight_store import Scope, Store, rollup, settle
 from faasight_store.queries import alerts, functions, ingest, invocations, logs, signals, traces
 from faasight_store.queries import map as maps
-from faasight_store.times import HOUR, MINUTE, from_ns
+from faasight_store.queries.windows import chart_step_s
+from faasight_store.times import HOUR, MINUTE, SECOND, from_ns
 
 DAY = 24 * HOUR
-BUCKETS = 120  # of a chart: the dashboards' number
 RANGES = {"15 min": 15 * MINUTE, "1 h": HOUR, "3 h": 3 * HOUR, "24 h": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY}
 GOAL_MS, SEARCH_GOAL_MS, TRACE_GOAL_MS, GOAL_RATIO = 150, 500, 300, 20
 ONE = "fn-03"
@@ -168,7 +168,7 @@ def timed(store: Store, call: Callable[[], object], repeats: int) -> Took:
 
 def _scope(now: int, length: int) -> Scope:
     """Return a scope that ends now, rounded up to a whole bucket as the dashboards do."""
-    step = max(length // BUCKETS, 1)
+    step = int(chart_step_s(length / SECOND) * SECOND)
     end = -(-now // step) * step
     return Scope(from_ns(end - length), from_ns(end))
 

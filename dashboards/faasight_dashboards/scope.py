@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from faasight_store import Scope
+from faasight_store.queries.windows import chart_step_s
 
 PRESETS = {
     "now-5m": "Last 5 minutes",
@@ -22,7 +23,6 @@ PRESETS = {
     "now-7d": "Last 7 days",
     "now-30d": "Last 30 days",
 }
-BUCKETS = 120  # of a chart over the whole range
 
 _RELATIVE = re.compile(r"now(?:-(\d{1,5})([smhd]))?")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -82,7 +82,7 @@ def _instant(text: str, now: datetime) -> datetime:
 
 
 def _step_s(seconds: float) -> float:
-    return max(1.0, seconds / BUCKETS)
+    return max(1.0, chart_step_s(seconds))
 
 
 def _round_up(moment: datetime, step: timedelta) -> datetime:

@@ -1,6 +1,7 @@
 """The connection to ClickHouse: embedded (chDB) or a server, by one address."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -37,6 +38,7 @@ class Store:
         self.dsn = dsn
         self._remember_s = remember_s
         self._known = Cache()
+        self._beside = ThreadPoolExecutor(READERS, thread_name_prefix="faasight-store")  # threads begin when needed
         self._engine = engine
         self._first = first
         connect = connector(dsn)
@@ -112,6 +114,13 @@ class Store:
     def remembered(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return what `compute` answers, or answered a moment ago for the same key (see `remember_s` of `open`)."""
         return self._known.get(key, compute, self._remember_s) if self._remember_s else compute()
+
+    def beside(self, work: Callable[[], T]) -> Future[T]:
+        """Run some of a query's work on a thread, beside the rest of it. The work must not do the same."""
+        try:
+            return self._beside.submit(work)
+        except RuntimeError:  # no more work is taken
+            raise StoreUnavailableError("The store is closed.") from None
 
     def forget(self) -> None:
         """Ask anew next time, whatever is remembered."""
@@ -233,6 +242,7 @@ class Store:
         if self._closed:
             return
         self._closed = True
+        self._beside.shutdown(wait=False)
         self._readers.close()
         self._writer.close()
         quietly_close(self._first)

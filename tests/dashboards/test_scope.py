@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 import pytest
-from faasight_dashboards.scope import BUCKETS, PRESETS, ScopeError, view
+from faasight_dashboards.scope import PRESETS, ScopeError, view
+from faasight_store.queries.windows import chart_step_s
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ LENGTHS_S = {"m": 60, "h": 3600, "d": 86400}
 def test_each_preset_keeps_its_length_and_ends_at_the_next_bucket(preset: str) -> None:
     scope = view({"from": preset, "to": "now"}, NOW).scope
     assert scope.seconds == int(preset[4:-1]) * LENGTHS_S[preset[-1]]
-    assert NOW <= scope.end < NOW + timedelta(seconds=max(1.0, scope.seconds / BUCKETS))
+    assert NOW <= scope.end < NOW + timedelta(seconds=max(1.0, chart_step_s(scope.seconds)))
 
 
 def test_refreshes_within_a_bucket_look_at_the_same_scope() -> None:

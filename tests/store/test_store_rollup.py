@@ -124,3 +124,20 @@ def test_the_open_hour_is_never_settled(history: tuple[Store, Scope, list[otlp.R
     settle(store)
     newest = store.query("SELECT max(toUnixTimestamp(hour)) FROM settled_hours")[0][0]
     assert newest * 10**9 <= to_ns(scope.end) - 3600 * 10**9
+
+
+def test_a_chart_of_days_has_whole_hours_and_reads_them_as_they_are_settled(
+    history: tuple[Store, Scope, list[otlp.Run]],
+) -> None:
+    store, scope, _ = history
+    settle(store, now_ns=_later)
+    end = scope.end.replace(minute=0, second=0) + timedelta(hours=1)
+    week = Scope(end - timedelta(days=7), end)
+    series = invocations.series(store, week)
+    assert (len(series.t), series.step_s) == (168, 3600)
+    exact = invocations.series(store, week, buckets=168 * 60)
+    for name in ("ok", "errors", "throttles", "cold_starts"):
+        minutes = getattr(exact, name)
+        assert list(getattr(series, name)) == [sum(minutes[i : i + 60]) for i in range(0, len(minutes), 60)]
+    assert len(invocations.series(store, Scope(end - timedelta(days=3), end)).t) == 120
+    assert invocations.series(store, Scope(end - timedelta(days=30), end)).step_s == 5 * 3600

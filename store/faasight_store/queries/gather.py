@@ -43,13 +43,14 @@ def gather(
     """
     planned, names = plan(store, scope, grain), [*by, *SUMS, *MAXIMA]
     found = []
+    newest = planned.rest.recent and store.beside(lambda: live_cells(store, planned.rest, function, scope.environment))
     if parts := _parts(planned, by, scope, function, step_ns):
         sql = " UNION ALL ".join(part.text for part in parts)
         parameters = {name: value for part in parts for name, value in part.parameters.items()}
         found.append(Cells.of(store.columns(sql, parameters), names))
-    if planned.rest.recent:
-        newest = live_cells(store, planned.rest, function, scope.environment)
-        found.append(_placed(newest, scope, step_ns) if "i" in by else newest)
+    if newest:
+        cells = newest.result()
+        found.append(_placed(cells, scope, step_ns) if "i" in by else cells)
     if not found:
         return Cells.of({}, names)
     return Cells({name: np.concatenate([some[name] for some in found]) for name in names})

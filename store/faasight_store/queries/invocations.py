@@ -15,19 +15,18 @@ from faasight_store.queries.gather import gather
 from faasight_store.queries.listing import recent as recent
 from faasight_store.queries.merged import Sql
 from faasight_store.queries.settled import invocations, settled_hours, sources
-from faasight_store.queries.windows import hex_id, step_ns
+from faasight_store.queries.windows import chart_buckets, hex_id, step_ns
 from faasight_store.times import HOUR, from_ns, to_ns, within
 from faasight_store.types import ErrorGroup, ErrorVersion, Heatmap, Scope, Series, Totals
 
 HEATMAP_ROWS = 40
-BUCKETS = 120  # of a chart, if nothing else is asked for
 _SHARED_S = 86400  # of more, hours alone are so much less that it is cheaper to ask for them
 _AS_NS = "toUnixTimestamp64Nano"
 
 
 def totals(store: Store, scope: Scope, function: str = "") -> Totals:
     """Return the sums of all functions, or of one."""
-    step = step_ns(scope, BUCKETS)  # which tells what is wrong with a scope
+    step = step_ns(scope, chart_buckets(scope))  # which tells what is wrong with a scope
     if scope.seconds <= _SHARED_S:  # a page that shows the totals shows the series, too
         found = _by_time(store, scope, function, step)
     else:
@@ -35,12 +34,13 @@ def totals(store: Store, scope: Scope, function: str = "") -> Totals:
     return figures(found, np.zeros(len(found), dtype=np.int64), 1).totals(0)
 
 
-def series(store: Store, scope: Scope, function: str = "", buckets: int = BUCKETS) -> Series:
-    """Return the scope cut into `buckets` equal buckets.
+def series(store: Store, scope: Scope, function: str = "", buckets: int = 0) -> Series:
+    """Return the scope cut into equal buckets, as many as a chart shows if `buckets` is 0.
 
     Concurrency counts the time that invocations of this scope ran in each bucket; in settled hours all of it counts
     where they started.
     """
+    buckets = buckets or chart_buckets(scope)
     start, step = to_ns(scope.start), step_ns(scope, buckets)
     found = _by_time(store, scope, function, step)
     columns = figures(found, found["i"], buckets)
@@ -65,14 +65,17 @@ def series(store: Store, scope: Scope, function: str = "", buckets: int = BUCKET
 
 def _by_time(store: Store, scope: Scope, function: str, step: int) -> Cells:
     """Return cells by step and duration: the store remembers them for a moment, a page asks twice."""
+    whole = step % HOUR == 0 and to_ns(scope.start) % HOUR == 0
+    grain = Grain.HOURS if whole else Grain.of_step(step)
     return store.remembered(
         ("by time", scope, function, step),
-        lambda: gather(store, scope, ["i", "bucket"], function, step_ns=step, grain=Grain.of_step(step)),
+        lambda: gather(store, scope, ["i", "bucket"], function, step_ns=step, grain=grain),
     )
 
 
-def heatmap(store: Store, scope: Scope, function: str = "", buckets: int = BUCKETS) -> Heatmap:
+def heatmap(store: Store, scope: Scope, function: str = "", buckets: int = 0) -> Heatmap:
     """Return counts by time and duration; rows are merged to at most 40."""
+    buckets = buckets or chart_buckets(scope)
     start, step = to_ns(scope.start), step_ns(scope, buckets)
     found = _by_time(store, scope, function, step)
     t = [from_ns(start + i * step) for i in range(buckets)]

@@ -1,5 +1,6 @@
 """Small helpers that several queries share: steps over a scope, ranges from the newest back, ids as text."""
 
+import math
 from collections.abc import Iterator
 
 from faasight_store.queries.merged import Interval
@@ -8,6 +9,24 @@ from faasight_store.types import Scope
 
 FIRST_LOOK = 2 * MINUTE
 WIDER = 4  # each look back is this much wider than the last
+
+
+BUCKETS = 120  # of a chart
+_MOST_HOURS = 168  # a chart of a week shows hours
+
+
+def chart_step_s(seconds: float) -> float:
+    """Return the length of a chart's buckets: a 120th of the range, of days whole hours, which are settled as such."""
+    if seconds < _MOST_HOURS * 3600 / 2:
+        return seconds / BUCKETS
+    return 3600.0 * math.ceil(seconds / 3600 / _MOST_HOURS)
+
+
+def chart_buckets(scope: Scope) -> int:
+    """Return into how many buckets a chart cuts a scope; what is wrong with an empty one `step_ns` tells."""
+    if scope.seconds <= 0:
+        return BUCKETS
+    return max(1, math.ceil(round(scope.seconds / chart_step_s(scope.seconds), 6)))
 
 
 def step_ns(scope: Scope, buckets: int) -> int:
