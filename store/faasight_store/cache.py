@@ -46,6 +46,9 @@ class Cache:
             entry = self._entries.get(key)
             if entry is not None and self._clock() < entry[0]:
                 return entry[1], False
+            now = self._clock()
+            for old in [known for known, (until, _) in self._entries.items() if until <= now]:
+                del self._entries[old]  # an answer may be large: none stays in memory longer than it is good for
             future: Future[Any] = Future()
             self._entries[key] = (float("inf"), future)  # in flight: young until it is done
             self._entries.move_to_end(key)

@@ -25,6 +25,7 @@ from faasight_store.shape import Shape
 T = TypeVar("T")
 
 READERS = 4
+_REMEMBERED = 64  # answers; cells of a page take up to some MB
 QUERY_MEMORY_BYTES = 2_000_000_000
 
 
@@ -37,7 +38,7 @@ class Store:
     def __init__(self, dsn: Dsn, engine: Engine | None, first: Client, remember_s: float = 0.0) -> None:
         self.dsn = dsn
         self._remember_s = remember_s
-        self._known = Cache()
+        self._known = Cache(capacity=_REMEMBERED)
         self._beside = ThreadPoolExecutor(READERS, thread_name_prefix="faasight-store")  # threads begin when needed
         self._engine = engine
         self._first = first
@@ -124,7 +125,7 @@ class Store:
 
     def forget(self) -> None:
         """Ask anew next time, whatever is remembered."""
-        self._known = Cache()
+        self._known = Cache(capacity=_REMEMBERED)
 
     def memory(self) -> Memory | None:
         """Return what the embedded engine takes of this process's memory; None for a server. Raises StoreError."""

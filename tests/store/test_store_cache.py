@@ -1,7 +1,9 @@
 """Ten viewers cost one query; a failure is told to all and kept for none."""
 
 import contextlib
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -67,3 +69,18 @@ def test_the_oldest_goes_when_there_are_too_many() -> None:
         cache.get(key, lambda key=key: key, 60)  # type: ignore[misc]  # bound in the loop
     assert cache.get("a", lambda: "anew", 60) == "anew"
     assert cache.get("c", lambda: "anew", 60) == "c"
+
+
+def test_an_answer_that_is_too_old_leaves_the_memory_with_the_next_question() -> None:
+    class Answer:
+        """Something that can be watched."""
+
+    now = [0.0]
+    cache = Cache(lambda: now[0])
+    gone = weakref.ref(cache.get("old", Answer, 2))
+    gc.collect()
+    assert gone() is not None
+    now[0] = 2.0
+    cache.get("new", Answer, 2)
+    gc.collect()
+    assert gone() is None
