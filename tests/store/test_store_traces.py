@@ -80,6 +80,26 @@ def test_a_span_sent_twice_is_shown_once_and_rings_of_links_end(store: Store) ->
     assert len(trace.spans) == len(trace.trace_ids)
 
 
+def test_traces_meet_by_an_id_that_sender_and_consumer_know(store: Store) -> None:
+    now = time.time_ns()
+    upload, resize, other = (bytes([i]) * 16 for i in (1, 2, 3))
+    ids = {
+        upload: ("faasight.sent.ids", ["photos/cat.jpg#e1", "m-1"]),
+        resize: ("faasight.source.ids", ["photos/cat.jpg#e1"]),
+        other: ("faasight.source.ids", ["photos/dog.jpg#e2"]),
+    }
+    for trace_id, (key, values) in ids.items():
+        span = otlp.span("s", now, 1, attributes={key: values}, trace_id=trace_id)
+        store.land("traces", otlp.segment(otlp.traces([span])), f"alone {trace_id!r}")
+    for one, met in ((upload, resize), (resize, upload)):
+        trace = traces.trace(store, one.hex())
+        assert trace is not None
+        assert list(trace.trace_ids) == [one.hex(), met.hex()]
+    alone = traces.trace(store, other.hex())
+    assert alone is not None
+    assert list(alone.trace_ids) == [other.hex()]
+
+
 def test_a_start_record_stands_for_its_span_as_long_as_that_is_missing(store: Store) -> None:
     run = otlp.Run(time.time_ns() - 10**10, ms=3_000, parent_span_id=b"parent-1")
     child = otlp.span("charge", run.start_ns + 10**6, 5, trace_id=run.trace_id, parent_span_id=run.span_id)

@@ -252,7 +252,8 @@ CREATE TABLE IF NOT EXISTS span_links (
     ts DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
     trace_id FixedString(16) CODEC(ZSTD(1)),
     linked_trace_id FixedString(16) CODEC(ZSTD(1)),
-    forward Bool
+    forward Bool,
+    by_id Bool  -- one of both is no trace but the hash of an id that sender and consumer have of a message
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(ts)
 ORDER BY (trace_id, ts)
@@ -264,10 +265,17 @@ SELECT DISTINCT
     ts,
     toFixedString(if(forward, own, other), 16) AS trace_id,
     toFixedString(if(forward, other, own), 16) AS linked_trace_id,
-    forward
+    forward,
+    by_id
 FROM (
-    SELECT ts, trace_id AS own, arrayJoin(links).trace_id AS other, arrayJoin([true, false]) AS forward
+    SELECT ts, trace_id AS own, target.1 AS other, target.2 AS by_id, arrayJoin([true, false]) AS forward
     FROM span_stream
-    WHERE valid AND notEmpty(links)
+    ARRAY JOIN arrayConcat(
+        arrayMap(link -> (link.trace_id, false), links),
+        -- By hex, or a hash that ends in a NUL would lose it.
+        arrayMap(id -> (unhex(hex(sipHash128(id))), true), arrayConcat(
+            JSONExtract(attributes['faasight.sent.ids'], 'Array(String)'),
+            JSONExtract(attributes['faasight.source.ids'], 'Array(String)')))) AS target
+    WHERE valid
 )
 WHERE own != other AND length(other) = 16;

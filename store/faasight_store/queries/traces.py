@@ -94,13 +94,15 @@ _AMONG = "trace_id IN (SELECT toFixedString(unhex(arrayJoin({ids:Array(String)})
 
 
 def _linked(store: Store, trace_id: str) -> list[str]:
-    """Return the trace and those that links lead to, the nearest first."""
+    """Return the trace and those that links, and ids known to sender and consumer, lead to, the nearest first."""
     known = [trace_id]
     news = known
     for _ in range(LINK_HOPS):
         rows = store.query(
-            f"SELECT DISTINCT lower(hex(linked_trace_id)) AS id FROM span_links WHERE {_AMONG}"
-            " ORDER BY id LIMIT {limit:UInt32}",
+            f"""SELECT DISTINCT lower(hex(linked_trace_id)) AS id FROM span_links
+            WHERE (NOT by_id AND {_AMONG})
+               OR trace_id IN (SELECT linked_trace_id FROM span_links WHERE by_id AND {_AMONG})
+            ORDER BY id LIMIT {{limit:UInt32}}""",
             {"ids": news, "limit": MOST_TRACES * 2},
         )
         news = [row[0] for row in rows if row[0] not in known][: MOST_TRACES - len(known)]
