@@ -181,6 +181,8 @@ def test_a_query_that_fails_shows_inside_its_panel(tmp_path: Path) -> None:
     class Gone:
         """A store whose server is away; a test double at the border."""
 
+        remembers = False
+
         def query(self, *_args: object, **_options: object) -> None:
             raise StoreUnavailableError("ClickHouse does not answer at db:8123. Is it running?")
 

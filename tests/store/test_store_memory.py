@@ -79,7 +79,7 @@ def test_what_a_bounded_engine_is_sent_fits_it(tmp_path: Path) -> None:
 
 
 def test_what_meets_the_bound_is_refused_and_stored_once_when_there_is_more(tmp_path: Path) -> None:
-    times = _segment(tmp_path / "segment", _request(), 40 * _MIB)
+    times = _segment(tmp_path / "segment", _request(), 96 * _MIB)
     refused = _land(tmp_path / "data", LEAST_MEMORY_BYTES, tmp_path / "segment")
     assert refused[0] == "refused"
     stored = _land(tmp_path / "data", 0, tmp_path / "segment")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from faasight_store.queries.merged import Interval
-from faasight_store.times import MINUTE, to_ns
+from faasight_store.times import MINUTE, SECOND, to_ns
 from faasight_store.types import Scope
 
 FIRST_LOOK = 2 * MINUTE
@@ -24,9 +24,10 @@ def chart_step_s(seconds: float) -> float:
 
 def chart_buckets(scope: Scope) -> int:
     """Return into how many buckets a chart cuts a scope; what is wrong with an empty one `step_ns` tells."""
-    if scope.seconds <= 0:
+    seconds = (to_ns(scope.end) - to_ns(scope.start)) / SECOND
+    if seconds <= 0:
         return BUCKETS
-    return max(1, math.ceil(round(scope.seconds / chart_step_s(scope.seconds), 6)))
+    return max(1, math.ceil(round(seconds / chart_step_s(seconds), 6)))
 
 
 def step_ns(scope: Scope, buckets: int) -> int:
