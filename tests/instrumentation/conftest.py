@@ -18,10 +18,12 @@ import pytest
 from faasight.agent import Agent
 from faasight.complain import complaints
 from faasight.settings import Settings
+from google_host import CLOUD, CODE, HOST, Framework, Serve, need
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
+from polling import wait_until
 
 WRAPPER = Path(faasight.__file__).with_name("faasight-exec")
 
@@ -379,3 +381,24 @@ def new_agent() -> Iterator[Callable[..., Agent]]:
 def agent(sink: Sink, new_agent: Callable[..., Agent]) -> Agent:
     """Make an agent that sends to the sink."""
     return new_agent(FAASIGHT_ENDPOINT=sink.endpoint)
+
+
+@pytest.fixture
+def serve(sink: Sink, tmp_path: Path) -> Iterator[Serve]:
+    """Start functions: `serve(code, target="hello", LOG_EXECUTION_ID="true")`."""
+    need(HOST)
+    started: list[Framework] = []
+
+    def start(code: str = CODE, target: str = "hello", *, listening: bool = True, **environment: str) -> Framework:
+        folder = tmp_path / f"function{len(started)}"
+        folder.mkdir()
+        defaults = CLOUD | {"FAASIGHT_ENDPOINT": sink.endpoint, "FAASIGHT_STRICT": "1"}
+        framework = Framework(folder, code, target, defaults | environment)
+        started.append(framework)
+        if listening:
+            wait_until(framework.listens, "the framework listens")
+        return framework
+
+    yield start
+    for framework in started:
+        framework.close()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,25 @@ import pytest
 from demo import free_ports
 
 HOST = Path(sys.prefix) / "hosts" / "google"
+CODE = """
+import faasight.auto
+import functions_framework
+
+
+@functions_framework.http
+def hello(request):
+    return f"hello {request.args.get('name', '')}"
+"""
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+PARENT = f"00-{TRACE}-{SPAN}-01"
+CLOUD = {
+    "K_SERVICE": "hello-service",
+    "K_REVISION": "hello-service-00007-abc",
+    "K_CONFIGURATION": "hello-service",
+    "GOOGLE_CLOUD_PROJECT": "shop-project",
+    "GOOGLE_CLOUD_REGION": "europe-west3",
+    "OTEL_RESOURCE_ATTRIBUTES": "faas.max_memory=268435456",
+}
 
 
 def need(host: Path) -> None:
@@ -94,3 +114,6 @@ class Framework:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
         self._output.close()
+
+
+Serve = Callable[..., Framework]
