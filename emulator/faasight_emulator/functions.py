@@ -1,6 +1,5 @@
 """One AWS::Serverless::Function of a template as data: properties with Globals merged in, and its event sources."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -215,12 +214,6 @@ def schedule_source(default_name: str, properties: Section, key: str) -> Schedul
     problem = check_expression(expression)
     if problem:
         raise properties.error(key, problem)
-    given = properties.value("Input")
-    text = given if given is None or isinstance(given, str) else json.dumps(given)
-    if text is not None:
-        try:
-            json.loads(text)
-        except ValueError as error:
-            raise properties.error("Input", f"is not JSON ({error}); correct it.") from error
+    constant = properties.json_text("Input")
     name = properties.text("Name", default_name)
-    return ScheduleSource(name, expression, text, "events" if key == "Schedule" else "scheduler")
+    return ScheduleSource(name, expression, constant, "events" if key == "Schedule" else "scheduler")

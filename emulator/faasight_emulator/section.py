@@ -1,5 +1,6 @@
 """A view on one mapping of a template: a key is resolved and type-checked when it is read."""
 
+import json
 from collections.abc import Iterator
 
 from faasight_emulator.document import Document, Steps, Value
@@ -57,6 +58,17 @@ class Section:
     def optional_text(self, key: str) -> str | None:
         """Return text, or None if the key is absent."""
         return None if self.value(key) is None else self.text(key)
+
+    def json_text(self, key: str) -> str | None:
+        """Return JSON as text, written as text or as YAML; None if the key is absent."""
+        given = self.value(key)
+        text: str | None = given if given is None or isinstance(given, str) else json.dumps(given)
+        if text is not None:
+            try:
+                json.loads(text)
+            except ValueError as error:
+                raise self.error(key, f"is not JSON ({error}); correct it.") from error
+        return text
 
     def integer(self, key: str, default: int, low: int, high: int) -> int:
         """Return a whole number from `low` to `high`."""

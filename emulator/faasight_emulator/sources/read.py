@@ -181,13 +181,7 @@ def bus_name(given: str) -> str:
 
 def target_of(properties: Section, arn: str) -> Target:
     """Return a rule's target. Raises TemplateError."""
-    given = properties.value("Input")
-    constant = given if given is None or isinstance(given, str) else json.dumps(given)
-    if constant is not None:
-        try:
-            json.loads(constant)
-        except ValueError as error:
-            raise properties.error("Input", f"is not JSON ({error}); correct it.") from error
+    constant = properties.json_text("Input")
     transformer = properties.section("InputTransformer")
     paths_map = transformer.section("InputPathsMap")
     paths = {name: paths_map.text(name) for name in paths_map}
