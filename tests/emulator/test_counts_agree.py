@@ -1,6 +1,5 @@
 """The store's totals are the emulator's own counts: every run once, every throttle once, whatever ended it."""
 
-import importlib.resources
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from faasight_store import Scope, Store, rollup
 from faasight_store.queries import functions, invocations
 from faasight_store.times import MINUTE, to_ns
 from polling import wait_until
+from wrapped import wrapped
 
 Start = Callable[..., Emulator]
 SECONDS_TO_RETRY = 11.0  # AWS waits a minute; the store tells runs of one request id apart from ten seconds on
@@ -114,13 +114,9 @@ def differences(store: Store, scope: Scope, told: dict[str, Counts]) -> dict[str
 
 
 def test_the_store_counts_what_the_emulator_did(start: Start, collector: Collector, empty: Store) -> None:
-    endpoint = f"http://{collector.http_address}"
-    wrapper = Path(str(importlib.resources.files("faasight"))) / "faasight-exec"
     emulator = start(
         RESOURCES,
-        collector=endpoint,
-        opt={"faasight": wrapper},
-        environment={"FAASIGHT_ENDPOINT": endpoint, "AWS_LAMBDA_EXEC_WRAPPER": "/opt/faasight"},
+        **wrapped(f"http://{collector.http_address}"),
         retry_delays=(SECONDS_TO_RETRY, 600.0),
     )
     began = datetime.now(UTC) - timedelta(minutes=1)

@@ -1,6 +1,5 @@
 """What the store says of event sources is what they brought: batches, records, failures, by function and source."""
 
-import importlib.resources
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from faasight_emulator.aws import Clients
 from faasight_store import Scope, Store
 from faasight_store.queries import invocations, traces
 from polling import wait_until
+from wrapped import wrapped
 
 Start = Callable[..., Emulator]
 Told = dict[SourceKey, tuple[int, int]]
@@ -131,13 +131,9 @@ def stored(store: Store, scope: Scope) -> tuple[Told, list[dict[str, Any]]]:
 
 
 def test_the_store_tells_what_sources_brought(start: Start, collector: Collector, empty: Store) -> None:
-    endpoint = f"http://{collector.http_address}"
-    wrapper = Path(str(importlib.resources.files("faasight"))) / "faasight-exec"
     emulator = start(
         RESOURCES,
-        collector=endpoint,
-        opt={"faasight": wrapper},
-        environment={"FAASIGHT_ENDPOINT": endpoint, "AWS_LAMBDA_EXEC_WRAPPER": "/opt/faasight"},
+        **wrapped(f"http://{collector.http_address}"),
     )
     began = datetime.now(UTC) - timedelta(minutes=1)
     publish(emulator)

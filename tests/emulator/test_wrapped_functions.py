@@ -1,12 +1,11 @@
 """Functions that carry the faasight wrapper: their spans say what this platform's events say."""
 
-import importlib.resources
 import socket
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import httpx
+from faasight_cli.local import wrapper
 from faasight_collector.inputs import aws_telemetry
 from faasight_emulator import Emulator
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -60,8 +59,7 @@ def _value(value: Any) -> Any:
 
 def test_spans_and_reports_agree(start: Start, sink: Any) -> None:
     """The span has the request id of the report, tells cold from warm, and names the API as the template does."""
-    wrapper = Path(str(importlib.resources.files("faasight"))) / "faasight-exec"
-    emulator = start(SHOP, opt={"faasight": wrapper}, environment={"FAASIGHT_ENDPOINT": sink.url})
+    emulator = start(SHOP, opt={"faasight": wrapper()}, environment={"FAASIGHT_ENDPOINT": sink.url})
     for _ in range(2):
         assert httpx.get(f"{emulator.gateway_address}/orders/7").status_code == 200
     reports = sink.wait_for("web", "platform.report", 2)
@@ -76,9 +74,8 @@ def test_spans_and_reports_agree(start: Start, sink: Any) -> None:
 
 def test_a_killed_invocation_is_told_by_the_next_one(start: Start, sink: Any) -> None:
     """The sandbox keeps its temporary folder, and with it the note of the invocation that did not come to its end."""
-    wrapper = Path(str(importlib.resources.files("faasight"))) / "faasight-exec"
     keep = "  Keep: {Type: AWS::Serverless::Function, Properties: {Handler: app.keep}}\n"
-    emulator = start(keep, opt={"faasight": wrapper}, environment=LAYER | {"FAASIGHT_ENDPOINT": sink.url})
+    emulator = start(keep, opt={"faasight": wrapper()}, environment=LAYER | {"FAASIGHT_ENDPOINT": sink.url})
     killed = emulator.invoke("keep", {"code": 9})
     assert emulator.invoke("keep", {}).ok
     wait_until(lambda: [one for one in sent(sink) if one.get("faasight.killed")], "the killed one is told")
@@ -90,8 +87,7 @@ def test_without_a_collector_in_reach_the_log_brings_every_span(start: Start, si
     """Functions in a network of their own: the platform's log is the only way out."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    wrapper = Path(str(importlib.resources.files("faasight"))) / "faasight-exec"
-    emulator = start(SHOP, opt={"faasight": wrapper}, environment={"FAASIGHT_ENDPOINT": nowhere})
+    emulator = start(SHOP, opt={"faasight": wrapper()}, environment={"FAASIGHT_ENDPOINT": nowhere})
     for _ in range(5):
         assert httpx.get(f"{emulator.gateway_address}/orders/7").status_code == 200
     reports = sink.wait_for("web", "platform.report", 5)

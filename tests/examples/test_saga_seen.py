@@ -1,6 +1,5 @@
 """What the store shows of a saga that was undone, and of an API's authorizer: one trace, and the right map."""
 
-import importlib.resources
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,6 +7,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from faasight_cli.local import wrapper
 from faasight_collector import Collector
 from faasight_collector import Settings as CollectorSettings
 from faasight_emulator import Emulator, Settings
@@ -35,8 +35,7 @@ def seen(store_named: Callable[[str, str], Store], tmp_path: Path) -> Iterator[t
 def run(seen: tuple[Store, Collector]) -> Iterator[Callable[[str], Emulator]]:
     """Run an example as `faasight local start` does: with the wrapper, and the collector in reach."""
     endpoint = f"http://{seen[1].http_address}"
-    wrapper = Path(str(importlib.resources.files("faasight"))) / "faasight-exec"
-    environment = {"FAASIGHT_ENDPOINT": endpoint, "AWS_LAMBDA_EXEC_WRAPPER": str(wrapper)}
+    environment = {"FAASIGHT_ENDPOINT": endpoint, "AWS_LAMBDA_EXEC_WRAPPER": str(wrapper())}
     running: list[Emulator] = []
 
     def start(example: str) -> Emulator:
