@@ -34,6 +34,9 @@ class Queue:
         """Answer as SQS."""
         del self.waiting[ReceiptHandle]
 
+    def change_message_visibility(self, **_: Any) -> None:
+        """Answer as SQS."""
+
     def send_message(self, **_: Any) -> None:
         """Answer as SQS."""
 

@@ -16,6 +16,7 @@ from faasight_emulator.model import Place
 
 PREFIX = "faasight-emulator-"
 _POLL_SECONDS = 20  # a long poll; `stop` ends it by a message
+_AT_WORK = 600  # seconds that a message is hidden while those before it are handled, however busy the machine
 _VISIBILITY = 10  # seconds after which what could not be handled comes again
 _TRIES = 5  # for an event that its target refuses, as a queue that is gone
 _STOP = "stop"
@@ -73,13 +74,16 @@ class Inbox:
             QueueUrl=self._url,
             MaxNumberOfMessages=10,
             WaitTimeSeconds=_POLL_SECONDS,
+            VisibilityTimeout=_AT_WORK,
             AttributeNames=["ApproximateReceiveCount"],
         )
         for message in answer.get("Messages", []):
-            if self._stop.is_set():
-                return
-            if message["Body"] == _STOP or self._is_settled(message):
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+            handle = message["ReceiptHandle"]
+            if message["Body"] == _STOP or (not self._stop.is_set() and self._is_settled(message)):
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=handle)
+            else:
+                again = 0 if self._stop.is_set() else _VISIBILITY
+                self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=again)
 
     def _is_settled(self, message: dict[str, Any]) -> bool:
         """Handle a message and return whether it is done: delivered, or refused too often by where it goes."""

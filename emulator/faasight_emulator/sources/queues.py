@@ -16,8 +16,8 @@ from faasight_emulator.invocation import Result
 from faasight_emulator.model import Function, Place, QueueSource
 from faasight_emulator.sources.batch_answers import failed_items
 from faasight_emulator.sources.counting import Tally
-from faasight_emulator.sources.fifo import Holder
 from faasight_emulator.sources.filters import passes
+from faasight_emulator.sources.hiding import AT_WORK, Hidden
 
 # AWS begins with five batches at a time; MaximumConcurrency of ScalingConfig says otherwise.
 DEFAULT_CONCURRENCY = 5
@@ -25,6 +25,7 @@ _RECEIVE_MAX = 10  # messages a ReceiveMessage, and entries a DeleteMessageBatch
 _POLL_SECONDS = 1  # a long poll; short, so that stopping is quick
 _THROTTLE_DELAYS = (0.5, 8.0)
 _MAX_BATCH_BYTES = 6 * 1024 * 1024
+_LONGEST_HIDDEN = 43_200  # seconds, SQS's limit
 
 Message = dict[str, Any]
 Invoke = Callable[[str, bytes], Result]
@@ -53,7 +54,7 @@ class QueueMapping:
         self._tally = tally
         self._warn = warn
         self._stop = threading.Event()
-        self._holder = Holder(sqs, self._url) if name.endswith(".fifo") else None
+        self._hidden = Hidden(sqs, self._url)
         limit = source.concurrency or DEFAULT_CONCURRENCY
         self._free = threading.Semaphore(limit)
         self._workers = ThreadPoolExecutor(limit, thread_name_prefix=f"sqs-{function.name}")
@@ -68,8 +69,7 @@ class QueueMapping:
     def stop(self) -> None:
         """Poll no more. What is in work is not waited for: its messages become visible again."""
         self._stop.set()
-        if self._holder is not None:
-            self._holder.stop()
+        self._hidden.stop()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def join(self, within: float) -> None:
@@ -83,7 +83,7 @@ class QueueMapping:
                 continue
             batch: list[Message] = []
             try:
-                batch = self._gather()
+                self._gather(batch)
                 if batch and not self._stop.is_set():
                     self._workers.submit(self._work, batch, time.monotonic())
                     continue
@@ -91,11 +91,11 @@ class QueueMapping:
                 if not self._stop.is_set():
                     self._warn(f"Warning: {self._function.name}: its queue cannot be read ({error}); trying again.")
                     self._stop.wait(1)
+            self._hidden.free_in(0, batch)
             self._free.release()
 
-    def _gather(self) -> list[Message]:
+    def _gather(self, batch: list[Message]) -> None:
         """Receive a batch: at once what is there, or for the batching window until it is full."""
-        batch: list[Message] = []
         end = None
         while len(batch) < self._source.batch_size and not self._stop.is_set():
             wanted = min(_RECEIVE_MAX, self._source.batch_size - len(batch))
@@ -103,16 +103,16 @@ class QueueMapping:
                 QueueUrl=self._url,
                 MaxNumberOfMessages=wanted,
                 WaitTimeSeconds=_POLL_SECONDS,
+                VisibilityTimeout=min(self._visibility + AT_WORK, _LONGEST_HIDDEN),
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
             batch += self._wanted(answer.get("Messages", []))
             if not batch or self._source.window == 0 or _size(batch) > _MAX_BATCH_BYTES * 0.9:
-                return batch
+                return
             end = end or time.monotonic() + self._source.window
             if time.monotonic() >= end:
-                return batch
-        return batch
+                return
 
     def _wanted(self, messages: list[Message]) -> list[Message]:
         """Return the messages that pass the filters; the others are deleted, as on AWS."""
@@ -123,38 +123,42 @@ class QueueMapping:
         wanted = [one for one in messages if passes(filters, self._record(one), "body")]
         unwanted = [one for one in messages if one not in wanted]
         self._tally.add(filtered=len(unwanted))
-        self._delete(unwanted)
+        self._hidden.free_in(self._visibility, self._delete(unwanted))
         return wanted
 
     def _work(self, batch: list[Message], received: float) -> None:
+        left: Sequence[Message] = batch
         try:
             result = self._invoke_patiently(batch, received)
-            done = self._done(batch, result) if result is not None else []
             if result is not None:
+                done = self._done(batch, result)
                 self._tally.add(batches=1, processed=len(done), failed=len(batch) - len(done))
-            self._delete(done)
-            left = [one for one in batch if one not in done]
-            if left and self._holder is not None:
-                self._holder.hold(left, self._visibility - (time.monotonic() - received))
+                failed = [one for one in batch if one not in done]
+                left = [*failed, *self._delete(done)]
         except EmulatorError:
             pass  # the emulator has been stopped meanwhile; the messages become visible again
         except Exception as error:  # noqa: BLE001 -- whatever it is, the next batches must still come
             if not self._stop.is_set():
                 self._warn(f"Warning: {self._function.name}: a batch of its queue was not settled ({error}).")
         finally:
+            rest = self._visibility - (time.monotonic() - received)
+            self._hidden.free_in(0 if self._stop.is_set() else rest, left)
             self._free.release()
 
-    def _delete(self, messages: Sequence[Message]) -> None:
-        """Delete messages; what the queue refuses is tried once more, then told of: it will come again."""
+    def _delete(self, messages: Sequence[Message]) -> list[Message]:
+        """Delete messages; what the queue refuses is tried once more, then told of and returned: it will come again."""
+        refused: list[Message] = []
         for start in range(0, len(messages), _RECEIVE_MAX):
             left = {str(index): one for index, one in enumerate(messages[start : start + _RECEIVE_MAX])}
             for _ in range(2):
                 left = self._delete_batch(left) if left else {}
+            refused += left.values()
             if left:
                 ids = ", ".join(one["MessageId"] for one in left.values())
                 self._warn(
                     f"Warning: {self._function.name}: messages are done, but not deleted: {ids}; they come again."
                 )
+        return refused
 
     def _delete_batch(self, messages: dict[str, Message]) -> dict[str, Message]:
         entries = [{"Id": key, "ReceiptHandle": one["ReceiptHandle"]} for key, one in messages.items()]
