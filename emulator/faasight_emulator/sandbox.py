@@ -229,11 +229,10 @@ class Sandbox:
     def _to_init(self) -> bool:
         """Tell whether the init runs within this invocation, on its time.
 
-        So does Lambda: it repeats an init that was too slow, and that of a sandbox it has reset ("suppressed init").
+        So does Lambda: it repeats an init that failed or was too slow, and that of a sandbox it has reset ("suppressed
+        init").
         """
-        if self._init_trouble is not None:
-            return self._init_trouble.status == "timeout"
-        return self.reset
+        return self.init_failed or self.reset
 
     def _give(self, invocation: Invocation, deadline: float) -> None:
         if self._process is None or self._api is None:

@@ -159,8 +159,20 @@ def test_init_error(start: Start, sink: Any) -> None:
         assert "not_there" in result.json()["errorMessage"]
     counts = emulator.counts()["f"]
     assert (counts.init_errors, counts.errors, counts.cold_starts) == (2, 2, 2)
-    done = sink.wait_for("f", "platform.initReport", 2)[0]
-    assert (done["status"], done["errorType"], done["phase"]) == ("error", "Runtime.ImportModuleError", "init")
+    inits = sink.wait_for("f", "platform.initReport", 4)
+    assert [one["phase"] for one in inits[:2]] == ["init", "invoke"], "the invocation tries once more"
+    assert {(one["status"], one["errorType"]) for one in inits} == {("error", "Runtime.ImportModuleError")}
+
+
+def test_an_init_that_fails_once_is_repeated_in_the_invocation(one: Start, sink: Any, tmp_path: Path) -> None:
+    """What failed only for the moment is mended by the second try, on the invocation's time; nobody sees an error."""
+    emulator = one("echo", f"Environment: {{Variables: {{BREAKS_ONCE: {tmp_path / 'broken'}}}}}")
+    (tmp_path / "broken").touch()
+    assert emulator.invoke("f", "hi").json() == "hi"
+    inits = sink.wait_for("f", "platform.initReport", 2)
+    assert [(init["phase"], init["status"]) for init in inits] == [("init", "error"), ("invoke", "success")]
+    counts = emulator.counts()["f"]
+    assert (counts.invocations, counts.cold_starts, counts.errors, counts.init_errors) == (1, 1, 0, 0)
 
 
 def test_slow_init_runs_again_in_the_invocation(one: Start, sink: Any) -> None:

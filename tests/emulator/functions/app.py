@@ -17,6 +17,10 @@ if os.environ.get("SLEEP_AT_IMPORT"):
 if "BREAKS" in os.environ and Path(os.environ["BREAKS"]).exists():
     raise ImportError("broken on purpose")
 
+if "BREAKS_ONCE" in os.environ and Path(os.environ["BREAKS_ONCE"]).exists():
+    Path(os.environ["BREAKS_ONCE"]).unlink()
+    raise ImportError("broken once")
+
 calls = 0
 ticks = 0
 hoard: list[bytearray] = []
