@@ -3,6 +3,7 @@
 import json
 import socket
 
+from faasight_emulator.cors import http_cors, is_preflight
 from faasight_emulator.gateway import MAX_BODY, Gateway
 from faasight_emulator.http_server import HttpServer, Request, Response, listen
 from faasight_emulator.model import Api, Function, FunctionUrl, Route
@@ -20,9 +21,7 @@ def url_of(properties: Section, warnings: list[str]) -> FunctionUrl | None:
         raise config.error("AuthType", f"is '{kind}'; must be NONE or AWS_IAM.")
     if config.text("InvokeMode", "BUFFERED") != "BUFFERED":
         warnings.append(str(config.error("InvokeMode", "answers are not streamed here; they come whole.")))
-    if "Cors" in config:
-        warnings.append(str(config.error("Cors", "is not emulated; answer OPTIONS and add the headers yourself.")))
-    return FunctionUrl(kind == "AWS_IAM")
+    return FunctionUrl(kind == "AWS_IAM", http_cors(config, "Cors", "url"))
 
 
 def listen_near(port: int) -> socket.socket:
@@ -37,8 +36,14 @@ def serve(function: Function, gateway: Gateway) -> HttpServer:
     """Return the server of a function's URL; it is to be started on its port."""
     api = Api(f"{function.logical_id}Url", function.name, "url", "$default")
     match = Match(api, Route(api.name, "ANY", "$default", "2.0"), function, {})
+    cors = function.url.cors if function.url is not None else None
 
     async def handle(request: Request) -> Response:
+        if cors is None:
+            return await answer(request)
+        return cors.preflight(request, ()) if is_preflight(request) else cors.on(await answer(request), request)
+
+    async def answer(request: Request) -> Response:
         unsigned = not request.header("authorization").startswith("AWS4-HMAC-SHA256 ")
         if function.url is not None and function.url.signed and unsigned:
             return Response(403, json.dumps({"Message": "Forbidden"}).encode())

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from faasight_emulator import lambda_api
 from faasight_emulator.authorizers import Authorizers, RefusedError
+from faasight_emulator.cors import is_preflight, requested_method
 from faasight_emulator.errors import TooManyRequestsError
 from faasight_emulator.http_server import Request, Response
 from faasight_emulator.invocation import MAX_PAYLOAD, Invocation, Result, new_trace_header
@@ -51,12 +52,28 @@ class Gateway:
             return await self._lambda.handle(request)
         if request.header("x-amz-target").startswith(states.TARGET):
             return await self._states.handle(request)
+        if is_preflight(request):
+            answer = self._preflight(request)
+            if answer is not None:
+                return answer
         match = self._router.match(request.method, request.raw_path)
         if match is None:
             if self._router.rest_only():
                 return _message(403, "Missing Authentication Token")
             return _message(404, "Not Found")
-        return await self.call(request, match)
+        answer = await self.call(request, match)
+        return answer if match.api.cors is None else match.api.cors.on(answer, request)
+
+    def _preflight(self, request: Request) -> Response | None:
+        """Answer a browser's preflight, where the API of what it is about says how; else None."""
+        about = self._router.match(requested_method(request), request.raw_path)
+        cors = about.api.cors if about is not None else None
+        if about is None or cors is None:
+            return None
+        offered = self._router.methods(request.raw_path)
+        if cors.kind == "rest" and "OPTIONS" in offered:  # a method of the template's own is not replaced
+            return None
+        return cors.preflight(request, (*offered, "OPTIONS"))
 
     async def call(self, request: Request, match: Match) -> Response:
         """Answer a request whose function is known, if its authorizer lets it."""

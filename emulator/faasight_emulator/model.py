@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from faasight_emulator.sources.model import Source
 
 from faasight_emulator.authorization import OPEN, Authorization
+from faasight_emulator.cors import Cors
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class FunctionUrl:
     """A function's own address. With `signed` only requests with a signature are taken (it is not verified)."""
 
     signed: bool = False
+    cors: Cors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ class Api:
     kind: Literal["http", "rest", "url"]
     stage: str
     authorization: Authorization = OPEN
+    cors: Cors | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from faasight_emulator.authorization import Authorizer
 from faasight_emulator.model import Api, Function, Route
 
+_EVERY = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _PARAMETER = re.compile(r"\{([^}+]+)(\+?)\}")
 
 
@@ -50,6 +51,11 @@ class Router:
                 values = [unquote(value) for value in found.groups()]
                 return Match(api, route, function, dict(zip(names, values, strict=True)))
         return None
+
+    def methods(self, raw_path: str) -> tuple[str, ...]:
+        """Return the methods of the routes of a path, in order; for ANY those that there are."""
+        found = {route.method for _, route, _, pattern in self._entries if pattern.fullmatch(raw_path)}
+        return tuple(sorted(found - {"ANY"} | (set(_EVERY) if "ANY" in found else set())))
 
     def rest_only(self) -> bool:
         """Whether there is no HTTP API, so that an unknown path is answered in the words of a REST API."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 from faasight_emulator.authorization import NONE, authorization_of
 from faasight_emulator.code import local_folder
+from faasight_emulator.cors import http_cors, rest_cors
 from faasight_emulator.document import Document, Value, read_document
 from faasight_emulator.errors import UnknownFunctionError
 from faasight_emulator.functions import function_from
@@ -326,10 +327,12 @@ class _Builder:
 
     def _api(self, logical_id: str, name: str, kind: Literal["http", "rest"], stage: str, properties: Section) -> Api:
         shared = self._section(self.document.values.get("Globals"), "Globals")
-        auth = shared.section("HttpApi" if kind == "http" else "Api").section("Auth")
-        return Api(
-            logical_id, name, kind, stage, authorization_of(properties.section("Auth"), auth, kind, self.warnings)
-        )
+        common = shared.section("HttpApi" if kind == "http" else "Api")
+        authorization = authorization_of(properties.section("Auth"), common.section("Auth"), kind, self.warnings)
+        key = "CorsConfiguration" if kind == "http" else "Cors"
+        having = properties if key in properties else common
+        cors = http_cors(having, key, "http") if kind == "http" else rest_cors(having)
+        return Api(logical_id, name, kind, stage, authorization, cors)
 
     def _check_authorizers(self, functions: list[Function], apis: list[Api]) -> None:
         """Refuse a route whose authorizer its API does not have."""
