@@ -3,7 +3,7 @@
 Fifty functions, a few of which have most of the traffic; more by day than by night, and most of all now; durations
 log-normal around each function's own; one invocation in a hundred fails, one in a hundred starts cold. Four facts an
 invocation (the function's span, the platform's start, done and report). One invocation in ten also has the spans of
-two calls, one to a queue and one to a table, and three log lines.
+two calls, one to a queue and one to a table, and twelve log lines.
 """
 
 import math
@@ -14,7 +14,7 @@ from faasight_store.times import HOUR
 
 FUNCTIONS = 50
 SAMPLED = 10  # one in so many has calls and log lines
-LOGS_EACH = 3
+LOGS_EACH = 12
 
 
 def _chance(k: int) -> str:
@@ -85,7 +85,7 @@ INSERT INTO records (kind, ts, function, environment, request_id, trace_id, seve
 SELECT 'log', start_ns + k * 1000000, name, 'default', request, lower(hex(trace)), 9, if(how = 'ok', 'INFO', 'ERROR'),
     arrayElement([concat('order ', toString(id), ' received from customer ', toString(id % 7919)),
                   concat('payment of ', toString(id % 500), ' EUR ', if(how = 'ok', 'accepted', 'refused')),
-                  concat('order ', toString(id), ' stored in ', toString(ms), ' ms')], k + 1),
+                  concat('order ', toString(id), ' stored in ', toString(ms), ' ms')], k % 3 + 1),
     map('logger', 'shop', 'customer', toString(id % 7919), 'amount', toString(id % 500))
 FROM ({_EACH}) ARRAY JOIN range({LOGS_EACH}) AS k WHERE id % {SAMPLED} = 0"""
 _STATEMENTS = (_FACTS, _SPANS, _LOGS)
@@ -107,49 +107,60 @@ def parts(invocations: int, days: int, now: int) -> Iterator[tuple[int, int, int
         yield now - (h + length) * HOUR, length * HOUR, round(invocations * _weight(h + length / 2) / total)
 
 
-def fill(store: Store, start: int, length: int, count: int, *, facts: bool = True) -> None:
-    """Make so many invocations in a time; twice the same makes the same. Without facts, only spans and log lines."""
+def fill(store: Store, start: int, length: int, count: int) -> None:
+    """Make so many invocations in a time; twice the same makes the same."""
     parameters = {"from": start, "length": length, "first": start // 1000, "size": count}
-    for statement in _STATEMENTS[0 if facts else 1 :]:
+    for statement in _STATEMENTS:
         store.command(statement, parameters)
 
 
-def forget_facts_before(store: Store, moment: int) -> None:
-    """Drop what the spans of older days told of invocations, as housekeeping would: their hours are repeated later."""
-    parameters = {"moment": moment // HOUR * HOUR + HOUR}
-    store.command(
-        "INSERT INTO dropped_partitions (at, table, partition, ends, reason)"
-        " SELECT now64(3), 'invocation_facts', 'old', fromUnixTimestamp64Nano({moment:Int64}, 'UTC'), 'retention'",
-        parameters,
-    )
-    time = "fromUnixTimestamp64Nano({moment:Int64}, 'UTC')"
-    for table, column in (("invocation_facts", "ts"), ("touched_hours", "hour"), ("touched_minutes", "minute")):
-        store.command(f"DELETE FROM {table} WHERE {column} < {time}", parameters)
+# Tables of settled hours, of counts that only add up, and of single spans and lines: how a row is moved by some days.
+_AGO = "- toIntervalDay({day:Int64})"
+_NS = "{day:Int64} * 86400000000000"
+_SETTLED = f"hour {_AGO} AS hour, version - {{day:Int64}} AS version"
+_TRACE = "toFixedString(concat(substring(trace_id, 1, 15), char(bitXor(ascii(substring(trace_id, 16)), {day:Int64}))), 16)"
+_SEEN = "".join(
+    f", (tupleElement({name}, 1) {_AGO}, tupleElement({name}, 2)) AS {name}"
+    for name in ("version", "runtime", "architecture", "region", "account", "provider", "memory_mb", "timeout_ms")
+)
+_ROLLUPS = {
+    **dict.fromkeys(("invocation_slots", "invocation_hours", "fleet_slots", "fleet_hours"), f"{_SETTLED}, slot {_AGO} AS slot"),
+    "error_hours": f"{_SETTLED}, first {_AGO} AS first, last {_AGO} AS last",
+    "usage_hours": _SETTLED,
+    "settled_hours": f"{_SETTLED}, 0 AS facts, 0 AS known",
+    "function_hours": f"hour {_AGO} AS hour, last_seen {_AGO} AS last_seen{_SEEN}",
+    "version_hours": f"hour {_AGO} AS hour, first {_AGO} AS first, last {_AGO} AS last",
+}
+_EDGES = f"minute {_AGO} AS minute"
+_MOVED = f"ts {_AGO} AS ts, {_TRACE} AS trace_id"
+_TELEMETRY = {
+    "edges": _EDGES,  # whose view fills the hours
+    "spans": f"{_MOVED}, start_ns - {_NS} AS start_ns, received_at {_AGO} AS received_at",
+    "logs": f"{_MOVED}, event_ns - {_NS} AS event_ns, seq - {_NS} AS seq, observed_ns - {_NS} AS observed_ns",
+    "trace_index": f"slot {_AGO} AS slot, {_TRACE} AS trace_id, first_ns - {_NS} AS first_ns, first {_AGO} AS first,"
+    f" last {_AGO} AS last, (root.1, root.2 {_AGO}, root.3, root.4) AS root",
+}
+_TIME = {"edges": "minute", "edge_hours": "minute", "spans": "ts", "logs": "ts", "trace_index": "slot"}  # else hour
 
 
-def repeat_days(store: Store, known: int, days: int, now: int) -> None:
-    """Give older days the settled counts of the last whole known day."""
-    last = now // HOUR * HOUR - known * 24 * HOUR + HOUR  # the oldest hour that is whole
-    for day in range(1, days - known + 1):
-        parameters = {"first": last // 10**9, "day": day}
-        hours = "hour >= toDateTime({first:Int64}, 'UTC') AND hour < toDateTime({first:Int64}, 'UTC') + INTERVAL 1 DAY"
-        ago = "- toIntervalDay({day:Int64})"
-        for table in ("invocation_slots", "invocation_hours", "fleet_slots", "fleet_hours"):
+def repeat_days(store: Store, known: float, days: int, span_days: int, now: int) -> None:
+    """Give older days what is known of the oldest whole day that was made, `known` days being made.
+
+    All of them get the counts, the last `span_days` the spans and log lines too, as traces of their own.
+    """
+    first = now // HOUR * HOUR - int(known * 24) * HOUR + HOUR  # the oldest hour that is whole
+    for day in range(1, days - int(known) + 1):
+        with_spans = first - (day - 1) * 24 * HOUR > now - span_days * 24 * HOUR
+        moves = {**_ROLLUPS, **(_TELEMETRY if with_spans else {"edge_hours": _EDGES})}
+        for table, move in moves.items():
+            time = _TIME.get(table, "hour")
+            start = "toDateTime({first:Int64}, 'UTC')"
             store.command(
-                f"INSERT INTO {table} SELECT * REPLACE (hour {ago} AS hour, slot {ago} AS slot,"
-                f" version - {{day:Int64}} AS version) FROM (SELECT * FROM {table} WHERE {hours})",
-                parameters,
+                f"INSERT INTO {table} SELECT * REPLACE ({move}) FROM (SELECT * FROM {table}"
+                f" WHERE {time} >= {start} AND {time} < {start} + INTERVAL 1 DAY)",
+                {"first": first // 10**9, "day": day},
             )
-        store.command(
-            f"INSERT INTO error_hours SELECT * REPLACE (hour {ago} AS hour, first {ago} AS first, last {ago} AS last,"
-            f" version - {{day:Int64}} AS version) FROM (SELECT * FROM error_hours WHERE {hours})",
-            parameters,
-        )
-        store.command(
-            f"INSERT INTO settled_hours SELECT hour {ago}, version - {{day:Int64}}, 0, 0 FROM settled_hours"
-            f" WHERE {hours}",
-            parameters,
-        )
+        print(f"day {day} of {days - int(known)}", flush=True)
 
 
 def large_trace(store: Store, now: int, spans: int) -> str:

@@ -31,7 +31,7 @@ from typing import Any
 
 import _fleet
 import _peer
-from faasight_store import Scope, Store, rollup, settle
+from faasight_store import Scope, Store, migrate, rollup, settle
 from faasight_store.queries import alerts, functions, ingest, invocations, logs, signals, traces
 from faasight_store.queries import map as maps
 from faasight_store.queries.windows import chart_step_s
@@ -48,16 +48,17 @@ THREADS = 4  # that ask for a page's data at once
 def make(store: Store, arguments: argparse.Namespace, now: int) -> None:
     """Make the fleet's month, settled, up to now."""
     began = time.perf_counter()
+    first = now - int(arguments.fact_days * DAY)
     for start, length, count in _fleet.parts(arguments.invocations, arguments.days, now):
-        if start >= now - max(arguments.fact_days, arguments.span_days) * DAY:
-            _fleet.fill(store, start, length, count, facts=start >= now - arguments.fact_days * DAY)
-    print(f"made in {time.perf_counter() - began:.0f} s", flush=True)
+        if start >= first:
+            _fleet.fill(store, start, length, count)
+            print(f"{(start - first) // HOUR} hours to make, {time.perf_counter() - began:.0f} s", flush=True)
     began, settled = time.perf_counter(), 0
-    _fleet.forget_facts_before(store, now - arguments.fact_days * DAY)
     while some := settle(store):
         settled += some
     print(f"{settled} hours settled in {time.perf_counter() - began:.0f} s", flush=True)
-    _fleet.repeat_days(store, arguments.fact_days, arguments.days, now)
+    _fleet.repeat_days(store, arguments.fact_days, arguments.days, arguments.span_days, now)
+    print(f"older days after {time.perf_counter() - began:.0f} s", flush=True)
 
 
 def catch_up(store: Store, invocations_a_month: int, days: int) -> int:
@@ -237,10 +238,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--invocations", type=int, default=2_000_000, help="in the month, all functions together")
     parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--fact-days", type=int, default=2)
+    parser.add_argument("--fact-days", type=float, default=2.0)
     parser.add_argument("--span-days", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--folder", type=Path, help="keep the data there, and ask what is there already")
+    parser.add_argument("--make-only", action="store_true", help="make the data of --folder and stop")
     parser.add_argument("--ranges", nargs="*", choices=RANGES, help="all; 7 d must be among them")
     arguments = parser.parse_args()
     if arguments.ranges and "7 d" not in arguments.ranges:
@@ -248,9 +250,13 @@ def main() -> None:
     with ExitStack() as stack:
         folder = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = stack.enter_context(Store.open(f"chdb://{folder}", remember_s=REMEMBER_S))
-        if store.pending_migrations():
+        if not migrate.is_migrated(store):  # a folder that is kept may have the schema of an older version
             store.migrate()
             make(store, arguments, time.time_ns() // MINUTE * MINUTE)
+            peer = stack.enter_context(Store.open(f"chdb://{folder}?database=otel"))
+            _peer.copy(store, peer, time.time_ns() - arguments.span_days * DAY, time.time_ns())
+        if arguments.make_only:
+            return
         found, missed = measure(store, arguments)
         missed += measure_others(store, arguments)
         peer = stack.enter_context(Store.open(f"chdb://{folder}?database=otel"))
