@@ -118,13 +118,17 @@ def fill(store: Store, start: int, length: int, count: int) -> None:
 _AGO = "- toIntervalDay({day:Int64})"
 _NS = "{day:Int64} * 86400000000000"
 _SETTLED = f"hour {_AGO} AS hour, version - {{day:Int64}} AS version"
-_TRACE = "toFixedString(concat(substring(trace_id, 1, 15), char(bitXor(ascii(substring(trace_id, 16)), {day:Int64}))), 16)"
+_TRACE = (
+    "toFixedString(concat(substring(trace_id, 1, 15), char(bitXor(ascii(substring(trace_id, 16)), {day:Int64}))), 16)"
+)
 _SEEN = "".join(
     f", (tupleElement({name}, 1) {_AGO}, tupleElement({name}, 2)) AS {name}"
     for name in ("version", "runtime", "architecture", "region", "account", "provider", "memory_mb", "timeout_ms")
 )
 _ROLLUPS = {
-    **dict.fromkeys(("invocation_slots", "invocation_hours", "fleet_slots", "fleet_hours"), f"{_SETTLED}, slot {_AGO} AS slot"),
+    **dict.fromkeys(
+        ("invocation_slots", "invocation_hours", "fleet_slots", "fleet_hours"), f"{_SETTLED}, slot {_AGO} AS slot"
+    ),
     "error_hours": f"{_SETTLED}, first {_AGO} AS first, last {_AGO} AS last",
     "usage_hours": _SETTLED,
     "settled_hours": f"{_SETTLED}, 0 AS facts, 0 AS known",

@@ -18,6 +18,7 @@ _tracer = trace.get_tracer("faasight.dashboards")  # of the SDK that the command
 _KEY = "FAASIGHT"
 _SHORTEST_S = 2.0
 _LONGEST_S = 30.0
+LOOKING_S = 20.0  # after a page asked, the next click is near
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def context() -> Context:
 def ask(query: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what `query(store, *args, **kwargs)` answers, at most a few seconds old. Arguments must be hashable."""
     here = context()
+    here.store.expect(LOOKING_S)
     key = (query, args, tuple(sorted(kwargs.items())))
 
     def run() -> T:

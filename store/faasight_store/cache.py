@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar, cast
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 CAPACITY = 512  # answers; the oldest go first
@@ -41,6 +42,29 @@ class Cache:
         future.set_result(answer)
         return answer
 
+    def clear(self) -> None:
+        """Forget every answer; what is under way is told to those who wait for it, and not kept."""
+        with self._lock:
+            self._entries.clear()
+
+    def renew(self, key: Hashable, renewed: Callable[[Any], T], ttl_s: float, within_s: float) -> None:
+        """Replace the answer of `key`, if there is one, by what is made of it.
+
+        Callers get the old one meanwhile, for `within_s` seconds at most; the new one is good for `ttl_s`. Raises what
+        `renewed` raises.
+        """
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or not entry[1].done():
+                return
+            self._entries[key] = (self._clock() + within_s, entry[1])
+        future: Future[Any] = Future()
+        future.set_result(renewed(entry[1].result()))
+        with self._lock:
+            known = self._entries.get(key)
+            if known is not None and known[1] is entry[1]:  # else it was forgotten, or asked anew
+                self._entries[key] = (self._clock() + ttl_s, future)
+
     def _claim(self, key: Hashable) -> tuple[Future[Any], bool]:
         with self._lock:
             entry = self._entries.get(key)
@@ -63,16 +87,22 @@ class Cache:
                 del self._entries[key]
 
 
-class Once(Generic[T]):
-    """What the first who asks computes, for all who hold this; after a failure the next one tries."""
+class Once(Generic[A, T]):
+    """What the first who asks computes of something, for all who hold this; after a failure the next one tries."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._compute: Callable[[A], T] | None = None
         self._answer: T | None = None
 
-    def get(self, compute: Callable[[], T]) -> T:
+    def get(self, compute: Callable[[A], T], of: A) -> T:
         """Return the answer."""
         with self._lock:
             if self._answer is None:
-                self._answer = compute()
+                self._compute, self._answer = compute, compute(of)
             return self._answer
+
+    def follow(self, before: "Once[A, T]", of: A) -> None:
+        """Compute at once, if that was asked of what this is the successor of."""
+        if before._compute is not None:
+            self.get(before._compute, of)

@@ -14,6 +14,7 @@ from clickhouse_connect.driver.query import QueryResult
 from urllib3.exceptions import HTTPError
 
 from faasight_store import durability, failures, landing, migrate, shape
+from faasight_store.ahead import Ahead
 from faasight_store.cache import Cache
 from faasight_store.clients import Pool, connector, first_client, quietly_close
 from faasight_store.cluster import shard_of
@@ -39,6 +40,8 @@ class Store:
         self.dsn = dsn
         self._remember_s = remember_s
         self._known = Cache(capacity=_REMEMBERED)
+        self._shared = Cache(capacity=_REMEMBERED)
+        self._ahead = Ahead(self._shared, remember_s)
         self._beside = ThreadPoolExecutor(READERS, thread_name_prefix="faasight-store")  # threads begin when needed
         self._engine = engine
         self._first = first
@@ -116,6 +119,19 @@ class Store:
         """Return what `compute` answers, or answered a moment ago for the same key (see `remember_s` of `open`)."""
         return self._known.get(key, compute, self._remember_s) if self._remember_s else compute()
 
+    def shared(self, key: Hashable, compute: Callable[[], T], renew: Callable[[T], T]) -> T:
+        """Return as `remembered` what many queries must know first, and `renew` it in time while somebody looks."""
+        if not self._remember_s:
+            return compute()
+        answer = self._shared.get(key, compute, self._remember_s)
+        self._ahead.used(key, renew)
+        return answer
+
+    def expect(self, seconds: float) -> None:
+        """Expect somebody to ask within so long: what all queries must know first is kept fresh, and not waited for."""
+        if self._remember_s:
+            self._ahead.expect(seconds)
+
     def beside(self, work: Callable[[], T]) -> Future[T]:
         """Run some of a query's work on a thread, beside the rest of it. The work must not do the same."""
         try:
@@ -123,9 +139,11 @@ class Store:
         except RuntimeError:  # no more work is taken
             raise StoreUnavailableError("The store is closed.") from None
 
-    def forget(self) -> None:
-        """Ask anew next time, whatever is remembered."""
-        self._known = Cache(capacity=_REMEMBERED)
+    def forget(self, *, shared: bool = True) -> None:
+        """Ask anew next time, whatever is remembered; what is `shared` by all queries may stay."""
+        self._known.clear()
+        if shared:
+            self._shared.clear()
 
     def memory(self) -> Memory | None:
         """Return what the embedded engine takes of this process's memory; None for a server. Raises StoreError."""
@@ -243,6 +261,7 @@ class Store:
         if self._closed:
             return
         self._closed = True
+        self._ahead.close()
         self._beside.shutdown(wait=False)
         self._readers.close()
         self._writer.close()

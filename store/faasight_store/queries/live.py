@@ -1,5 +1,7 @@
 """The newest invocations, which no settled minute holds yet: merged once for all queries, and kept in memory."""
 
+from functools import partial
+
 from faasight_store.connection import Store
 from faasight_store.queries.cells import MAXIMA, OF_CELLS, SUMS, Array, Cells, of_invocations
 from faasight_store.queries.merged import merged
@@ -18,7 +20,7 @@ def live_cells(store: Store, rest: Sources, function: str = "", environment: str
     if rest.recent is None or rest.known is None:
         raise ValueError("nothing of it is live")
     now = rest.known
-    known: Cells = now.merged.get(lambda: _merged(store, now))
+    known: Cells = now.merged.get(partial(_merged, store), now)
     chosen: Array = (known["start"] >= rest.recent[0]) & (known["start"] < rest.recent[1])
     for name, value in (("function", function), ("environment", environment)):
         if value:

@@ -53,12 +53,16 @@ def settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
     far = next((far for far in _LOOKS_BACK if start >= time.time_ns() - far), None)
     if far is None or not store.remembers:
         return _settled_hours(store, start, end)
+
+    def ask(_: object = None) -> dict[int, int]:
+        return _settled_hours(store, time.time_ns() - far - HOUR, FAR_AHEAD)
+
     # Pages of a like range, and what they compare it with, share one answer.
-    known = store.remembered(("hours", far), lambda: _settled_hours(store, time.time_ns() - far - HOUR, FAR_AHEAD))
+    known = store.shared(("hours", far), ask, ask)
     return {hour: version for hour, version in known.items() if start - HOUR < hour < end}
 
 
-_LOOKS_BACK = (9 * HOUR, 3 * 24 * HOUR, 20 * 24 * HOUR)
+_LOOKS_BACK = (9 * HOUR, 3 * 24 * HOUR, 20 * 24 * HOUR, 70 * 24 * HOUR)
 
 
 def _settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
@@ -157,12 +161,18 @@ class Recent:
     retried: bool  # whether an invocation that is not settled may have run twice under one request id
     # What is not settled, merged when it is first asked for: it must begin where these minutes end, whatever is settled
     # meanwhile.
-    merged: Once[Any] = field(default_factory=Once)
+    merged: Once["Recent", Any] = field(default_factory=Once)
 
 
 def recent(store: Store) -> Recent:
     """Return what all queries of the last hours must know first; the store remembers it for a moment."""
-    return store.remembered("recent", lambda: _recent(store, time.time_ns()))
+
+    def renewed(before: Recent) -> Recent:
+        now = _recent(store, time.time_ns())
+        now.merged.follow(before.merged, now)
+        return now
+
+    return store.shared("recent", lambda: _recent(store, time.time_ns()), renewed)
 
 
 def _recent(store: Store, now: int) -> Recent:
