@@ -146,8 +146,15 @@ def _local(command: argparse.ArgumentParser) -> None:
     start.add_argument("--port", type=_port, default=3000, help="of the HTTP gateway (3000)")
     start.add_argument("--quiet", action="store_true", help="do not print what the functions print")
     invoke = ways.add_parser("invoke", help="invoke one function, or run one state machine, and print its answer")
-    invoke.set_defaults(entry="local:invoke", port=0)
-    start.add_argument("template", type=Path, help="an AWS SAM template, YAML or JSON")
+    invoke.set_defaults(entry="local:invoke", port=0, no_reload=True)
+    start.add_argument("--no-reload", action="store_true", help="run on as before when the code of a function changes")
+    start.add_argument(
+        "template",
+        type=Path,
+        nargs="?",
+        default=Path("template.yaml"),
+        help="an AWS SAM template, YAML or JSON (template.yaml)",
+    )
     invoke.add_argument("function", help="name or logical id of a function or a state machine")
     invoke.add_argument(
         "--template",
@@ -171,6 +178,13 @@ def _local(command: argparse.ArgumentParser) -> None:
         )
         way.add_argument(
             "--env", action="append", default=[], type=_pair, metavar="NAME=VALUE", help="a variable for every function"
+        )
+        way.add_argument(
+            "--env-vars",
+            "-n",
+            type=Path,
+            metavar="FILE",
+            help='variables of each function, JSON as SAM has it: {"MyFunction": {"NAME": "value"}}',
         )
         way.add_argument(
             "--collector",

@@ -5,6 +5,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,15 +20,18 @@ from faasight_cli.errors import CommandError
 from faasight_cli.ports import answers
 from faasight_cli.signals import StopSignal
 
-# What the wrapper prints while it reaches no collector is for the collector's log doors, not for people.
-_FALLBACK = '{"faasight.otlp"'
+# What the wrapper prints while it reaches no collector is for the collector's log doors, not for people; that there is
+# none is told once, above. The runtime client's advice about updates of AWS's runtimes has no bearing here.
+_NOT_FOR_PEOPLE = ('{"faasight.otlp"', "faasight: cannot send to ")
+_ADVICE = "LAMBDA_WARNING: Unhandled exception. The most likely cause is"
 READY = "The functions are running. Ctrl+C stops them."
 
 
 def start(chosen: Namespace) -> int:
     """Run all functions until somebody asks to stop."""
     console, stop = Console(), StopSignal()
-    emulator = _emulator(chosen, console.say, None if chosen.quiet else _printer(console))
+    lines = None if chosen.quiet else _printer(console)
+    emulator = _emulator(chosen, console.say, lines, None if lines is None else _ends(lines))
     emulator.start()
     try:
         console.say(banner(READY, _addresses(emulator)))
@@ -35,7 +39,8 @@ def start(chosen: Namespace) -> int:
     finally:
         emulator.stop()
     for function, counts in emulator.counts().items():
-        console.say(f"{function:<20} {counts}")
+        told = " ".join(f"{name}={count}" for name, count in asdict(counts).items() if count)
+        console.say(f"{function:<20} {told or 'not invoked'}")
     return 0
 
 
@@ -89,6 +94,8 @@ def _emulator(
         gateway_port=chosen.port,
         collector=chosen.collector,
         environment={**environment, **dict(chosen.env)},
+        variables=_variables(chosen.env_vars),
+        reload=not chosen.no_reload,
         parameters=dict(chosen.parameter),
         aws_endpoint=chosen.aws_endpoint,
         jwks=chosen.jwks,
@@ -139,7 +146,22 @@ def _door(url: str) -> tuple[str, int | None]:
 
 
 def _printer(console: Console) -> Callable[[str, str], None]:
-    return lambda function, line: None if line.startswith(_FALLBACK) else console.say(f"{function} | {line}")
+    return lambda function, line: console.say(f"{function} | {line}") if _for_people(line) else None
+
+
+def _ends(printer: Callable[[str, str], None]) -> Callable[[str, Event], None]:
+    """Return what prints how invocations ended: their reports, throttles and faults; starts go without saying."""
+
+    def told(function: str, event: Event) -> None:
+        for line in report_lines(event):
+            if not line.startswith(("START ", "END ")):
+                printer(function, line)
+
+    return told
+
+
+def _for_people(line: str) -> bool:
+    return not line.startswith(_NOT_FOR_PEOPLE) and _ADVICE not in line
 
 
 def _to_stderr(text: str) -> None:
@@ -147,7 +169,7 @@ def _to_stderr(text: str) -> None:
 
 
 def _line_to_stderr(line: str) -> None:
-    if not line.startswith(_FALLBACK):
+    if _for_people(line):
         _to_stderr(line)
 
 
@@ -166,6 +188,26 @@ def _event(file: Path | None) -> Any:  # noqa: ANN401 - any JSON value
         raise CommandError(f"the event {file} cannot be read: {problem.strerror}; give an existing file") from None
     except ValueError as problem:
         raise CommandError(f"the event {file} is not JSON: {problem}") from None
+
+
+def _variables(file: Path | None) -> dict[str, dict[str, str]]:
+    """Read variables by function, as `sam local` takes them. Raises CommandError."""
+    if file is None:
+        return {}
+    try:
+        given = json.loads(file.read_text())
+    except OSError as problem:
+        raise CommandError(f"the variables {file} cannot be read: {problem.strerror}; give an existing file") from None
+    except ValueError as problem:
+        raise CommandError(f"the variables {file} are not JSON: {problem}") from None
+    if not isinstance(given, dict) or not all(isinstance(one, dict) for one in given.values()):
+        raise CommandError(
+            f'the variables {file} are not of the form {{"MyFunction": {{"NAME": "value"}}}}; correct them'
+        )
+    return {
+        function: {name: value if isinstance(value, str) else json.dumps(value) for name, value in variables.items()}
+        for function, variables in given.items()
+    }
 
 
 def _json(payload: bytes) -> Any:  # noqa: ANN401 - any JSON value

@@ -3,10 +3,12 @@
 import platform
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from faasight_emulator.errors import UnknownFunctionError
 from faasight_emulator.model import Function, Place
 
 # AWS's own interpreter comes first there; here it is the one that runs the emulator.
@@ -18,6 +20,25 @@ RUNTIME_VERSION = f"python:{platform.python_version()}.local"
 def log_stream(version: str, now: datetime | None = None) -> str:
     """Return a new log stream's name, which is also the id of a sandbox: 2026/11/21/[$LATEST]<32 hex digits>."""
     return f"{now or datetime.now(UTC):%Y/%m/%d}/[{version}]{secrets.token_hex(16)}"
+
+
+def with_variables(functions: Iterable[Function], given: Mapping[str, Mapping[str, str]]) -> tuple[Function, ...]:
+    """Return functions with variables that win over the template's: by name or logical id, under "Parameters" for all.
+
+    Raises UnknownFunctionError.
+    """
+    functions = tuple(functions)
+    names = {name for one in functions for name in (one.name, one.logical_id)}
+    unknown = sorted(given.keys() - names - {"Parameters"})
+    if unknown:
+        known = ", ".join(one.logical_id for one in functions)
+        raise UnknownFunctionError(f"Variables are given for '{unknown[0]}', which is no function; there are {known}.")
+
+    def of(function: Function) -> Function:
+        parts = [given.get(name, {}) for name in ("Parameters", function.name, function.logical_id)]
+        return replace(function, environment={**function.environment, **parts[0], **parts[1], **parts[2]})
+
+    return tuple(of(one) for one in functions) if given else functions
 
 
 def sandbox_environment(

@@ -53,6 +53,8 @@ class Pool:
         self._idle: list[tuple[Sandbox, float]] = []
         self._sandboxes: set[Sandbox] = set()
         self._running: set[asyncio.Task[None]] = set()
+        self._old: set[Sandbox] = set()  # of code that has changed: they end when they are done
+        self._ahead = 0
         self._closed = False
 
     @property
@@ -62,6 +64,7 @@ class Pool:
 
     async def provision(self, count: int) -> None:
         """Start sandboxes of provisioned concurrency, ahead of any invocation."""
+        self._ahead = count
         for _ in range(count):
             sandbox = await self._new_sandbox("provisioned-concurrency")
             if sandbox.init_failed:
@@ -83,6 +86,15 @@ class Pool:
         self._running.add(task)
         task.add_done_callback(lambda done: self._done(done, answer))
         return await asyncio.shield(answer)
+
+    async def renew(self) -> None:
+        """Let the next invocations begin in new sandboxes; what runs ends where it is."""
+        self._old |= self._sandboxes
+        idle, self._idle = self._idle, []
+        for sandbox, _ in idle:
+            await self._discard(sandbox)
+        if not self._closed:
+            await self.provision(self._ahead)
 
     async def reap(self, now: Callable[[], float] = time.monotonic) -> None:
         """End the sandboxes that have been idle for too long."""
@@ -114,7 +126,7 @@ class Pool:
             init_error = cold and sandbox.init_failed and not sandbox.alive
             self._counter.result(self.function.name, result, cold=cold, init_error=init_error)
         finally:
-            if sandbox.alive and not self._closed:
+            if sandbox.alive and not self._closed and sandbox not in self._old:
                 self._idle.append((sandbox, time.monotonic()))
             else:
                 await self._discard(sandbox)
@@ -147,4 +159,5 @@ class Pool:
 
     async def _discard(self, sandbox: Sandbox) -> None:
         self._sandboxes.discard(sandbox)
+        self._old.discard(sandbox)
         await sandbox.stop()

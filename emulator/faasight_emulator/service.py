@@ -19,7 +19,7 @@ from faasight_emulator.authorizers import Authorizers
 from faasight_emulator.aws import Clients, Moto, create_resources
 from faasight_emulator.counts import Counter, Counts
 from faasight_emulator.courier import Courier, CourierCounts
-from faasight_emulator.environment import RUNTIME
+from faasight_emulator.environment import RUNTIME, with_variables
 from faasight_emulator.errors import EmulatorError, StartError, UnknownFunctionError
 from faasight_emulator.function_url import listen_near, serve
 from faasight_emulator.gateway import MAX_BODY, Gateway
@@ -29,6 +29,8 @@ from faasight_emulator.lambda_api import LambdaApi
 from faasight_emulator.model import Function, Place
 from faasight_emulator.platform import Event, Identity
 from faasight_emulator.pool import ACCOUNT_LIMIT, RESERVED_LIMIT, Capacity, Pool
+from faasight_emulator.reload import Watch
+from faasight_emulator.requirements import missing_packages
 from faasight_emulator.routes import Router
 from faasight_emulator.sandbox import Surroundings
 from faasight_emulator.schedule import Scheduler
@@ -85,6 +87,7 @@ class Emulator:
         self._courier = Courier(settings.collector, progress)
         self._asynchronous: AsyncInvoker | None = None
         self._executions: Executions | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.template: Template | None = None
         self.place = Place(region=settings.region)
         self._clients = Clients(self.place)
@@ -167,7 +170,7 @@ class Emulator:
     def _start(self) -> None:
         settings = self.settings
         # A wrong one is refused before anything runs.
-        first = Template.load(settings.template, settings.parameters, self.place)
+        first = self._load()
         listener = self._listen()
         listeners = self._listen_for_urls(first)
         urls = {logical_id: f"{_address(one)}/" for logical_id, one in listeners.items()}
@@ -179,8 +182,8 @@ class Emulator:
         self._undo.callback(self._join_sources)  # after moto has ended, and with it their long polls
         endpoint = settings.aws_endpoint or self._start_moto(warden, folder)
         self.place = replace(self.place, aws_endpoint=endpoint.rstrip("/"))
-        template = self.template = Template.load(settings.template, settings.parameters, self.place)
-        for warning in template.warnings:
+        template = self.template = self._load()
+        for warning in (*template.warnings, *missing_packages(template.functions)):
             self._say(f"Warning: {warning}")
         others = sorted({function.runtime for function in template.functions} - {RUNTIME})
         if others:
@@ -218,6 +221,10 @@ class Emulator:
         sources.start()
         names = ", ".join(function.name for function in template.functions)
         self._say(f"The gateway listens on {self.gateway_address}; functions: {names}")
+
+    def _load(self) -> Template:
+        template = Template.load(self.settings.template, self.settings.parameters, self.place)
+        return replace(template, functions=with_variables(template.functions, self.settings.variables))
 
     def _listen(self) -> socket.socket:
         port = self.settings.gateway_port
@@ -315,6 +322,10 @@ class Emulator:
         for server, port in servers:
             await server.start(port)
         scheduler.start([*functions, *template.machines])
+        if self.settings.reload:
+            folders = {folder for one in functions for folder in (one.code, *one.layers)}
+            watch = Watch([self.settings.template, *folders], self._renew)
+            self._watching = asyncio.get_running_loop().create_task(watch.run())  # ends with the loop
 
     async def _halt(
         self,
@@ -390,6 +401,16 @@ class Emulator:
             return
         function = self._versions.find(name) if ":" in name else self._function(name)
         self._await(self._submit_later(function, Invocation(event, trace or new_trace_header(function.tracing))), 30)
+
+    async def _renew(self, changed: Path) -> None:
+        """Let the functions whose code has changed start anew."""
+        if changed == self.settings.template:
+            self._say(f"{changed} has changed; stop and start again to run it as it is now")
+            return
+        pools = [pool for pool in self._pools.values() if changed in (pool.function.code, *pool.function.layers)]
+        names = sorted({pool.function.name for pool in pools})
+        self._say(f"The code in {changed} has changed: {', '.join(names)} begins anew")
+        await asyncio.gather(*(pool.renew() for pool in pools))
 
     async def _reap(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 from faasight_cli import local
+from polling import wait_until
 
 TEMPLATE = """
 Parameters:
@@ -102,6 +103,16 @@ def test_a_function_is_invoked_with_an_event_parameters_and_variables(
     assert "faasight.otlp" not in done.said(), "what is meant for a collector is no line for people"
 
 
+def test_variables_come_from_a_file_as_sam_has_it(faasight: Callable[..., Any], template: Path, tmp_path: Path) -> None:
+    """Those of the function win over those for all, and both over the template's."""
+    file = tmp_path / "env.json"
+    file.write_text('{"Parameters": {"MARK": 1, "GREETING": "all"}, "Greet": {"GREETING": "you"}}')
+    done = faasight("local", "invoke", "greet", "-t", str(template), "--no-wrapper", "--env-vars", str(file), *NOWHERE)
+    assert done.ended() == 0, done.said()
+    answer = json.loads(done.out.read_text())
+    assert (answer["said"], answer["mark"]) == ("you", "1")
+
+
 def test_without_the_wrapper_and_without_an_event(faasight: Callable[..., Any], template: Path) -> None:
     done = faasight("local", "invoke", "Greet", "-t", str(template), "--no-wrapper", *NOWHERE)
     assert done.ended() == 0, done.said()
@@ -148,13 +159,22 @@ def test_the_event_may_come_by_stdin_and_the_template_by_its_usual_name(template
         (["greet", "--template", "none.yaml"], "none.yaml"),
         (["greet", "--template", "{template}", "--event", "none.json"], "none.json"),
         (["greet", "--template", "{template}", "--event", "{template}"], "is not JSON"),
+        (["greet", "--template", "{template}", "--env-vars", "none.json"], "the variables none.json cannot be read"),
+        (["greet", "--template", "{template}", "--env-vars", "{event}"], "are not of the form {"),
+        (
+            ["greet", "--template", "{template}", "--env-vars", "{other}"],
+            "'Great', which is no function; there are Greet",
+        ),
         (["great", "--template", "{template}"], "no function 'great'; there are greet."),
     ],
 )
 def test_what_cannot_be_is_one_clear_sentence(
     faasight: Callable[..., Any], template: Path, arguments: list[str], words: str
 ) -> None:
-    done = faasight("local", "invoke", *(argument.replace("{template}", str(template)) for argument in arguments))
+    files = {"template": template, "event": template.with_name("event.json"), "other": template.with_name("other.json")}
+    files["event"].write_text('{"NAME": "value"}')
+    files["other"].write_text('{"Great": {"NAME": "value"}}')
+    done = faasight("local", "invoke", *(one.format(**files) for one in arguments))
     assert done.ended() == 1
     assert done.err.read_text().startswith("faasight: ")
     assert words in done.err.read_text()
@@ -169,10 +189,19 @@ def test_all_run_until_ctrl_c(faasight: Callable[..., Any], template: Path) -> N
     assert "politely state machine: StartExecution greet GET /greet, politely" in told
     with urlopen(f"{run.url('gateway')}/greet", timeout=30) as answer:
         assert json.load(answer)["said"] == "hello"
-    run.wait_for("greet | ")
+    run.wait_for("greet | REPORT RequestId: ")
+    assert "cannot send to" not in run.said(), "that no collector is there has been told"
+    template.with_name("app.py").write_text('def handler(event, context):\n    return {"said": "something new"}\n')
+
+    def changed() -> bool:
+        with urlopen(f"{run.url('gateway')}/greet", timeout=30) as answer:
+            return bool(json.load(answer)["said"] == "something new")
+
+    wait_until(changed, "the new code runs", 60)
+    run.wait_for("has changed: greet begins anew")
     run.process.send_signal(signal.SIGINT)
     assert run.ended(15) == 0, run.said()
-    assert "invocations=1" in run.said()
+    assert "invocations=" in run.said()
 
 
 @pytest.mark.parametrize(
