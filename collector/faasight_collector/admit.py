@@ -4,6 +4,8 @@ One truncated message would make the engine refuse a whole segment later, so eve
 parser, which costs 0.6 CPU-seconds per million spans) before anyone is told that it is safe.
 """
 
+from functools import lru_cache
+
 from google.protobuf.message import DecodeError, EncodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -26,6 +28,12 @@ REQUESTS: dict[str, type[Message]] = {
 def media_type(content_type: str) -> str:
     """Return a content type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()
+
+
+@lru_cache(maxsize=128)
+def media_of(header: bytes) -> str:
+    """Return the media type that a content-type header names."""
+    return media_type(header.decode("latin-1"))
 
 
 def otlp(signal: str, media: str, body: bytes) -> bytes:

@@ -25,23 +25,16 @@ class Intake:
 
         What was accepted lately under the same key (without one: with the same bytes) is not stored again.
         """
-        size = len(payload)
-        if not size:
+        if not payload:
             self._stats.accepted(signal, 0)
             done(None)
             return
 
-        def committed(refusal: Refusal | None) -> None:
-            if refusal is None:
-                self._stats.accepted(signal, size)
-            else:
-                self._stats.rejected(signal, refusal.reason)
-            done(refusal)
-
         try:
-            self._journal.append(signal, payload, committed, key)
+            self._journal.append(signal, payload, done, key)  # it counts what becomes of it
         except Refusal as refusal:
-            committed(refusal.with_traceback(None))  # its frames hold the payload, in a circle with who waits
+            self._stats.rejected(signal, refusal.reason)
+            done(refusal.with_traceback(None))  # its frames hold the payload, in a circle with who waits
 
     def bury(self, part: Part) -> None:
         """Keep what cannot be read, with its reason; the same key again changes nothing. Blocks for the disk.

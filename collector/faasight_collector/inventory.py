@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from faasight_collector.errors import overloaded
+from faasight_collector.errors import Refusal, overloaded
 from faasight_collector.segments import SIGNALS, Segment
 from faasight_collector.settings import Settings
 from faasight_collector.writer import sync_directory
@@ -139,18 +139,23 @@ class Inventory:
 
     def refuse_if_full(self, size: int, queued: int) -> None:
         """Raise Refusal if there is no room for so many bytes beside those that wait to be written."""
-        settings = self._settings
-        with self._lock:
-            usage, disk_free = self._usage, self._disk_free
-            used = usage.pending + usage.dead_letters
-            free = disk_free + usage.kept  # kept segments give way
-        if used + queued + size > settings.journal_budget_bytes:
-            raise overloaded(
+        if self._shortage(size, queued) is None:  # nearly always, and then the lock would cost as much as the question
+            return
+        with self._lock:  # the sums may have been half changed
+            refusal = self._shortage(size, queued)
+        if refusal is not None:
+            raise refusal
+
+    def _shortage(self, size: int, queued: int) -> Refusal | None:
+        settings, usage = self._settings, self._usage
+        if usage.pending + usage.dead_letters + queued + size > settings.journal_budget_bytes:
+            return overloaded(
                 "journal_full",
                 f"the journal has reached its budget of {settings.journal_budget_bytes} bytes",
             )
-        if free < settings.disk_reserve_bytes + size:
-            raise overloaded("disk_full", f"the disk of {settings.journal_dir} is nearly full")
+        if self._disk_free + usage.kept < settings.disk_reserve_bytes + size:  # kept segments give way
+            return overloaded("disk_full", f"the disk of {settings.journal_dir} is nearly full")
+        return None
 
     def is_tight(self, margin: int) -> bool:
         """Tell whether the disk was within `margin` bytes of its reserve when it was last looked at."""

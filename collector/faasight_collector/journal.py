@@ -13,7 +13,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -32,27 +31,20 @@ log = structlog.get_logger()
 
 Done = Callable[[Refusal | None], None]  # called once: with None when the record is safe, else with what to answer
 Outcome = tuple[Done, Refusal | None]
+Count = Callable[[str, int, int, Refusal | None], None]  # (signal, records, bytes, why they were refused)
 
 _MAX_QUEUED = 64 * 1024 * 1024  # bytes that wait for the disk; more would be memory without a bound
 _LOCK_WAIT_S = 20.0  # for a neighbour that adopts what a worker left
+_MANY = 16  # records in a queue that still grows: a sync has a price of its own, and some more will share it
 
-
-@dataclass(slots=True)
-class Entry:
-    """A record that waits for its commit."""
-
-    signal: str
-    payload: bytes
-    done: Done
-    key: bytes | None = None  # names the record in place of its bytes
-    name: bytes = b""  # the digest of either
+Entry = tuple[bytes, Done, bytes | None]  # a record that waits for its commit: payload, whom to tell, key
 
 
 class Journal:
     """Append-only segment files of one directory, owned by one process.
 
     `deliver` hands the outcomes of a whole commit to whoever waits, in one call from the commit thread (an event
-    loop wants one wake-up for many requests).
+    loop wants one wake-up for many requests); `count` is told of them first, by signal and outcome.
     """
 
     def __init__(
@@ -60,17 +52,20 @@ class Journal:
         settings: Settings,
         *,
         deliver: Callable[[Sequence[Outcome]], None] | None = None,
+        count: Count | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._directory = settings.journal_dir
         self.deliver = deliver or _call_each
+        self._count = count or _count_nothing
         self._clock = clock
         self._run = secrets.token_hex(8)  # makes segment ids unique over all journals and restarts
         self._sequence = 0
         self.inventory = Inventory(settings, clock)
-        self._lock = threading.Lock()  # of the following five; the inventory has its own
-        self._queue: list[Entry] = []
+        self._lock = threading.Lock()  # of the following six; the inventory has its own
+        self._queue: dict[str, list[Entry]] = {}  # by signal
+        self._queued = 0
         self._queued_bytes = 0
         self._closing = False
         self._seal_now = False
@@ -171,9 +166,13 @@ class Journal:
             if self._queued_bytes + size > _MAX_QUEUED and self._queue:
                 raise overloaded("busy", "the journal's disk does not keep up", retry_after_s=1)
             self.inventory.refuse_if_full(size, self._queued_bytes)
-            self._queue.append(Entry(signal, payload, done, key))
+            entries = self._queue.get(signal)
+            if entries is None:
+                self._queue[signal] = entries = []
+            entries.append((payload, done, key))
             self._queued_bytes += size
-            first = len(self._queue) == 1
+            self._queued += 1
+            first = self._queued == 1
         if first:
             self._work.set()
 
@@ -219,8 +218,7 @@ class Journal:
     def _commit_loop(self) -> None:
         while True:
             self._work.wait(self._until_next_seal())
-            if self._settings.commit_window_s and not self._closing:
-                time.sleep(self._settings.commit_window_s)  # others join the same fdatasync
+            self._gather()
             self._work.clear()
             try:
                 if self._commit_round():
@@ -229,10 +227,18 @@ class Journal:
                 log.exception("the journal's thread met a fault of ours; it goes on")
                 time.sleep(DISK_CHECK_S)  # not as fast as it can
 
+    def _gather(self) -> None:
+        """Let others join the same fdatasync; where many come, let as many again."""
+        window_s = self._settings.commit_window_s
+        if window_s and not self._closing:
+            time.sleep(window_s)
+            if self._queued >= _MANY and not self._closing:
+                time.sleep(window_s)
+
     def _commit_round(self) -> bool:
         """Write what has come, seal what is due, and tell whether that was the last of it."""
         with self._lock:
-            batch, self._queue, self._queued_bytes = self._queue, [], 0
+            batch, self._queue, self._queued, self._queued_bytes = self._queue, {}, 0, 0
             closing, seal_now = self._closing, self._seal_now
             self._seal_now = False
         if batch:
@@ -255,18 +261,17 @@ class Journal:
         age_s = self._clock() - file.created_ms / 1000
         return self._pace.age_s(waiting=self.inventory.oldest_ms(signal) is not None) - age_s if age_s >= 0 else 0.0
 
-    def _commit(self, batch: list[Entry]) -> list[Outcome]:
+    def _commit(self, batch: dict[str, list[Entry]]) -> list[Outcome]:
         """Write and sync one batch, each signal on its own: a failed file fails its own records only."""
         outcomes: list[Outcome] = []
-        by_signal: dict[str, list[Entry]] = {}
-        for entry in batch:
-            by_signal.setdefault(entry.signal, []).append(entry)
-        for signal, entries in by_signal.items():
+        for signal, entries in batch.items():
             failure: Refusal | None = None
             busy: Collection[bytes] = ()
+            names: list[bytes] = []
             try:
                 self._mend(signal)
-                fresh, busy = self._fresh(entries)
+                names = [digest_of(signal, payload if key is None else b"key " + key) for payload, _, key in entries]
+                fresh, busy = self._fresh(names, entries)
                 self._write(signal, fresh)
             except Exception as error:  # whatever it is, nobody may be told that it is safe
                 said = str(error) if isinstance(error, JournalError) else f"the journal cannot be written: {error}"
@@ -274,8 +279,21 @@ class Journal:
                 known = isinstance(error, (OSError, JournalError))
                 log.error("journal write failed", signal=signal, error=str(error), exc_info=not known)
                 self._abandon(signal)
-            outcomes.extend((entry.done, _elsewhere() if entry.name in busy else failure) for entry in entries)
+            if busy:
+                refused = [_elsewhere() if name in busy else failure for name in names]
+            else:
+                refused = [failure] * len(entries)
+            self._tell_count(signal, entries, refused)
+            outcomes.extend((entry[1], refusal) for entry, refusal in zip(entries, refused, strict=True))
         return outcomes
+
+    def _tell_count(self, signal: str, entries: list[Entry], refused: list[Refusal | None]) -> None:
+        sizes = [len(entry[0]) for entry, refusal in zip(entries, refused, strict=True) if refusal is None]
+        if sizes:
+            self._count(signal, len(sizes), sum(sizes), None)
+        for refusal in refused:
+            if refusal is not None:
+                self._count(signal, 1, 0, refusal)
 
     def _mend(self, signal: str) -> None:
         """Cut back a file that a failed write has left broken, before anything else is claimed or written for it."""
@@ -284,35 +302,36 @@ class Journal:
             file.roll_back()
             self._give_back(signal)
 
-    def _fresh(self, entries: list[Entry]) -> tuple[dict[bytes, Entry], Collection[bytes]]:
-        """Return what is to be written, by name, and the names of what another worker may be writing."""
-        for entry in entries:
-            entry.name = digest_of(entry.signal, entry.payload if entry.key is None else b"key " + entry.key)
-        named = {entry.name: entry for entry in entries}
+    def _fresh(self, names: list[bytes], entries: list[Entry]) -> tuple[dict[bytes, bytes], Collection[bytes]]:
+        """Return the payloads to be written, by name, and the names of what another worker may be writing."""
+        named = {name: entry[0] for name, entry in zip(names, entries, strict=True)}
         known, busy = self._recent.claim(list(named))
-        return {name: entry for name, entry in named.items() if name not in known and name not in busy}, busy
+        for name in (*known, *busy):
+            del named[name]
+        return named, busy
 
-    def _write(self, signal: str, fresh: dict[bytes, Entry]) -> None:
+    def _write(self, signal: str, fresh: dict[bytes, bytes]) -> None:
         if not fresh:  # all of them are answers that got lost: they are safe already
             return
         self._claimed.setdefault(signal, set()).update(fresh)
         written: list[bytes] = []
-        for digest, entry in fresh.items():
-            file = self._files.get(signal)
-            if file is not None and file.size + len(entry.payload) > self._settings.segment_bytes:
+        file = self._files.get(signal)
+        for digest, payload in fresh.items():
+            if file is not None and file.size + len(payload) > self._settings.segment_bytes:
                 # A large record after others would make a segment of twice the size, and take as much memory to ship.
                 if written:
                     self._sync(signal, file, written)
                 self._seal(signal, file)
                 file = None
             file = file or self._new_file(signal)
-            file.add(encode_header(entry.payload, digest), entry.payload)
+            file.add(encode_header(payload, digest), payload)
             written.append(digest)
             if file.size >= self._settings.segment_bytes:
                 self._sync(signal, file, written)
                 self._seal(signal, file)
-        if written:
-            self._sync(signal, self._files[signal], written)
+                file = None
+        if written and file is not None:
+            self._sync(signal, file, written)
 
     def _sync(self, signal: str, file: SegmentFile, written: list[bytes]) -> None:
         """Make what was written safe, and remember it."""
@@ -387,6 +406,10 @@ def _elsewhere() -> Refusal:
 
 
 def _nothing() -> None:
+    pass
+
+
+def _count_nothing(signal: str, records: int, size: int, refusal: Refusal | None) -> None:
     pass
 
 

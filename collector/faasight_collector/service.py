@@ -75,7 +75,7 @@ class Collector:
         self._name = f"{socket.gethostname()}:{settings.http_port}{worker}"
         self.stats = Stats()
         self._untold: list[IngestStats] = []  # a report that the store has not taken
-        self.journal = Journal(settings, clock=clock)
+        self.journal = Journal(settings, count=self.stats.committed, clock=clock)
         self._access: Access | None = None
         self._exposition: Exposition | None = None
         self._siblings = (

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from faasight_store.types import IngestStats
 
+from faasight_collector.errors import Refusal
 from faasight_collector.journal import Journal
 from faasight_collector.segments import SIGNALS
 
@@ -53,6 +54,16 @@ class Stats:
             counts = self._counts[signal]
             counts.accepted += 1
             counts.bytes += size
+
+    def committed(self, signal: str, requests: int, size: int, refusal: Refusal | None) -> None:
+        """Count requests of one outcome: safe in the journal, or refused by it."""
+        with self._lock:
+            counts = self._counts[signal]
+            if refusal is None:
+                counts.accepted += requests
+                counts.bytes += size
+            else:
+                counts.rejected[refusal.reason] += requests
 
     def rejected(self, signal: str, reason: str) -> None:
         """Count a request that was refused."""

@@ -15,7 +15,8 @@ import structlog
 
 from faasight_collector.decompress import too_large
 from faasight_collector.errors import INTERNAL, UNIMPLEMENTED, Refusal, overloaded
-from faasight_collector.receive.answers import Answer
+from faasight_collector.receive.answers import ACCEPTED, Answer
+from faasight_collector.receive.heads import Head, Heads, head_of
 from faasight_collector.receive.routes import Request, Routes
 from faasight_collector.settings import Settings
 
@@ -47,30 +48,62 @@ class Shared:
     stopping: bool = False
     date: bytes = b""  # the header line of this second
     now: float = 0.0  # of the loop's clock, a second exact: enough for time-outs
+    heads: Heads = field(default_factory=Heads)
+    common: dict[int, bytes] = field(default_factory=dict)  # by id: answers that nearly all get, in this second's bytes
+
+    def renew(self, date: bytes) -> None:
+        """Take over the date of a new second."""
+        self.date = date
+        self.common = {id(answer): answer.encode(date, close=False) for answer in ACCEPTED.values()}
 
 
 class _Slot:
     """The place of one answer in a connection's order; `data` is None until it is known."""
 
-    __slots__ = ("close", "data", "head_only", "linger")
+    __slots__ = ("close", "data", "linger")
 
-    def __init__(self, *, close: bool = False, head_only: bool = False, linger: bool = False) -> None:
-        self.data: bytes | None = None
+    def __init__(self, data: bytes | None = None, *, close: bool = False, linger: bool = False) -> None:
+        self.data = data
         self.close = close
-        self.head_only = head_only
         self.linger = linger  # the client is still sending: closing at once would destroy the answer on its way
+
+
+class _Reply(_Slot):
+    """The place of the answer to a whole request; called once, with it."""
+
+    __slots__ = ("_connection", "_request", "_size")
+
+    def __init__(self, connection: "Connection", request: Request, size: int, *, close: bool) -> None:
+        self.data = None
+        self.close = close
+        self.linger = False
+        self._connection = connection
+        self._request = request
+        self._size = size  # bytes of memory that the request takes
+
+    def __call__(self, answer: Answer) -> None:
+        """Give the memory back, and send the answer when its turn has come."""
+        connection, request = self._connection, self._request
+        server = connection.server
+        server.buffered -= self._size
+        plain = not self.close and not request.extra and request.method == b"POST"
+        self.data = (server.common.get(id(answer)) if plain else None) or answer.encode(
+            server.date, close=self.close, head_only=request.method == b"HEAD", extra=request.extra
+        )
+        connection.flush()
 
 
 class Connection(asyncio.Protocol):
     """One client: requests in, answers out in the same order."""
 
     def __init__(self, server: Shared, loop: asyncio.AbstractEventLoop) -> None:
-        self._server = server
+        self.server = server
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._slots: deque[_Slot] = deque()
         self._request = Request()
+        self._headers: dict[bytes, bytes] = {}  # of the request that the parser reads
         self._target = b""
         self._chunks: list[bytes] = []
         self._size = 0  # bytes received of the body
@@ -87,17 +120,20 @@ class Connection(asyncio.Protocol):
         self._held = _NOTHING  # received and not parsed yet
         self._served = 0  # requests of the piece that is being parsed
         self._ended = False  # the client has closed its half
+        self._head: Head | None = None  # of a request before
+        self._raw_head = b""  # of the request that the parser reads, if it may be remembered
+        self._missing = 0  # bytes of a body whose head is one of before: the parser does not see them
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Join the server's connections."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods, but not the base class
-        self._server.connections.add(self)
+        self.server.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the base class has it
         """Leave them, and let go of what was half received."""
-        self._server.connections.discard(self)
+        self.server.connections.discard(self)
         self._drop_body()
         self._slots.clear()
         self._held = _NOTHING
@@ -105,13 +141,46 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, which calls the on_... methods below."""
-        if self._deaf:
+        if self._missing and not self._deaf:
+            data = self._take_rest(data)
+        if self._deaf or not data:
             return
         if self._held:
             self._held = memoryview(bytes(self._held) + data)
-        else:
-            self._held = memoryview(data)
-            self._feed_held()
+            return
+        if self._began is None and not self._paused:
+            if self._take_known(data):
+                return
+            self._raw_head = head_of(data)
+        self._held = memoryview(data)
+        self._feed_held()
+
+    def _take_known(self, data: bytes) -> bool:
+        """Take a request whose head is one of before, and that comes alone; False if the parser has to look."""
+        head = self._head
+        found = None if head is None else head.fit(data)
+        if found is None:
+            self._head = head = self.server.heads.find(data)
+            found = None if head is None else head.fit(data)
+        if head is None or found is None or len(data) - found[0] > found[1]:
+            return False
+        start, length = found
+        self._request = request = Request(b"POST", head.path, head.headers)
+        self._began = self.server.now
+        self._enter(request, length)
+        if not self._deaf:
+            self._missing = length
+            self._take_rest(data[start:])
+        return True
+
+    def _take_rest(self, data: bytes) -> bytes:
+        """Take more of a body that the parser does not see, and return what follows it."""
+        body = data if len(data) <= self._missing else data[: self._missing]
+        self._missing -= len(body)
+        self.on_body(body)
+        if not self._missing and not self._deaf:
+            self._complete(keep_alive=True)
+        return data[len(body) :]
 
     def _feed_held(self) -> None:
         """Feed what was received by pieces; after a piece with many requests, let the other connections go first."""
@@ -165,10 +234,11 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Start a request."""
-        self._request = Request()
+        self._headers = {}
+        self._request = Request(headers=self._headers)
         self._target = b""
         self._header_bytes = 0
-        self._began = self._server.now
+        self._began = self.server.now
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the target."""
@@ -177,7 +247,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header."""
-        self._request.headers[name.lower()] = value
+        self._headers[name.lower()] = value
         self._count_header(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
@@ -189,9 +259,11 @@ class Connection(asyncio.Protocol):
             return  # it is read again, as if it had not asked
         if self._deaf:
             return
-        length = int(request.headers.get(b"content-length", b"0"))  # the parser lets nothing but digits through
-        self._answer = self._server.routes.enter(request)
-        self._limit = self._server.routes.limit(request.door)
+        self._enter(request, int(request.headers.get(b"content-length", b"0")))  # the parser lets digits through alone
+
+    def _enter(self, request: Request, length: int) -> None:
+        self._answer = self.server.routes.enter(request)
+        self._limit = self.server.routes.limit(request.door)
         if self._answer is not None:
             if length > _UNREAD or b"expect" in request.headers:
                 self._close_with(self._answer)
@@ -200,10 +272,8 @@ class Connection(asyncio.Protocol):
         elif length > _LARGE and not self._reserve(length):
             self._fail(_crowded())
         elif request.headers.get(b"expect", b"").lower() == b"100-continue":
-            slot = _Slot()
-            slot.data = _CONTINUE
-            self._slots.append(slot)
-            self._flush()
+            self._slots.append(_Slot(_CONTINUE))
+            self.flush()
 
     def on_body(self, body: bytes) -> None:
         """Collect a piece of the body."""
@@ -222,7 +292,7 @@ class Connection(asyncio.Protocol):
 
     def _reserve(self, size: int) -> bool:
         """Take memory for so much more of the body; small ones find some where large ones do not."""
-        server = self._server
+        server = self.server
         share = 1.0 if self._held_bytes + size <= _LARGE else _LARGE_SHARE
         others = server.buffered - self._held_bytes  # alone, a body of any size that its door allows is taken
         if others and server.buffered + size > share * server.settings.max_buffered_bytes:
@@ -235,35 +305,33 @@ class Connection(asyncio.Protocol):
         """Hand the request on; its answer takes the next place."""
         if self._deaf or self._parser.should_upgrade():
             return
+        self._served += 1
+        raw, self._raw_head = self._raw_head, b""
+        keep_alive = self._parser.should_keep_alive()
+        if raw and keep_alive and self._answer is None:
+            self._head = self.server.heads.learn(raw, self._request.path, self._request.headers)
+        self._complete(keep_alive=keep_alive)
+
+    def _complete(self, *, keep_alive: bool) -> None:
         request, chunks = self._request, self._chunks
         request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._began = None
-        self._served += 1
         size, self._held_bytes = self._held_bytes, 0
         self._size, self._chunks = 0, []
         answer, self._answer = self._answer, None
-        close = self._server.stopping or not self._parser.should_keep_alive()
-        slot = _Slot(close=close, head_only=request.method == b"HEAD")
-        self._slots.append(slot)
-        self._deaf = close
+        self._deaf = close = self.server.stopping or not keep_alive
+        reply = _Reply(self, request, size, close=close)
+        self._slots.append(reply)
         if len(self._slots) > _MAX_WAITING:
             self._pause()
-
-        def reply(answer: Answer) -> None:
-            self._server.buffered -= size
-            slot.data = answer.encode(
-                self._server.date, close=slot.close, head_only=slot.head_only, extra=request.extra
-            )
-            self._flush()
-
         if answer is None:
-            self._server.routes.handle(request, reply)
+            self.server.routes.handle(request, reply)
         else:
             reply(answer)
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Send all answers that are known and whose turn it is."""
         transport, slots = self._transport, self._slots
         if transport is None:
@@ -274,17 +342,17 @@ class Connection(asyncio.Protocol):
             if slot.close:
                 self._end(transport, linger=slot.linger)
                 return
-        self.answered_at = self._server.now
+        self.answered_at = self.server.now
         if self._paused:
             self._resume()
-        if self._server.stopping:
+        if self.server.stopping:
             self.close_if_idle()
 
     def _end(self, transport: asyncio.Transport, *, linger: bool) -> None:
         """Close after the last answer; if the client may still be sending, hear it out for a moment first."""
         self._slots.clear()
         self._deaf = True
-        if linger and not self._server.stopping:
+        if linger and not self.server.stopping:
             if transport.can_write_eof():  # not over TLS: there the answer says that the connection ends
                 transport.write_eof()
             self._lingers_until = self._loop.time() + _LINGER_S
@@ -293,16 +361,15 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, refusal: Refusal) -> None:
         """Answer a request that is not read to its end; the connection is of no use after it."""
-        self._close_with(self._server.routes.refuse(self._request, refusal))
+        self._close_with(self.server.routes.refuse(self._request, refusal))
 
     def _close_with(self, answer: Answer) -> None:
         self._deaf = True
         self._drop_body()
         self._began = None
-        slot = _Slot(close=True, linger=True)
-        slot.data = answer.encode(self._server.date, close=True, extra=self._request.extra)
-        self._slots.append(slot)
-        self._flush()
+        data = answer.encode(self.server.date, close=True, extra=self._request.extra)
+        self._slots.append(_Slot(data, close=True, linger=True))
+        self.flush()
 
     def _count_header(self, size: int) -> None:
         self._header_bytes += size
@@ -310,8 +377,8 @@ class Connection(asyncio.Protocol):
             self._fail(Refusal("headers_too_large", f"the headers are larger than {_MAX_HEADERS} bytes", http=431))
 
     def _drop_body(self) -> None:
-        self._server.buffered -= self._held_bytes
-        self._size = self._held_bytes = 0
+        self.server.buffered -= self._held_bytes
+        self._size = self._held_bytes = self._missing = 0
         self._chunks = []
         self._answer = None
 
@@ -327,6 +394,7 @@ class Connection(asyncio.Protocol):
         kept = {name: value for name, value in request.headers.items() if name not in _UPGRADING}
         lines = [b"%s %s HTTP/1.1\r\n" % (request.method, self._target)]
         lines += [b"%s: %s\r\n" % item for item in kept.items()]
+        self._raw_head = b""
         self._parser = httptools.HttpRequestParser(self)
         self._held = memoryview(b"".join([*lines, b"\r\n", rest, self._held]))  # what called us goes on with it
 
@@ -334,7 +402,7 @@ class Connection(asyncio.Protocol):
 
     def check_time(self, now: float) -> None:
         """Close a connection that has been idle, or has been sending one request, for too long."""
-        settings = self._server.settings
+        settings = self.server.settings
         if self._lingers_until is not None:
             if now > self._lingers_until:
                 self.abort()
@@ -346,7 +414,7 @@ class Connection(asyncio.Protocol):
 
     def _patience_s(self) -> float:
         """Return how long the request that is being received may take, by what has come of it."""
-        settings = self._server.settings
+        settings = self.server.settings
         if not self._request.method:
             return settings.header_timeout_s
         return settings.request_timeout_s + self._size / _LEAST_RATE

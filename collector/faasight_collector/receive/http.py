@@ -72,7 +72,7 @@ class HttpServer:
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Renew what changes every second, and close connections that are idle or too slow."""
         self._shared.now = loop.time()
-        self._shared.date = b"date: %s\r\n" % formatdate(self._clock(), usegmt=True).encode()
+        self._shared.renew(b"date: %s\r\n" % formatdate(self._clock(), usegmt=True).encode())
         self._access.refresh()
         for connection in list(self._shared.connections):
             connection.check_time(self._shared.now)

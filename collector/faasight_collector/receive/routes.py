@@ -37,7 +37,7 @@ class Request:
 
     method: bytes = b""
     path: bytes = b""
-    headers: dict[bytes, bytes] = field(default_factory=dict)
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
     body: bytes = b""
     door: "Door | None" = None  # where it goes; None: to a page
     grant: Grant | None = None  # whose token it carries, if tokens are asked for
@@ -46,7 +46,7 @@ class Request:
     @property
     def media(self) -> str:
         """The content type without parameters."""
-        return admit.media_type(self.headers.get(b"content-type", b"").decode("latin-1"))
+        return admit.media_of(self.headers.get(b"content-type", b""))
 
 
 class Replies(Protocol):
@@ -93,7 +93,7 @@ def otlp_door(signal: str) -> Door:
     """Return the door of an OTLP signal."""
 
     def unpack(body: bytes, headers: Mapping[bytes, bytes]) -> bytes:
-        return admit.otlp(signal, admit.media_type(headers.get(b"content-type", b"").decode("latin-1")), body)
+        return admit.otlp(signal, admit.media_of(headers.get(b"content-type", b"")), body)
 
     return Door(signal, unpack, frozenset({PROTOBUF, JSON}))
 
@@ -226,7 +226,7 @@ class Routes:
 
     def _stream(self, door: Door, request: Request, parts: Iterable[Part], reply: Reply) -> None:
         """Hand parts on while they are read, so that one piece of a large body is in memory at a time."""
-        delivery = Delivery(self._intake, self._answer(door, request, reply), patient=True)
+        delivery = Delivery(self._intake, _Done(door, request, reply), patient=True)
         failure: Refusal | None = None
         try:
             for part in parts:
@@ -242,14 +242,14 @@ class Routes:
         if request.media not in door.media:
             wanted = " or ".join(sorted(door.media))
             raise Refusal("content_type", f"content-type {request.media[:60]!r} is not supported: {wanted}", http=415)
-        encoding = request.headers.get(b"content-encoding", b"").decode("latin-1")
-        body = decompress(encoding, request.body, limit) if encoding else request.body
+        encoding = request.headers.get(b"content-encoding")
+        body = decompress(encoding.decode("latin-1"), request.body, limit) if encoding else request.body
         if request.grant is not None:
             request.grant.spend(len(body))
         return door.open(body, request.headers)
 
     def _accept(self, door: Door, request: Request, payload: Payload, reply: Reply) -> None:
-        done = self._answer(door, request, reply)
+        done = _Done(door, request, reply)
         if isinstance(payload, bytes):
             try:
                 self._intake.accept(door.signal, payload, done)
@@ -267,13 +267,6 @@ class Routes:
             failure = self._fault(request, error)
         delivery.close(failure)
 
-    def _answer(self, door: Door, request: Request, reply: Reply) -> Callable[[Refusal | None], None]:
-        def done(refusal: Refusal | None) -> None:
-            replies = door.replies
-            reply(replies.accepted(request) if refusal is None else replies.refused(request, refusal))
-
-        return done
-
     def _refused(self, door: Door, request: Request, refusal: Refusal) -> Answer:
         self._intake.refused(door.signal, refusal)
         extra = b"accept-encoding: %s\r\n" % ENCODINGS.encode() if refusal.reason == "content_encoding" else b""
@@ -287,6 +280,22 @@ class Routes:
         refusal = Refusal("internal", "the collector failed on this request; its log says how", http=500, code=INTERNAL)
         self._intake.refused("unknown", refusal)
         return refusal
+
+
+class _Done:
+    """Answers a request when it is told what became of it; an object, for each request has one until it is safe."""
+
+    __slots__ = ("_door", "_reply", "_request")
+
+    def __init__(self, door: Door, request: Request, reply: Reply) -> None:
+        self._door = door
+        self._request = request
+        self._reply = reply
+
+    def __call__(self, refusal: Refusal | None) -> None:
+        """Answer."""
+        replies, request = self._door.replies, self._request
+        self._reply(replies.accepted(request) if refusal is None else replies.refused(request, refusal))
 
 
 def _wrong_method(request: Request, allowed: bytes) -> Refusal:
