@@ -29,16 +29,24 @@ BUSY = {
     202: "TOO_MANY_SIMULTANEOUS_QUERIES",
     209: "SOCKET_TIMEOUT",
     210: "NETWORK_ERROR",
+    225: "NO_ZOOKEEPER",
     241: "MEMORY_LIMIT_EXCEEDED",
     242: "TABLE_IS_READ_ONLY",
     243: "NOT_ENOUGH_SPACE",
     252: "TOO_MANY_PARTS",
+    279: "ALL_CONNECTION_TRIES_FAILED",
+    285: "TOO_FEW_LIVE_REPLICAS",
+    286: "UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE",
+    319: "UNKNOWN_STATUS_OF_INSERT",
+    369: "ALL_REPLICAS_ARE_STALE",
     999: "KEEPER_EXCEPTION",
 }
 # A message that gives two members of a `oneof` is valid protobuf (the last one counts), and the engine's BAD_ARGUMENTS.
 _BAD_PROTOBUF = "Invalid protobuf data"
 _WHOLE_ENGINE = "(total) memory limit"
 _IN_A_VIEW = "while pushing to view"
+# Another node of the cluster died while it was told of the insert: 32 then speaks of its connection, not of the data.
+_OF_A_NODE = re.compile(r"while (receiving packet from|reading from socket|writing to socket)", re.IGNORECASE)
 _MEMORY = 241  # a segment that needs too much will need it again
 _CODE = re.compile(r"\bCode: (\d+)\.")
 _TRAILER = re.compile(r"\s*\(version [^)]*\)+\s*$")
@@ -71,7 +79,7 @@ def of_query(error: DriverError, timeout_s: float) -> StoreError:
         )
     if code in BAD_QUERY:
         return QueryError(_text(error))
-    if code is None or code in BUSY:
+    if code is None or code in BUSY or _OF_A_NODE.search(str(error)):
         return StoreUnavailableError(f"The store did not answer the query; it may work later. {_text(error)}")
     return StoreError(f"The store refused the query. {_text(error)}")
 
@@ -84,10 +92,11 @@ def of_insert(error: DriverError, what: str) -> StoreError:
     decoded reaches no table, but when a view fails, the tables of other views may have the whole segment already.
     """
     code, text = code_of(error), str(error)
-    if (code in BAD_DATA or _BAD_PROTOBUF in text) and _IN_A_VIEW not in text:
+    of_a_node = _OF_A_NODE.search(text) is not None
+    if (code in BAD_DATA or _BAD_PROTOBUF in text) and _IN_A_VIEW not in text and not of_a_node:
         return BadDataError(f"The store cannot read the data of {what}. {_text(error)}")
     refused = StoreUnavailableError(f"The store could not take {what}; it may work later. {_text(error)}")
-    refused.answered = code is not None and (code not in BUSY or code == _MEMORY)
+    refused.answered = code is not None and not of_a_node and (code not in BUSY or code == _MEMORY)
     return refused
 
 

@@ -126,11 +126,16 @@ def _query(connection: Any, text: str, bound: dict[str, str], settings: str, fmt
     found = _FORMAT.search(text)
     if found:
         fmt, text = found.group(1), text[: found.start()]
-    text = _REPLICATED.sub(r"ENGINE = \1(", _ON_CLUSTER.sub("", text.rstrip().rstrip(";")))
+    text = plain_ddl(text.rstrip().rstrip(";"))
     if settings and (_SELECT.match(text) or _INSERT_SELECT.match(text)):
         text += f" SETTINGS {settings}"
     result = connection.query(text, fmt, params=bound) if bound else connection.query(text, fmt)
     return (result.bytes() if result is not None else b"") or b""
+
+
+def plain_ddl(statement: str) -> str:
+    """Return a statement for all nodes of a cluster as one node without replicas runs it."""
+    return _REPLICATED.sub(r"ENGINE = \1(", _ON_CLUSTER.sub("", statement))
 
 
 def _literal(value: str) -> str:
