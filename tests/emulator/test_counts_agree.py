@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from faasight_cli.local import wrapper
 from faasight_collector import Collector
 from faasight_collector import Settings as CollectorSettings
 from faasight_emulator import Counts, Emulator, TooManyRequestsError
@@ -47,9 +48,9 @@ LOAD: Sequence[tuple[str, object]] = [
 
 
 @pytest.fixture
-def empty(store_named: Callable[[str, str], Store]) -> Store:
-    """Return a store for the one test of this file."""
-    return store_named("embedded", "counts_agree")
+def empty(request: pytest.FixtureRequest, store_named: Callable[[str, str], Store]) -> Store:
+    """Return a store for one test of this file."""
+    return store_named("embedded", getattr(request, "param", "counts_agree"))
 
 
 @pytest.fixture
@@ -88,6 +89,23 @@ def burst(emulator: Emulator) -> None:
     )
 
 
+TWICE = """
+  Plain: {Type: AWS::Serverless::Function, Properties: {Handler: app.echo}}
+  Slow: {Type: AWS::Serverless::Function, Properties: {Handler: app.sleep, Timeout: 1}}
+  Leave: {Type: AWS::Serverless::Function, Properties: {Handler: app.leave}}
+  Fail: {Type: AWS::Serverless::Function, Properties: {Handler: app.fail}}
+  Broken: {Type: AWS::Serverless::Function, Properties: {Handler: nowhere.handler}}
+"""
+TWICE_LOAD: Sequence[tuple[str, object]] = [
+    *[("plain", {"n": n}) for n in range(8)],
+    ("slow", {"seconds": 30}),
+    ("slow", {"seconds": 0}),
+    ("leave", {"code": 3}),
+    *[("fail", {"message": f"of {n}"}) for n in range(2)],
+    ("broken", {}),
+]
+
+
 def stored(store: Store, scope: Scope) -> dict[str, Counts]:
     """Return the store's numbers in the shape of the emulator's."""
     ends = Counter((one.function, one.outcome) for one in invocations.recent(store, scope, limit=1000))
@@ -113,6 +131,20 @@ def differences(store: Store, scope: Scope, told: dict[str, Counts]) -> dict[str
     }
 
 
+def agreed(store: Store, scope: Scope, told: dict[str, Counts]) -> None:
+    """Wait until store and emulator say the same."""
+    last: list[object] = []
+
+    def agree() -> bool:
+        last[:] = [differences(store, scope, told)]
+        return not last[0]
+
+    try:
+        wait_until(agree, "both count alike", 120, every_s=0.5)
+    except AssertionError:
+        pytest.fail(f"(store, emulator) differ: {last[0]}")
+
+
 def test_the_store_counts_what_the_emulator_did(start: Start, collector: Collector, empty: Store) -> None:
     emulator = start(
         RESOURCES,
@@ -132,17 +164,30 @@ def test_the_store_counts_what_the_emulator_did(start: Start, collector: Collect
     assert sum(one.cold_starts for one in told.values()) > len(told)
 
     scope = Scope(began, began + timedelta(minutes=30))
-    last: list[object] = []
-
-    def agree() -> bool:
-        last[:] = [differences(empty, scope, told)]
-        return not last[0]
-
-    try:
-        wait_until(agree, "both count alike", 120, every_s=0.5)
-    except AssertionError:
-        pytest.fail(f"(store, emulator) differ: {last[0]}")
+    agreed(empty, scope, told)
     collector.stop()  # with all that it still had
     assert differences(empty, scope, told) == {}
     assert rollup.settle_minutes(empty, to_ns(datetime.now(UTC)) + 4 * MINUTE) > 0
     assert differences(empty, scope, told) == {}
+
+
+@pytest.mark.parametrize("empty", ["counts_agree_twice"], indirect=True)
+def test_what_is_told_on_two_ways_counts_once(start: Start, collector: Collector, empty: Store, tmp_path: Path) -> None:
+    """Our extension sends the platform's events of each sandbox, and so does the platform's own log path."""
+    settings = wrapped(f"http://{collector.http_address}")
+    extension = tmp_path / "faasight-telemetry"  # as the layer calls it
+    extension.symlink_to(wrapper().with_name("faasight-extension"))
+    emulator = start(TWICE, **settings | {"opt": {**settings["opt"], "extensions/faasight-telemetry": extension}})
+    began = datetime.now(UTC) - timedelta(minutes=1)
+    for name, event in TWICE_LOAD:
+        emulator.invoke(name, event)
+    emulator.stop()
+    told = emulator.counts()
+    assert (told["slow"].timeouts, told["broken"].init_errors, told["fail"].errors) == (1, 1, 2)
+    scope = Scope(began, began + timedelta(minutes=30))
+    agreed(empty, scope, told)
+    collector.stop()  # with all that it still had
+    assert differences(empty, scope, told) == {}
+    reports = "SELECT function, count() FROM invocation_facts WHERE witness = 'report' GROUP BY function"
+    came = {str(function): int(str(count)) for function, count in empty.query(reports)}
+    assert came["plain"] == 2 * told["plain"].invocations, "each report came on both ways"
