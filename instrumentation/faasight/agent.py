@@ -7,7 +7,7 @@ import sys
 from _thread import allocate_lock
 
 import faasight
-from faasight import calls, encode, mask, resource
+from faasight import calls, encode, mask, memory, resource
 from faasight.coldstart import ColdStart
 from faasight.complain import complaints
 from faasight.context import current
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from faasight.metrics import Metrics
 
 
+_SOON_S = 0.1  # instead of FAASIGHT_START_AFTER, if that is longer
+
+
 class Agent:
     """The wrapper's parts, made once a process."""
 
@@ -42,6 +45,8 @@ class Agent:
         self.watcher = ImportWatcher(int(settings.import_threshold_ms * 1e6))
         self.coldstart = ColdStart(self.watcher)
         self.delivery: Delivery = self._exporter()
+        self.start_after = settings.start_after
+        self.crowded = 0.8 * (resource.memory_limit() or float("inf"))  # bytes in use from which a kill is likely
         self.watchdog = Watchdog(self._look)
         self.witness = Witness(self.service)
         self.capture: Capture | None = None  # of payloads, where it is asked for
@@ -116,6 +121,8 @@ class Agent:
         """Report what a killed process left unfinished in this sandbox, at once: we may be killed just so."""
         try:
             killed = self.witness.open(self.coldstart.began)
+            if killed:
+                self.hurry()  # what was killed here comes again as a rule
             for span in killed:
                 self.delivery.add(span)
             if killed:
@@ -123,6 +130,10 @@ class Agent:
             self.witness.settle()
         except Exception as error:  # noqa: BLE001 - the function starts whatever was found
             complaints.failure("reporting a killed invocation", error)
+
+    def hurry(self) -> None:
+        """Tell of what runs sooner from now on: here a kill is likely, and may come within the first second."""
+        self.start_after = min(self.start_after, _SOON_S)
 
     def after_fork(self) -> None:
         """Make anew what a child process must not share: the socket, the thread, the parent's telemetry."""
@@ -143,6 +154,8 @@ class Agent:
 
     def function_loaded(self) -> None:
         """Do what waited for the function's own set-up."""
+        if memory.high_water_mark() > self.crowded:
+            self.hurry()
         while self.when_loaded:
             try:
                 self.when_loaded.pop()()

@@ -29,12 +29,17 @@ _MAX_KEY = 128  # characters of one key
 _MAX_TEXT = 1_024  # characters of one text
 _MARGIN = 512  # looked at beyond the cut: a secret that is cut in two is not known any more
 _PARSED = 4  # times the limit: characters of texts that are parsed
+# What a payload may cost beside its walk, and what each way to look at a character takes at most: in ns of the machine
+# that they were measured on, so that what is kept depends on the payload alone and not on how busy a machine is.
+_BUDGET = 75  # for each byte of the limit
+_SCAN, _KEY, _JSON, _FORMS, _DECODE = 50, 200, 40, 100, 20
 _SHOWN = frozenset({"Decimal", "datetime", "date", "time", "UUID"})  # whose text is what they are, and cheap
 _NAMES = ("name", "Name", "key", "Key")
 _ENCODED = frozenset({"data", "value", "body"})  # keys of Kinesis, Pub/Sub, Kafka, MQ and API Gateway
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4}){4,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _FORM = re.compile(r"[\w.%+~\[\]-]+=[^&\s{\"]*(?:&[\w.%+~\[\]-]+=[^&\s{\"]*)*&?")
 _CUT = "..."
+_NAMED = 24  # characters, about, of what stands for a text
 
 
 class Capture:
@@ -94,15 +99,25 @@ class _Walk:
         self._left = limit  # characters
         self._nodes = _MAX_NODES
         self._parse = limit * _PARSED  # characters
+        self._work = limit * _BUDGET
 
     def of(self, key: object, value: object, depth: int) -> object:
         """Return what is shown of the value of a key."""
         self._nodes -= 1
         self._left -= 4
         try:
+            if isinstance(key, str) and not mask.is_known(key) and not self._spend(len(key) * _KEY):
+                return _CUT  # nobody knows whether it is a secret
             return mask.HIDDEN if mask.is_secret(key) else self._of(key, value, depth)
         except Exception:  # noqa: BLE001 - a class of the user's own, or one that another thread changes meanwhile
             return f"<unreadable {type(value).__name__}>"[:_MAX_TEXT]
+
+    def _spend(self, ns: int) -> bool:
+        """Take from what the payload may cost; False, and nothing is taken, if that is not there."""
+        if ns > self._work:
+            return False
+        self._work -= ns
+        return True
 
     def _of(self, key: object, value: object, depth: int) -> object:
         kind = type(value)
@@ -151,25 +166,32 @@ class _Walk:
 
     def _text(self, key: object, value: str, depth: int) -> object:
         """Return a text, or what it is the text of."""
-        if key in _ENCODED and _BASE64.fullmatch(value[:_MAX_TEXT]):
+        if key in _ENCODED and _BASE64.fullmatch(value[: _MAX_TEXT if self._work > 0 else 64]):
             from binascii import a2b_base64
 
+            self._work -= _MAX_TEXT * _DECODE
+            named = f"<{len(value)} characters of base64>"
+            if len(value) > self._parse or not self._spend(len(value) * _DECODE):
+                self._left -= _NAMED
+                return named
             try:
-                value = a2b_base64(value if len(value) <= self._parse else b"?").decode()
+                value = a2b_base64(value).decode()
             except ValueError:
-                return f"<{len(value)} characters of base64>"
+                return named
         start = value[:64].lstrip()[:1]
         if start in {"{", "["}:
-            if len(value) > self._parse:
+            if len(value) > self._parse or not self._spend(len(value) * _JSON):
                 return f"<{len(value)} characters of JSON>"
             self._parse -= len(value)
             try:
                 return self.of(key, json.loads(value), depth)
             except (ValueError, RecursionError):
                 return self._plain(value)
-        if "=" in value[:256] and len(value) <= self._parse and _FORM.fullmatch(value):
-            return self._form(value)
-        return self._plain(value)
+        if "=" not in value[:256] or len(value) > self._parse:
+            return self._plain(value)
+        if not self._spend(len(value) * _FORMS):
+            return f"<{len(value)} characters>"
+        return self._form(value) if _FORM.fullmatch(value) else self._plain(value)
 
     def _form(self, value: str) -> str:
         """Hide the values of telling keys in a query or a form."""
@@ -181,10 +203,23 @@ class _Walk:
         ))  # fmt: skip
 
     def _plain(self, value: str) -> str:
-        """Return a text without secrets, cut where the budget ends."""
+        """Return a text without secrets, cut where the budget ends; named by its size if there is none."""
         most = min(_MAX_TEXT, max(self._left, 0))
-        shown = mask.text(value[: most + _MARGIN])
+        looked_at = value[: most + _MARGIN]
+        if not self._spend(len(looked_at) * _SCAN):
+            return self._named(value)
+        each = mask.effort(looked_at)
+        if len(looked_at) * each > self._work:
+            most = self._work // each - _MARGIN
+            looked_at = value[: most + _MARGIN]
+        if most <= 0 or not self._spend(len(looked_at) * each):
+            return self._named(value)
+        shown = mask.text(looked_at)
         if len(value) > most + _MARGIN or len(shown) > most:
             shown = f"{shown[:most]}{_CUT} ({len(value)} characters)"
         self._left -= len(shown) + 3
         return shown
+
+    def _named(self, value: str) -> str:
+        self._left -= _NAMED
+        return f"<{len(value)} characters>"

@@ -6,16 +6,15 @@ import os
 import time
 from time import perf_counter_ns
 
-from faasight.spans import INTERNAL, Span, now_ns
+from faasight.spans import INTERNAL, Span, new_trace_id, now_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from faasight.imports import Import, ImportWatcher
 
 INIT_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
-_PROACTIVE_NS = (
-    10_000_000_000  # a sandbox called later than this after its init was started ahead of need: nobody waited
-)
+# A sandbox called later than this after its init was started ahead of need: nobody waited.
+_PROACTIVE_NS = 10_000_000_000
 _MAX_INIT_S = 900.0
 
 
@@ -31,6 +30,8 @@ class ColdStart:
         self._restored_from = 0  # when the hooks after a restore began; 0: this process runs since its init
         self._overhead = 0  # ns of our own
         self._first = [True]  # popped by the first invocation
+        self._waited = False  # whether an invocation waited for this start
+        self.untold = [True]  # popped by who tells of it
 
     def spend(self, since: int) -> None:
         """Count what we have done since `since` (perf_counter ns) as our own; the start has come so far."""
@@ -68,7 +69,28 @@ class ColdStart:
         if self.init_type != "on-demand" and not self._restored_from:
             return False, False  # provisioned, or a managed instance: it was there before it was asked for
         ahead = now - self.ended > _PROACTIVE_NS
+        self._waited = not ahead
         return not ahead, ahead
+
+    def story(self, invocation: Span, cold: bool) -> list[Span]:
+        """Return the spans of this start, once: in the trace of the invocation that waited for it.
+
+        What nobody waited for has a trace of its own, with a link to the first invocation: no time of a user's request,
+        and yet its imports are what a larger pool, or the next cold start, costs.
+        """
+        if self.init_type == "snap-start" and not self._restored_from:
+            return []  # the init of a snapshot, long ago
+        if self._waited and not cold:
+            return []  # of several first ones at once, one was cold
+        try:
+            self.untold.pop()  # one step under the GIL
+        except IndexError:
+            return []
+        if cold:
+            return self.spans(invocation.trace_id, invocation.span_id)
+        spans = self.spans(new_trace_id(), "")
+        spans[0].links.append((invocation.trace_id, invocation.span_id, ""))
+        return spans
 
     def spans(self, trace_id: str, parent_id: str) -> list[Span]:
         """Return INIT and its imports as spans of a trace; RESTORE alone for a sandbox that came from a snapshot."""

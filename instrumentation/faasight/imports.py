@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Hook = Callable[[ModuleType], None]
 
 _MAX_RECORDS = 200  # spans of one cold start
+_FIRST_STEP_NS = 1_000_000  # from a threshold of 0
 
 
 class Import:
@@ -110,9 +111,20 @@ class ImportWatcher:
             total = record.end - record.start
             if self._stack:
                 self._stack[-1].nested += total
-            if total >= self._threshold and self._kept < _MAX_RECORDS:
-                self._kept += 1
+            if total >= self._threshold:
                 (self._stack[-1].children if self._stack else self.slow).append(record)
+                self._kept += 1
+                while self._kept > _MAX_RECORDS:
+                    self._thin()
+
+    def _thin(self) -> None:
+        """Let the shortest go. An outer import ends last and takes longest: what it came too late for was the cause."""
+        self._threshold = max(2 * self._threshold, _FIRST_STEP_NS)
+        self._kept = sum(self._thinned(records) for records in (self.slow, *(one.children for one in self._stack)))
+
+    def _thinned(self, records: list[Import]) -> int:
+        records[:] = [one for one in records if one.end - one.start >= self._threshold]
+        return len(records) + sum(self._thinned(one.children) for one in records)
 
 
 def _watch(loader: object, execute_with: Callable[[Hook, ModuleType], None]) -> bool:

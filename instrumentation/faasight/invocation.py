@@ -130,8 +130,8 @@ def _watch(agent: Agent, invocation: Invocation, remaining_ms: int) -> None:
     at = invocation.expires
     if remaining_ms > 0:
         at = invocation.expires = invocation.deadline - min(agent.settings.timeout_margin, remaining_ms / 2000)
-    if agent.settings.start_after:
-        at = min(at, time.monotonic() + agent.settings.start_after)
+    if agent.start_after:
+        at = min(at, time.monotonic() + agent.start_after)
     if at == float("inf"):
         return
     try:
@@ -280,6 +280,8 @@ def report(agent: Agent, invocation: Invocation, spans: list[Span]) -> None:
     used = memory.high_water_mark()
     if used:
         root.attributes["faasight.memory_used"] = used
+        if used > agent.crowded:
+            agent.hurry()
     root.end_ns = root.end_ns or now_ns()
     for span in spans:
         invocation.delivery.add(span)
@@ -289,8 +291,8 @@ def report(agent: Agent, invocation: Invocation, spans: list[Span]) -> None:
         wait = queue_wait.span_of(root, invocation.sent_ns)
         if wait is not None:
             invocation.delivery.add(wait)
-    if invocation.cold:
-        for span in agent.coldstart.spans(root.trace_id, root.span_id):
+    if agent.coldstart.untold:
+        for span in agent.coldstart.story(root, invocation.cold):
             invocation.delivery.add(span)
 
 

@@ -59,6 +59,9 @@ def tell_start(agent: Agent, invocation: Invocation) -> None:
     )
     record.end_ns = span.start_ns
     invocation.delivery.add(record)
+    if agent.coldstart.untold:  # should the first invocation be killed, its imports may be why
+        for one in agent.coldstart.story(span, invocation.cold):
+            invocation.delivery.add(one)
     agent.delivery.flush(agent.settings.flush_timeout)
 
 

@@ -8,7 +8,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, Literal
 
     from faasight.settings import Settings
 
@@ -65,6 +65,12 @@ def attributes(
     if settings.service_name:
         pairs["service.name"] = settings.service_name  # OTEL_SERVICE_NAME wins, as the specification has it
     return {key: value for key, value in pairs.items() if value != ""}
+
+
+def memory_limit() -> int:
+    """Return the function's memory limit in bytes where its environment tells, else 0."""
+    environ = os.environ
+    return _bytes(environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or environ.get("FUNCTION_MEMORY_MB") or "") or 0
 
 
 def _platform(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -140,8 +146,8 @@ def _limit_of_container() -> int | str:
     return ""
 
 
-def _bytes(megabytes: str) -> int | str:
-    return int(megabytes) * MIB if megabytes.isdigit() else ""
+def _bytes(megabytes: str) -> int | Literal[""]:
+    return int(megabytes) * MIB if megabytes.isascii() and megabytes.isdigit() and len(megabytes) < 10 else ""
 
 
 def _architecture() -> str:

@@ -12,7 +12,7 @@ from faasight_store.connection import Store
 from faasight_store.queries import settled, usage
 from faasight_store.queries.cells import OF_CELLS, SLOT_NS, measures, of_invocations
 from faasight_store.queries.invocations import OF_FAILURES, failures
-from faasight_store.queries.merged import CLOCK_NS, COLUMNS, LOST_NS, SLACK_NS, Interval, Sql, merged
+from faasight_store.queries.merged import CLOCK_NS, COLUMNS, LOST_NS, SLACK_NS, Interval, Sql, lost_at, merged
 from faasight_store.times import HOUR, MINUTE, SECOND, moment
 
 # An hour is over when its last invocation has ended or counts as lost, and their news had time to come.
@@ -92,9 +92,10 @@ def _settle_minutes(store: Store, minutes: Sequence[int], functions: Sequence[st
         f" SELECT toStartOfMinute(start), {{settling:UInt64}}, * FROM {source.text}",
         {**source.parameters, **parameters},
     )
-    running = dict(
+    lost = dict(
         store.query(
-            "SELECT (toUnixTimestamp(minute), toString(function)) AS place, count() FROM settled_invocations"
+            "SELECT (toUnixTimestamp(minute), toString(function)) AS place,"
+            f" min({lost_at('start', 'timeout_ms')}) FROM settled_invocations"
             f" WHERE minute >= {moment('from_ns')} AND minute < {moment('to_ns')} AND settling = {{settling:UInt64}}"
             " AND outcome = 'running' GROUP BY place",
             parameters,
@@ -103,9 +104,9 @@ def _settle_minutes(store: Store, minutes: Sequence[int], functions: Sequence[st
     wanted = set(minutes)
     store.insert(
         "settled_minutes",
-        ["minute", "function", "settling", "near", "far", "running"],
+        ["minute", "function", "settling", "near", "far", "lost_at"],
         [
-            [minute, function, now, near, far, running.get((minute, function), 0)]
+            [minute, function, now, near, far, lost.get((minute, function), 0)]
             for minute, function, near, far in counted
             if minute * SECOND in wanted
         ],

@@ -160,6 +160,7 @@ class ColdStarts:
     by_init_type: Mapping[str, int]
     imports: Sequence[ImportCost]
     overhead_ms: float | None  # mean cost of the wrapper itself
+    pings: int = 0  # that keep it warm, and count as no invocation
 
 
 @dataclass(frozen=True, slots=True)

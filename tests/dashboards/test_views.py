@@ -201,6 +201,17 @@ def test_anatomy_ranks_imports_by_their_time_with_what_they_pull_in() -> None:
     assert "4.2 ms" in text
 
 
+def test_anatomy_of_sandboxes_that_nobody_waited_for() -> None:
+    """Started ahead of need: no cold start, and yet its imports are told; so are pings that keep sandboxes warm."""
+    ahead = ColdStarts(0, 0.0, None, None, {}, [ImportCost("pandas", 1, 900.0, 3.0)], 4.2, pings=7)
+    text = words(function.anatomy(ahead))
+    assert "pandas" in text
+    assert "Keep-warm pings 7" in text
+    pinged = words(function.anatomy(ColdStarts(0, 0.0, None, None, {}, [], None, pings=1_200)))
+    assert "Keep-warm pings 1,200" in pinged
+    assert "No cold starts in this range" in pinged
+
+
 def test_errors_lead_to_an_example_and_to_their_lines() -> None:
     group = ErrorGroup("pay all", "CardDeclined", "no", 3, NOW, NOW, "ab" * 16)
     assert links(function.errors([group], NOW, UTC)) == [

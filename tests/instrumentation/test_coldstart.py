@@ -1,9 +1,11 @@
 """Kinds of starts under the real runtime client, and what they cost of our own."""
 
+import base64
 import os
 import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from faasight.coldstart import ColdStart
 from faasight.imports import ImportWatcher
 from faasight.spans import now_ns
+from polling import wait_until
 
 ECHO = "def handler(event, context):\n    return {'got': event}\n"
 SECOND = 10**9
@@ -49,7 +52,81 @@ def test_a_proactive_init_is_no_cold_start(function: Any, sink: Any) -> None:
     assert first.attributes["faas.coldstart"] is False
     assert first.attributes["faasight.proactive_init"] is True
     assert "faasight.proactive_init" not in second.attributes
-    assert [span.name for span in sink.spans()] == ["invoke", "invoke"]
+    init = sink.named("INIT")
+    assert [span.name for span in sink.spans()].count("invoke") == 2
+    assert (init.parent_id, init.trace_id == first.trace_id) == ("", False), "no time of a user's request"
+    (link,) = init.raw.links
+    assert (link.trace_id.hex(), link.span_id.hex()) == (first.trace_id, first.span_id)
+
+
+HEAVY = "import time\nimport app_heavy\ndef handler(event, context):\n    time.sleep(event.get('s', 0))\n"
+
+
+def heavy(function: Any, tmp_path: Path, more: str = "", **environment: str) -> Any:
+    """Start a function with an import worth a span."""
+    (tmp_path / "app_heavy.py").write_text("import time\ntime.sleep(0.02)\n")
+    return function(f"import sys\nsys.path.append({str(tmp_path)!r})\n{more}{HEAVY}", **environment)
+
+
+def assert_told_once(sink: Any) -> Any:
+    """Find the import once, below that of the function's own module, below INIT; return INIT."""
+    wait_until(lambda: any(span.name == "INIT" for span in sink.spans()), "INIT is told")
+    init, own = sink.named("INIT"), sink.named("import app")
+    assert (own.parent_id, sink.named("import app_heavy").parent_id) == (init.span_id, own.span_id)
+    return init
+
+
+@pytest.mark.parametrize("init_type", ["provisioned-concurrency", "lambda-managed-instances", "on-demand"])
+def test_imports_are_told_whoever_waited_for_them(function: Any, sink: Any, tmp_path: Path, init_type: str) -> None:
+    sandbox = heavy(function, tmp_path, AWS_LAMBDA_INITIALIZATION_TYPE=init_type)
+    for _ in range(3):
+        sandbox.invoke()
+    sink.wait(3)
+    init = assert_told_once(sink)
+    cold = [span.trace_id for span in sink.invocations() if span.attributes["faas.coldstart"]]
+    assert cold == ([init.trace_id] if init_type == "on-demand" else [])
+
+
+def test_imports_of_a_first_invocation_that_times_out(function: Any, sink: Any, tmp_path: Path) -> None:
+    sandbox = heavy(function, tmp_path, FAASIGHT_START_AFTER="0")
+    sandbox.send({"s": 60}, timeout_ms=1_500)
+    (span,) = sink.wait()
+    assert (span.attributes["faasight.outcome"], assert_told_once(sink).parent_id) == ("timeout", span.span_id)
+
+
+def test_imports_of_a_first_invocation_that_is_killed(function: Any, sink: Any, tmp_path: Path) -> None:
+    """They come with the word that it runs, and not a second time if it lives."""
+    killed = heavy(function, tmp_path, FAASIGHT_START_AFTER="0.3")
+    killed.send({"s": 60}, timeout_ms=90_000)
+    (record,) = wait_until(sink.started, "it is told of")
+    killed.process.kill()
+    assert assert_told_once(sink).parent_id == record.parent_id
+    sink.requests.clear()
+    lives = heavy(function, tmp_path, FAASIGHT_START_AFTER="0.1")
+    lives.invoke({"s": 0.5})
+    lives.invoke()
+    sink.wait(2)
+    assert len(sink.started()) == 1
+    assert assert_told_once(sink).trace_id == sink.started()[0].trace_id
+
+
+@pytest.mark.parametrize("status", [429, 503, None])
+def test_imports_outlive_a_collector_that_is_away_at_first(
+    function: Any, sink: Any, tmp_path: Path, status: int | None
+) -> None:
+    """Refused, they are sent again; with nobody there, they are on stdout, for the log path."""
+    sink.answer = lambda _: (503 if status is None else status, {}, b"")
+    endpoint = sink.endpoint if status else "http://127.0.0.1:9"
+    sandbox = heavy(function, tmp_path, FAASIGHT_COOLDOWN="0.01", FAASIGHT_ENDPOINT=endpoint)
+    sandbox.invoke()
+    if status is None:
+        lines = wait_until(lambda: [line for line in sandbox.lines() if "faasight.otlp" in line], "it is on stdout")
+        body = zlib.decompress(base64.b64decode(lines[0]["z"]))
+        assert b"import app_heavy" in body
+        return
+    sink.answer = lambda _: (200, {}, b"")
+    wait_until(lambda: sandbox.invoke() and any(span.name == "INIT" for span in sink.spans()), "it came", 30)
+    assert_told_once(sink)
 
 
 SNAPSHOT = """

@@ -44,6 +44,23 @@ def test_nested_imports_and_their_own_time(watcher: ImportWatcher, tmp_path: Pat
     assert 0 <= outer.self_ns <= outer.end - outer.start
 
 
+def test_of_very_many_the_longest_are_kept(watcher: ImportWatcher, tmp_path: Path) -> None:
+    """The outermost end last: on a slow machine a large library has hundreds of slow ones within."""
+    inner = {f"fx_leaf_{n}": "" for n in range(240)}
+    slow = "import time\ntime.sleep(0.03)\n"
+    write(tmp_path, fx_large=f"{slow}import {', '.join(inner)}", fx_after=slow, **inner)
+    watcher.recording = True
+    importlib.import_module("fx_large")
+    importlib.import_module("fx_after")
+    assert [record.module for record in watcher.slow] == ["fx_large", "fx_after"]
+
+    def count(records: list[Any]) -> int:
+        return sum(1 + count(record.children) for record in records)
+
+    assert 2 <= count(watcher.slow) <= 200
+    assert watcher.slow[0].nested > 0, "what is not kept is counted all the same"
+
+
 def test_nothing_is_recorded_before_and_after(watcher: ImportWatcher, tmp_path: Path) -> None:
     write(tmp_path, fx_quiet="")
     importlib.import_module("fx_quiet")

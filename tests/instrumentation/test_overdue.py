@@ -64,6 +64,39 @@ def test_a_time_out_follows_the_start(function: Any, sink: Any) -> None:
     assert [record.parent_id for record in sink.started()] == [span.span_id]
 
 
+EATS = (
+    "import time\nheld = b'x' * 0\ndef handler(event, context):\n    global held\n"
+    "    if event.get('mb'):\n        held = b'x' * (event['mb'] << 20)\n    time.sleep(event.get('s', 0))\n"
+)
+
+
+@pytest.mark.parametrize("eats_at", ["first", "before"])
+def test_who_is_near_its_memory_limit_is_told_of_early(function: Any, sink: Any, eats_at: str) -> None:
+    """A kill is likely there, and may come within the first second: not a minute's default would tell of it."""
+    code = EATS.replace("* 0", "* (180 << 20)") if eats_at == "before" else EATS
+    sandbox = function(code, FAASIGHT_START_AFTER="600")  # of 256 MiB
+    if eats_at == "first":
+        sandbox.invoke({"mb": 180})
+    sandbox.send({"s": 60}, timeout_ms=90_000)
+    wait_until(sink.started, "it is told of")
+    kill(sandbox)
+
+
+def test_who_was_killed_here_before_is_told_of_early(function: Any, sink: Any, tmp_path: Path) -> None:
+    told = {"FAASIGHT_START_AFTER": "600", "TMPDIR": str(tmp_path)}
+    first = function(SLEEPS, **told)
+    first.send({"s": 60}, timeout_ms=90_000)
+    wait_until(lambda: (tmp_path / "faasight-checkout-0").read_bytes().startswith(b"R"), "it runs")
+    assert sink.started() == []
+    kill(first)
+    again = function(SLEEPS, **told)
+    again._count = 100
+    again.send({"s": 60}, timeout_ms=90_000)
+    (record,) = wait_until(sink.started, "it is told of")
+    assert record.attributes["faas.invocation_id"].endswith("101")
+    kill(again)
+
+
 def test_what_has_ended_within_a_killed_one_is_not_lost(function: Any, sink: Any) -> None:
     code = (
         "import faasight, time\ndef handler(event, context):\n"
@@ -142,7 +175,9 @@ def test_killed_ones_are_known_and_each_has_one_outcome(function: Any, platform:
     wait_until(lambda: told() == {"running": 5}, "all are known to run", 60)
     (one, *_) = invocations.recent(store, scope, name, running=True)
     shown = traces.trace(store, one.trace_id)
-    assert [(span.name, span.parent_span_id) for span in shown.spans] == [("invoke (started)", "")]
+    roots = [span for span in shown.spans if not span.parent_span_id]
+    assert [span.name for span in roots] == ["invoke (started)"]
+    assert {span.parent_span_id for span in shown.spans if span.name == "INIT"} == {roots[0].span_id}
     assert invocations.totals(store, scope, name).invocations == 0, "what runs is not counted yet"
 
     for sandbox in sandboxes[2:]:

@@ -75,7 +75,7 @@ EXPECTED = {
     "step_functions_input": ("invoke", SERVER, "other", None, None),
     "step_functions_task": ("task Pay", SERVER, "other", "workflow", "checkout"),
     "vpc_lattice": ("GET", SERVER, "http", "api", "svc-0a40"),
-    "warm_up": ("warm-up", SERVER, "timer", "schedule", "warm-up"),
+    "warm_up": ("warm-up", SERVER, "timer", None, None),
 }
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import otlp
 import pytest
 from faasight_store import Scope, Store
-from faasight_store.queries import invocations, signals
+from faasight_store.queries import functions, invocations, signals
+from faasight_store.queries import map as maps
 from faasight_store.times import from_ns
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -177,7 +178,7 @@ def test_one_that_only_started_is_lost_after_a_while_and_found_again(shared_stor
 
 def test_a_ping_that_keeps_warm_is_billed_and_counted_as_nothing_else(shared_store: Store) -> None:
     name, at = next(_names), time.time_ns() - 10 * MINUTE
-    ping = {"faasight.warm_up": True}
+    ping = {"faasight.warm_up": True, "faasight.source.kind": "", "faasight.source.name": ""}
     run = otlp.Run(at, 100, name)
     told = otlp.Run(at + SECOND, 9_000, name, cold=True, attributes=ping)
     broken = otlp.Run(at + 2 * SECOND, 5, name, outcome="error", error_type="KeyError", attributes=ping)
@@ -204,6 +205,10 @@ def test_a_ping_that_keeps_warm_is_billed_and_counted_as_nothing_else(shared_sto
         return found.value
 
     assert [signal(what) for what in ("invocations", "cold_starts", "duration_max_ms")] == [2, 0, 100]
+    _one(shared_store, told, name=name)  # told again
+    assert functions.cold_starts(shared_store, scope, name).pings == 2
+    drawn = [edge for edge in maps.invocation_map(shared_store, scope).edges if edge.target == f"function:{name}"]
+    assert [(edge.source, edge.calls) for edge in drawn] == [("api:shop-api", 1)], "nobody of the system sent the pings"
 
 
 def test_a_start_record_makes_no_second_outcome(shared_store: Store) -> None:
@@ -220,6 +225,14 @@ def test_a_start_record_makes_no_second_outcome(shared_store: Store) -> None:
     assert _one(shared_store, name=old.function).outcome == "ok"
     total = invocations.totals(shared_store, Scope(now - timedelta(hours=2), now), old.function)
     assert (total.invocations, total.cold_starts, total.errors) == (1, 1, 0)
+
+    early = otlp.Run(time.time_ns() - 20 * MINUTE, function=next(_names), cold=True, init_ms=321)
+    shared_store.land("traces", otlp.segment(early.started(early.spans()[1])), next(_tokens))
+    assert _one(shared_store, name=early.function).init_ms == 321, "it came with the record"
+    alone = otlp.Run(time.time_ns() - MINUTE, function=next(_names))
+    init = otlp.span("INIT", alone.start_ns - 9 * SECOND, 400, attributes={"faasight.phase": "init"})
+    shared_store.land("traces", otlp.segment(alone.traces(init)), next(_tokens))
+    assert _one(shared_store, name=alone.function).init_ms is None, "nobody waited for it"
 
     young = otlp.Run(time.time_ns() - MINUTE, function=next(_names))
     shared_store.land("traces", otlp.segment(young.started()), next(_tokens))

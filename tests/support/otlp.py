@@ -191,9 +191,10 @@ class Run:
         )
         return [main, init] if self.cold else [main]
 
-    def started(self) -> ExportTraceServiceRequest:
+    def started(self, *more: Span) -> ExportTraceServiceRequest:
         """Return what the function exports while it takes long."""
         values = {"faas.invocation_id": self.request_id, "faas.coldstart": self.cold, "faasight.phase": "start"}
+        values |= self.attributes
         if self.parent_span_id:
             values["faasight.start.parent_id"] = self.parent_span_id.hex()
         record = span(
@@ -204,7 +205,7 @@ class Run:
             trace_id=self.trace_id,
             parent_span_id=self.span_id,
         )
-        return traces([record], resource(self.function, deployment__environment__name=self.environment))
+        return traces([record, *more], resource(self.function, deployment__environment__name=self.environment))
 
     def traces(self, *more: Span) -> ExportTraceServiceRequest:
         """Return what the function exports."""

@@ -80,18 +80,18 @@ def unknown(name: str) -> Component:
 
 def anatomy(cold: ColdStarts) -> Component:
     """Return where the time of cold starts goes: by kind of init, then by import."""
-    if not cold.count:
-        return empty("No cold starts in this range", "Every invocation found a warm sandbox.", "snowflake")
+    pings = [("Keep-warm pings", f"{cold.pings:,}")] if cold.pings else []
+    if not cold.count and not cold.imports:
+        nothing = empty("No cold starts in this range", "Every invocation found a warm sandbox.", "snowflake")
+        return html.Div([_facts(pings), nothing]) if pings else nothing
     facts = [
         ("Cold starts", f"{cold.count:,}"),
         ("Share", fmt.percent(cold.share)),
         ("Init p50", fmt.ms(cold.p50_ms)),
         ("Init p95", fmt.ms(cold.p95_ms)),
         ("Wrapper's own", fmt.ms(cold.overhead_ms)),
+        *pings,
     ]
-    head = html.Div(
-        [html.Div([html.Span(name, className="muted"), html.B(value)]) for name, value in facts], className="facts"
-    )
     kinds = html.Div(
         [
             badge(f"{_INIT_TYPES.get(kind, kind or 'unknown')} · {count:,}", "cold")
@@ -99,7 +99,13 @@ def anatomy(cold: ColdStarts) -> Component:
         ],
         className="row wrap kinds",
     )
-    return html.Div([head, kinds, _imports(cold.imports)])
+    return html.Div([_facts(facts), kinds, _imports(cold.imports)])
+
+
+def _facts(facts: Sequence[tuple[str, str]]) -> Component:
+    return html.Div(
+        [html.Div([html.Span(name, className="muted"), html.B(value)]) for name, value in facts], className="facts"
+    )
 
 
 def errors(groups: Sequence[ErrorGroup], now: datetime, zone: tzinfo) -> Component:

@@ -172,6 +172,6 @@ def warm_up(event: Event) -> Trigger | None:
     """Recognise a ping that only keeps the function warm: serverless-plugin-warmup's and lambda-warmer's."""
     if event.get("warmer") is not True and event.get("source") != "serverless-plugin-warmup":
         return None
-    trigger = Trigger("warm-up", SERVER, "timer", "schedule", "warm-up")
+    trigger = Trigger("warm-up", SERVER, "timer")  # no source: whoever pings is no part of the user's system
     trigger.attributes["faasight.warm_up"] = True
     return trigger

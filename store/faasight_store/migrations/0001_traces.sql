@@ -94,7 +94,8 @@ SELECT
     dropped_attributes,
     dropped_events,
     dropped_links,
-    arrayFirst(init -> init.1 = span_id, inits).2 AS init_ms
+    -- or the start record below it, which may come long before; an INIT that nobody waited for has no parent
+    arrayFirst(init -> init.1 != '' AND init.1 IN (span_id, parent_span_id), inits).2 AS init_ms
 FROM (
     -- One step a level, each naming what it adds: an alias used twice in one SELECT is planned twice.
     SELECT

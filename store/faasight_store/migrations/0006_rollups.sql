@@ -147,7 +147,7 @@ CREATE TABLE IF NOT EXISTS settled_minutes (
     settling UInt64 CODEC(ZSTD(1)),
     near UInt64 CODEC(T64, ZSTD(1)),    -- facts within 2 minutes of it
     far UInt64 CODEC(T64, ZSTD(1)),     -- vague facts within 16 minutes of it
-    running UInt64 CODEC(T64, ZSTD(1))  -- started and not ended then: lost, if nothing more comes
+    lost_at UInt64 CODEC(ZSTD(1))       -- ns: when the first of those that ran then counts as lost, 0: none did
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toStartOfHour(minute)
 ORDER BY (minute, function, settling)

@@ -36,6 +36,7 @@ def cold_starts(store: Store, scope: Scope, name: str) -> ColdStarts:
     p50, _, p95, _ = quantiles_ms(np.zeros(len(found), np.int64), 1, found["init_bucket"], found["cold_starts"])[0]
     kinds, kind = np.unique(found["init_type"], return_inverse=True)
     by_kind = np.bincount(kind, found["cold_starts"], len(kinds))
+    overhead_ms, pings = _overhead_and_pings(store, scope, name)
     return ColdStarts(
         count=count,
         share=count / total if total else 0.0,
@@ -43,7 +44,8 @@ def cold_starts(store: Store, scope: Scope, name: str) -> ColdStarts:
         p95_ms=None if np.isnan(p95) else float(p95),
         by_init_type={str(name): int(some) for name, some in zip(kinds, by_kind, strict=True) if some},
         imports=_imports(store, scope, name),
-        overhead_ms=_overhead_ms(store, scope, name),
+        overhead_ms=overhead_ms,
+        pings=pings,
     )
 
 
@@ -64,13 +66,20 @@ def _imports(store: Store, scope: Scope, name: str) -> list[ImportCost]:
     return [ImportCost(*row) for row in rows]
 
 
-def _overhead_ms(store: Store, scope: Scope, name: str) -> float | None:
-    count, mean = store.query(
-        f"""SELECT count(), avg(toFloat64OrZero(attributes['faasight.overhead_ms'])) FROM spans
-        WHERE {_SPANS} AND attributes['faasight.phase'] = 'init' AND attributes['faasight.overhead_ms'] != ''""",
+def _overhead_and_pings(store: Store, scope: Scope, name: str) -> tuple[float | None, int]:
+    """Return the mean cost of the wrapper to an init, None if no init was told of, and how many pings came."""
+    inits, mean, pings = store.query(
+        f"""SELECT countIf(is_init) AS inits,
+            sumIf(toFloat64OrZero(attributes['faasight.overhead_ms']), is_init) / inits,
+            uniqExactIf(span_id, NOT is_init)
+        FROM (
+            SELECT span_id, attributes, attributes['faasight.phase'] = 'init' AS is_init FROM spans
+            WHERE {_SPANS} AND (is_init AND attributes['faasight.overhead_ms'] != ''
+                OR kind IN (2, 5) AND attributes['faasight.warm_up'] = 'true')
+        )""",
         _span_parameters(scope, name),
     )[0]
-    return float(mean) if count else None
+    return float(mean) if inits else None, int(pings)
 
 
 def _span_parameters(scope: Scope, name: str) -> dict[str, Any]:

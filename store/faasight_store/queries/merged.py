@@ -22,7 +22,10 @@ from faasight_store.times import MINUTE, SECOND, within
 CLOCK_NS = 2 * MINUTE
 # AWS ends every invocation after 15 minutes, so no witness is further from its start, give or take a clock.
 SLACK_NS = 16 * MINUTE
-LOST_NS = 15 * MINUTE  # started, never ended: longer than any invocation may run
+# Started and never ended is lost once its time limit is over, where no limit is known AWS's longest one, and so long
+# after it: what tells of its end may come late.
+GRACE_NS = MINUTE
+LOST_NS = 15 * MINUTE + GRACE_NS
 
 # Two times that one witness tells of are two runs if they are further apart: AWS waits a minute and longer before it
 # tries again, and what tells of one run twice (a report as an event and as a log line) agrees within a second.
@@ -31,6 +34,12 @@ RETRY_NS = 10 * SECOND
 FEW_NS = 15 * MINUTE  # what is not longer than this is merged by one thread
 
 Interval = tuple[int, int]  # [start, end) in ns
+
+
+def lost_at(start: str, timeout_ms: str) -> str:
+    """Return SQL for the ns from which what began at `start` counts as lost; `timeout_ms` may be NULL: not known."""
+    limit = f"if(ifNull({timeout_ms}, 0) > 0, {timeout_ms} + {GRACE_NS // 10**6}, {LOST_NS // 10**6})"
+    return f"(toUnixTimestamp64Nano({start}) + toInt64(least(assumeNotNull({limit}), {LOST_NS // 10**6}) * 1e6))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +95,8 @@ _TOLD = {
     "start": ("fromUnixTimestamp64Nano(toInt64(bitAnd(trusted, bitShiftLeft(toUInt64(1), 61) - 1)), 'UTC')", "trusted"),
     "outcome": (
         "multiIf(never_ran, 'throttled', gravest != '', toString(gravest),"
-        " start < now64(9) - toIntervalNanosecond({lost_ns:Int64}), 'lost', 'running')",
-        "gravest start",
+        f" toUnixTimestamp64Nano(now64(9)) > {lost_at('start', 'timeout_ms')}, 'lost', 'running')",
+        "gravest start timeout_ms",
     ),
     "environment": (
         "multiIf(own_environment != '', own_environment, any_environment != '', any_environment, 'default')",
@@ -169,7 +178,7 @@ def merged(
     intervals is vague, and that no invocation there ran twice.
     """
     times = _times(intervals, late, vague=vague)
-    parameters = {"lost_ns": LOST_NS, "retry_ns": RETRY_NS, **late_since(late), **times.parameters}
+    parameters = {"retry_ns": RETRY_NS, **late_since(late), **times.parameters}
     read, keep = [times.read], [times.keep]
     if function:
         parameters["function"] = function

@@ -11,7 +11,7 @@ from typing import Any
 
 from faasight_store.cache import Once
 from faasight_store.connection import Store
-from faasight_store.queries.merged import COLUMNS, LOST_NS, Interval, Sql, begins, late_since, maybe_retried, merged
+from faasight_store.queries.merged import COLUMNS, Interval, Sql, begins, late_since, maybe_retried, merged
 from faasight_store.times import HOUR, MINUTE, SECOND, moment, within
 
 # How long minutes are looked for: until their hour is settled, twenty minutes after its end, and some more.
@@ -83,17 +83,15 @@ def _settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
 
 
 _MINUTES = f"minute >= toStartOfMinute({moment('from_ns')}) AND minute < {moment('to_ns')}"
-_FINAL = f"toUnixTimestamp(minute) * {SECOND} + {MINUTE + LOST_NS}"  # when what still runs counts as lost
 _MARK = "Tuple(UInt64, UInt64, UInt64, UInt64)"
 # Each minute of a function with the newest settling of it, and whether it is to be settled: anew, if something came.
 _KNOWN = f"""
     SELECT minute, function, max(told) AS newest, max(told).1 AS at, sum(facts) AS all_near, sum(vague) AS all_far,
-        all_near != newest.2 OR all_far != newest.3 OR (newest.4 > 0 AND at <= {_FINAL} AND {{now:Int64}} > {_FINAL})
-            AS due
+        all_near != newest.2 OR all_far != newest.3 OR (newest.4 > 0 AND {{now:Int64}} > newest.4) AS due
     FROM (
         SELECT minute, function, near AS facts, far AS vague, tuple(0, 0, 0, 0)::{_MARK} AS told
         FROM touched_minutes WHERE {_MINUTES}
-        UNION ALL SELECT minute, function, 0, 0, (settling, near, far, running)
+        UNION ALL SELECT minute, function, 0, 0, (settling, near, far, lost_at)
         FROM settled_minutes WHERE {_MINUTES}
     ) GROUP BY minute, function"""
 
