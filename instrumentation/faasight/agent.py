@@ -164,7 +164,10 @@ class Agent:
 
     def _leave(self) -> None:
         if isinstance(self.delivery, Exporter):
-            self.delivery.linger(self.settings.flush_timeout)
+            try:
+                self.delivery.linger(self.settings.flush_timeout)
+            except Exception as error:  # noqa: BLE001 - the process ends as it does without us
+                complaints.failure("waiting for the last answers", error)
 
     def forget_numbers(self) -> None:
         """Drop what was counted so far: the process that counted it has sent it."""

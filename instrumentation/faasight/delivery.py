@@ -228,6 +228,8 @@ class Exporter:
 
     def _exchange(self, deadline: float) -> None:
         try:
+            if self._connection.is_open and not self._connection.is_ours():
+                self._requeue()
             if self._connection.is_open:
                 idle = time.monotonic() - self._last_use
                 self._read_answers(idle)

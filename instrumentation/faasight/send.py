@@ -8,6 +8,7 @@ Deadlines are `time.monotonic()` values.
 from __future__ import annotations
 
 import _socket  # the C part of `socket`: the module around it loads selectors, which we have no use for
+import os
 import time
 
 TYPE_CHECKING = False
@@ -57,6 +58,7 @@ class Connection:
         self._heads: dict[str, bytes] = {}  # by path, encoded: there are two or three
         self._resolve = resolve
         self._socket: _socket.socket | None = None
+        self._file = (0, 0)  # device and inode of the socket
         self._received = bytearray()
         self._usual = b""  # the latest answer: the next one is likely to be the same to the byte
         self._usual_answer = Answer(0, 0, False, 0.0)
@@ -66,6 +68,20 @@ class Connection:
         """Whether there is a socket; its other end may have gone."""
         return self._socket is not None
 
+    def is_ours(self) -> bool:
+        """Whether its descriptor is that socket still.
+
+        A function may close all descriptors (daemons do), and what it opens next takes the number: what we wrote there,
+        or closed, would be its own.
+        """
+        if self._socket is None:
+            return False
+        try:
+            status = os.fstat(self._socket.fileno())
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._file
+
     def open(self, deadline: float) -> None:
         """Connect. Raises OSError (TimeoutError at the deadline)."""
         error: OSError = OSError(f"no address for {self.host}")
@@ -73,6 +89,8 @@ class Connection:
             try:
                 self._socket = self._connect(family, address, deadline)
                 self._socket.settimeout(0.0)  # as it stays but for waiting: each change is a system call, and one more
+                status = os.fstat(self._socket.fileno())
+                self._file = status.st_dev, status.st_ino
                 return
             except OSError as failed:
                 error = failed
@@ -154,7 +172,10 @@ class Connection:
     def close(self) -> None:
         """Close the socket; a new `open` may follow."""
         if self._socket is not None:
-            self._socket.close()
+            if self.is_ours():
+                self._socket.close()
+            else:
+                self._socket.detach()
         self._socket = None
         self._received.clear()
 

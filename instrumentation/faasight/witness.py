@@ -36,15 +36,31 @@ class Witness:
         self._name = "".join(c if c.isascii() and c.isalnum() else "-" for c in name[:64])
         self._free: list[int] = []
         self._file = -1
+        self._place = (0, 0)  # device and inode of the file
         self._pid = 0
         self._taken: list[int] = []  # files with what `open` has found
         self.to_open = False
 
     def reset(self) -> None:
         """Leave the file to the parent, in a forked child: with its first invocation it needs one of its own."""
-        if self._file >= 0:
+        if self._is_ours():
             os.close(self._file)
-            self._file, self._free, self.to_open = -1, [], True
+        if self._file >= 0:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Have a file opened anew with the next invocation."""
+        self._file, self._free, self.to_open = -1, [], True
+
+    def _is_ours(self) -> bool:
+        """Whether the descriptor is our file still: a function may close all, and its next file takes the number."""
+        if self._file < 0:
+            return False
+        try:
+            status = os.fstat(self._file)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._place
 
     def open(self, began: int) -> list[Span]:
         """Take the first file that is free, and return what was killed. `began`: when this process did, ns.
@@ -61,7 +77,10 @@ class Witness:
                     break
                 if file >= 0:
                     self._taken.append(file)
-                    self._file = self._taken[0]
+                    if self._file < 0:
+                        self._file = file
+                        status = os.fstat(file)
+                        self._place = status.st_dev, status.st_ino
                     killed += self._read(file, began)
         except (OSError, AttributeError) as error:  # AttributeError: a system without such locks
             complaints.say(f"killed invocations are not noted: {type(error).__name__}: {error}")
@@ -106,6 +125,9 @@ class Witness:
             record = _write(span, deadline_ns, self._pid)
             if len(record) > _SLOT:
                 return -1
+            if not self._is_ours():
+                self._leave()
+                return -1
             slot = self._free.pop()  # one step under the GIL
             os.pwrite(self._file, record, slot * _SLOT)
         except Exception:  # noqa: BLE001 - a full disk, a name that cannot be printed: it runs without a record
@@ -115,6 +137,9 @@ class Witness:
     def end(self, slot: int) -> None:
         """Note that the invocation of `slot` is reported."""
         if slot < 0 or self._file < 0:
+            return
+        if not self._is_ours():
+            self._leave()
             return
         try:
             os.pwrite(self._file, _ENDED, slot * _SLOT)

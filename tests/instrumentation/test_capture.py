@@ -253,7 +253,7 @@ DEAR: dict[str, Any] = {
     "masked to nothing": [f"{text[:160]}password={'x' * 1_300}" for text in many("api-key ")],
     "cards": many("4111 1111 1111 1111 "),
     "keys": dict.fromkeys(many("private ke", 120), "x"),
-    "forms": many("a=b&", 5_000),
+    "forms": [f"key{text[-4:]}=1{'&a=b' * 1_200}" for text in many("", 0)],
     "JSON": [json.dumps({text[-4:]: text}) for text in many("api-key ", 700)],
     "base64": [{"data": b64(text)} for text in many("api-key ", 900)],
     "letters of two bytes": many("ключ key: "),

@@ -73,10 +73,10 @@ EATS = (
 @pytest.mark.parametrize("eats_at", ["first", "before"])
 def test_who_is_near_its_memory_limit_is_told_of_early(function: Any, sink: Any, eats_at: str) -> None:
     """A kill is likely there, and may come within the first second: not a minute's default would tell of it."""
-    code = EATS.replace("* 0", "* (180 << 20)") if eats_at == "before" else EATS
+    code = EATS.replace("* 0", "* (210 << 20)") if eats_at == "before" else EATS
     sandbox = function(code, FAASIGHT_START_AFTER="600")  # of 256 MiB
     if eats_at == "first":
-        sandbox.invoke({"mb": 180})
+        sandbox.invoke({"mb": 210})
     sandbox.send({"s": 60}, timeout_ms=90_000)
     wait_until(sink.started, "it is told of")
     kill(sandbox)
