@@ -7,6 +7,7 @@ from typing import Literal
 
 from faasight_emulator.section import Section
 
+IAM = "AWS_IAM"
 NONE = "NONE"  # what an event says to have no authorizer in spite of a default
 _HTTP_SOURCES = {"$request.header.": "header", "$request.querystring.": "query", "$stageVariables.": "stage"}
 
@@ -17,7 +18,7 @@ class Authorizer:
 
     Attributes:
         name: its name in the template.
-        kind: TOKEN and REQUEST are functions, JWT is API Gateway's own.
+        kind: TOKEN and REQUEST are functions, JWT and COGNITO tokens, IAM a signature.
         function: ARN of the function.
         payload: the payload format of a REQUEST authorizer.
         simple: whether the function answers {"isAuthorized": ...} rather than an IAM policy.
@@ -29,7 +30,7 @@ class Authorizer:
     """
 
     name: str
-    kind: Literal["TOKEN", "REQUEST", "JWT"]
+    kind: Literal["TOKEN", "REQUEST", "JWT", "COGNITO", "IAM"]
     function: str = ""
     payload: Literal["1.0", "2.0"] = "1.0"
     simple: bool = False
@@ -50,6 +51,7 @@ class Authorization:
 
 
 OPEN = Authorization({})
+SIGNED = Authorization({IAM: Authorizer(IAM, "IAM", sources=())}, IAM)  # of a function URL
 
 
 def authorization_of(
@@ -59,26 +61,19 @@ def authorization_of(
     found: dict[str, Authorizer] = {}
     for section in (shared.section("Authorizers"), auth.section("Authorizers")):
         for name in section:
-            one = _authorizer(name, section.section(name), kind)
-            if one is None:
-                warnings.append(
-                    str(section.error(name, "authorizers of Cognito are not emulated; its routes are open to all."))
-                )
-            else:
-                found[name] = one
+            found[name] = _authorizer(name, section.section(name), kind)
+    found |= SIGNED.authorizers
     default = auth.text("DefaultAuthorizer", shared.text("DefaultAuthorizer", ""))
-    if default == "AWS_IAM":
-        warnings.append(str(auth.error("DefaultAuthorizer", "IAM is not emulated; its routes are open to all.")))
     if auth.flag("ApiKeyRequired", False) or shared.flag("ApiKeyRequired", False):
         warnings.append(str(auth.error("ApiKeyRequired", "API keys are not emulated; nobody is asked for one.")))
     return Authorization(found, default if default in found else "")
 
 
-def _authorizer(name: str, section: Section, kind: str) -> Authorizer | None:
+def _authorizer(name: str, section: Section, kind: str) -> Authorizer:
     if "JwtConfiguration" in section:
         return _jwt(name, section)
-    if "FunctionArn" not in section:
-        return None
+    if "UserPoolArn" in section:
+        return _cognito(name, section)
     return _http_function(name, section) if kind == "http" else _rest_function(name, section)
 
 
@@ -92,6 +87,17 @@ def _jwt(name: str, section: Section) -> Authorizer:
         sources=(_source(section, section.text("IdentitySource", "$request.header.Authorization")),),
         issuer=issuer,
         audience=_texts(config, "audience") or _texts(config, "Audience"),
+        scopes=_texts(section, "AuthorizationScopes"),
+    )
+
+
+def _cognito(name: str, section: Section) -> Authorizer:
+    identity = section.section("Identity")
+    return Authorizer(
+        name,
+        "COGNITO",
+        sources=(("header", identity.text("Header", "Authorization").lower()),),
+        pattern=_pattern(identity),
         scopes=_texts(section, "AuthorizationScopes"),
     )
 
@@ -115,20 +121,24 @@ def _http_function(name: str, section: Section) -> Authorizer:
 def _rest_function(name: str, section: Section) -> Authorizer:
     identity = section.section("Identity")
     token = section.text("FunctionPayloadType", "TOKEN").upper() == "TOKEN"
-    pattern = identity.text("ValidationExpression", "")
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise identity.error("ValidationExpression", f"is no regular expression ({error}); correct it.") from error
     header = identity.text("Header", "Authorization").lower()
     return Authorizer(
         name,
         "TOKEN" if token else "REQUEST",
         section.text("FunctionArn"),
         sources=(("header", header),) if token else _sources(identity),
-        pattern=pattern,
+        pattern=_pattern(identity),
         ttl=identity.integer("ReauthorizeEvery", 300, 0, 3600),
     )
+
+
+def _pattern(identity: Section) -> str:
+    pattern = identity.text("ValidationExpression", "")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise identity.error("ValidationExpression", f"is no regular expression ({error}); correct it.") from error
+    return pattern
 
 
 def _sources(identity: Section) -> tuple[tuple[str, str], ...]:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from faasight_emulator.authorization import Authorizer
 from faasight_emulator.errors import EmulatorError, UnknownFunctionError
 from faasight_emulator.http_server import Request, Response
+from faasight_emulator.identity import signer_of
 from faasight_emulator.invocation import Invocation, Result
 from faasight_emulator.model import Function, Place
 from faasight_emulator.payloads import event_of
@@ -38,9 +39,10 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """The caller may: what the function finds under requestContext.authorizer."""
+    """The caller may: what the function finds under requestContext.authorizer, and within its identity."""
 
     context: Mapping[str, Any] = field(default_factory=dict)
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Authorizers:
@@ -69,11 +71,15 @@ class Authorizers:
         authorizer = match.authorizer
         if authorizer is None:
             return Pass()
+        if authorizer.kind == "IAM":
+            return self._iam(request, match)
         identity = [_identity(request, where, name) for where, name in authorizer.sources]
         if not all(identity) or (authorizer.pattern and not re.fullmatch(authorizer.pattern, identity[0])):
             raise RefusedError(_message(401, "Unauthorized"))
         if authorizer.kind == "JWT":
             return await self._jwt(authorizer, match, identity[0])
+        if authorizer.kind == "COGNITO":
+            return await self._cognito(authorizer, match, identity[0])
         key = (match.api.name, authorizer.name, *identity)
         kept = self._cache.get(key)
         if kept is not None and kept[0] > self._clock():
@@ -85,6 +91,24 @@ class Authorizers:
             if authorizer.ttl and identity:  # without identity there is nothing to know the caller by
                 self._keep(key, answer, authorizer.ttl)
         return _decision(answer, authorizer, match, method_arn(match, request, self._place), took)
+
+    def _iam(self, request: Request, match: Match) -> Pass:
+        signer = signer_of(request)
+        if signer is not None:
+            return Pass(signer.context(match, self._place), signer.identity(match, self._place))
+        raise RefusedError(_UNSIGNED[match.api.kind])
+
+    async def _cognito(self, authorizer: Authorizer, match: Match, token: str) -> Pass:
+        from faasight_emulator.jwt import ScopeError, TokenError, TokenVerifier, plain_claims
+
+        key = (match.api.name, authorizer.name)
+        if key not in self._verifiers:
+            self._verifiers[key] = TokenVerifier(authorizer, self._keys, self._say)
+        try:
+            claims = await self._verifiers[key].verify(token, match.route.scopes)
+        except (TokenError, ScopeError) as error:
+            raise RefusedError(_message(401, "Unauthorized")) from error
+        return Pass({"claims": plain_claims(claims)})
 
     async def _jwt(self, authorizer: Authorizer, match: Match, token: str) -> Pass:
         # joserfc and what it needs take an eighth of the emulator's start; few templates have such an authorizer.
@@ -199,3 +223,10 @@ def _failed(rest: bool) -> Response:
 
 def _message(status: int, text: str, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     return Response(status, json.dumps({"message": text}).encode(), (("content-type", "application/json"), *headers))
+
+
+_UNSIGNED = {
+    "http": _message(403, "Forbidden"),
+    "rest": _message(403, "Missing Authentication Token"),
+    "url": Response(403, b'{"Message": "Forbidden"}'),
+}

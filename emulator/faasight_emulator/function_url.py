@@ -1,8 +1,8 @@
 """Function URLs: each has a port of its own, where AWS gives it a host name."""
 
-import json
 import socket
 
+from faasight_emulator.authorization import OPEN, SIGNED
 from faasight_emulator.cors import http_cors, is_preflight
 from faasight_emulator.gateway import MAX_BODY, Gateway
 from faasight_emulator.http_server import HttpServer, Request, Response, listen
@@ -34,19 +34,16 @@ def listen_near(port: int) -> socket.socket:
 
 def serve(function: Function, gateway: Gateway) -> HttpServer:
     """Return the server of a function's URL; it is to be started on its port."""
-    api = Api(f"{function.logical_id}Url", function.name, "url", "$default")
+    signed = function.url is not None and function.url.signed
+    api = Api(f"{function.logical_id}Url", function.name, "url", "$default", SIGNED if signed else OPEN)
     match = Match(api, Route(api.name, "ANY", "$default", "2.0"), function, {})
     cors = function.url.cors if function.url is not None else None
 
     async def handle(request: Request) -> Response:
         if cors is None:
-            return await answer(request)
-        return cors.preflight(request, ()) if is_preflight(request) else cors.on(await answer(request), request)
-
-    async def answer(request: Request) -> Response:
-        unsigned = not request.header("authorization").startswith("AWS4-HMAC-SHA256 ")
-        if function.url is not None and function.url.signed and unsigned:
-            return Response(403, json.dumps({"Message": "Forbidden"}).encode())
-        return await gateway.call(request, match)
+            return await gateway.call(request, match)
+        if is_preflight(request):
+            return cors.preflight(request, ())
+        return cors.on(await gateway.call(request, match), request)
 
     return HttpServer(handle, max_body=MAX_BODY)

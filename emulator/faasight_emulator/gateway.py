@@ -86,6 +86,8 @@ class Gateway:
         values = event_of(request, match, self._place, trace_header)
         if passed.context:
             values["requestContext"]["authorizer"] = dict(passed.context)
+        if passed.identity:
+            values["requestContext"]["identity"] |= passed.identity
         event = json.dumps(values).encode()
         if len(event) > MAX_PAYLOAD:
             return _message(413, "Request Entity Too Large")

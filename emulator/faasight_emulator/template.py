@@ -341,10 +341,8 @@ class _Builder:
             steps = ("Resources", function.logical_id, "Properties", "Events")
             for route in function.routes:
                 names = known.get(route.api, {})
-                if route.authorizer == "AWS_IAM":
-                    self.warnings.append(str(self.document.error(steps, f"IAM is not emulated; {route.path} is open.")))
-                elif route.authorizer not in ("", NONE, *names):
-                    has = f"it has {', '.join(names)}" if names else "it has none"
+                if route.authorizer not in ("", NONE, *names):
+                    has = f"it has {', '.join(names)}"
                     raise self.document.error(
                         steps, f"the API {route.api} has no authorizer '{route.authorizer}'; {has}: correct the name."
                     )

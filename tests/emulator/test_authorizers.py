@@ -283,11 +283,76 @@ def test_keys_from_a_file(start: Start, issuer: Issuer, tmp_path: Path) -> None:
     assert any("jwks.json for the JWT authorizer Token cannot be had" in line for line in said)
 
 
+POOL = """
+  Old:
+    Type: AWS::Serverless::Api
+    Properties:
+      StageName: live
+      Auth: {DefaultAuthorizer: Pool, Authorizers: {Pool: {UserPoolArn: !GetAtt Users.Arn}}}
+  Users: {Type: AWS::Cognito::UserPool}
+  New: {Type: AWS::Serverless::HttpApi, Properties: {Auth: {EnableIamAuthorizer: true, DefaultAuthorizer: AWS_IAM}}}
+  Web:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.http
+      FunctionUrlConfig: {AuthType: AWS_IAM}
+      Events:
+        A: {Type: Api, Properties: {RestApiId: !Ref Old, Path: /mine, Method: get}}
+        B: {Type: Api, Properties: {RestApiId: !Ref Old, Path: /buy, Method: get, Auth: {AuthorizationScopes: [buy]}}}
+        C: {Type: Api, Properties: {RestApiId: !Ref Old, Path: /signed, Method: get, Auth: {Authorizer: AWS_IAM}}}
+        D: {Type: HttpApi, Properties: {ApiId: !Ref New, Path: /new, Method: get}}
+"""
+
+
+def test_a_user_pools_tokens(start: Start, issuer: Issuer, tmp_path: Path) -> None:
+    """Their claims reach the function; with a file of keys they are verified, without one it is told that they are not."""
+    file, said = tmp_path / "jwks.json", list[str]()
+    file.write_text(json.dumps(issuer.keys.as_dict(private=False)))
+    holds = issuer.token(iss="https://cognito-idp.local/pool", aud=None, scope="buy", **{"cognito:groups": ["a", "b"]})
+    forged = issuer.token(key=RSAKey.generate_key(2048), scope="buy")
+
+    def status(emulator: Emulator, path: str, token: str) -> int:
+        headers = {"authorization": token} if token else {}
+        return httpx.get(f"{emulator.gateway_address}{path}", headers=headers, timeout=60).status_code
+
+    emulator = start(POOL, jwks=file)
+    event = httpx.get(
+        f"{emulator.gateway_address}/buy", headers={"authorization": f"Bearer {holds}"}, timeout=60
+    ).json()
+    assert event["requestContext"]["authorizer"]["claims"]["cognito:groups"] == "a,b"
+    assert status(emulator, "/mine", holds) == 200
+    for path, token in (("/mine", ""), ("/mine", forged), ("/mine", "x"), ("/buy", issuer.token(scope="look"))):
+        assert status(emulator, path, token) == 401
+    emulator.stop()
+    emulator = start(POOL, progress=said.append)
+    assert status(emulator, "/mine", forged) == 200
+    assert [status(emulator, "/mine", one) for one in ("x", "a.b.c", issuer.token(exp=1))] == [401] * 3
+    assert sum("are read, not verified; name the user pool's JWKS file (--jwks)" in one for one in said) == 1
+
+
+def test_signed_requests(start: Start) -> None:
+    """Whoever signs is told to the function, as each kind of address does it; whoever does not is refused."""
+    emulator = start(POOL)
+    signed = {"authorization": "AWS4-HMAC-SHA256 Credential=AKIALOCAL/20261121/us-east-1/execute-api/aws4_request, x"}
+    of_url, gateway = emulator.place.urls["Web"], emulator.gateway_address
+    for url in (f"{gateway}/signed", f"{gateway}/new", of_url):
+        assert httpx.get(url).status_code == 403
+    assert httpx.get(f"{gateway}/signed").json() == {"message": "Missing Authentication Token"}
+    rest = httpx.get(f"{gateway}/signed", headers=signed, timeout=60).json()["requestContext"]["identity"]
+    assert (rest["accessKey"], rest["accountId"]) == ("AKIALOCAL", "123456789012")
+    assert rest["userArn"].startswith("arn:aws:iam::123456789012:user/")
+    query = "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIALOCAL%2F2026&X-Amz-Signature=ab"
+    for answer in (httpx.get(f"{gateway}/new{query}", timeout=60), httpx.get(of_url, headers=signed, timeout=60)):
+        assert answer.json()["requestContext"]["authorizer"]["iam"]["accessKey"] == "AKIALOCAL"
+
+
 def test_templates_that_cannot_be(template_file: Callable[[str], Path]) -> None:
     """A route that names an authorizer that its API has not is refused; what is not emulated is told."""
-    with pytest.raises(TemplateError, match=r"the API old has no authorizer 'Ke'; it has Token, Key: correct the name"):
+    with pytest.raises(
+        TemplateError, match=r"the API old has no authorizer 'Ke'; it has Token, Key, AWS_IAM: correct the name"
+    ):
         Template.load(template_file(REST.replace("Authorizer: Key", "Authorizer: Ke")))
     with pytest.raises(TemplateError, match="is no regular expression"):
         Template.load(template_file(REST.replace("[a-z]+", "[a-z")))
     pool = REST.replace("FunctionArn: !GetAtt Guard.Arn", "UserPoolArn: arn:aws:cognito-idp:x")
-    assert any("Cognito are not emulated" in line for line in Template.load(template_file(pool)).warnings)
+    assert not [line for line in Template.load(template_file(pool)).warnings if "Cognito" in line]
