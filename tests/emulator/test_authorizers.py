@@ -305,7 +305,7 @@ POOL = """
 
 
 def test_a_user_pools_tokens(start: Start, issuer: Issuer, tmp_path: Path) -> None:
-    """Their claims reach the function; with a file of keys they are verified, without one it is told that they are not."""
+    """Their claims reach the function; with a file of keys they are verified, without one only read."""
     file, said = tmp_path / "jwks.json", list[str]()
     file.write_text(json.dumps(issuer.keys.as_dict(private=False)))
     holds = issuer.token(iss="https://cognito-idp.local/pool", aud=None, scope="buy", **{"cognito:groups": ["a", "b"]})
