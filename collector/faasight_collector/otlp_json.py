@@ -14,6 +14,8 @@ import orjson
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from faasight_collector import otlp_typed
+
 HEX_FIELDS = frozenset({"trace_id", "span_id", "parent_span_id"})
 MAX_DEPTH = 64  # of messages within messages; protobuf's own parser stops at 100
 
@@ -25,6 +27,11 @@ def encode(kind: type[Message], body: bytes | memoryview, depth: int = 0) -> byt
 
     Raises ValueError or TypeError with the field's name.
     """
+    usual = otlp_typed.encode(kind.DESCRIPTOR.full_name, body)
+    return usual if usual is not None else _encode_unusual(kind, body, depth)
+
+
+def _encode_unusual(kind: type[Message], body: bytes | memoryview, depth: int) -> bytes:
     return kind(**fields(cast(Descriptor, kind.DESCRIPTOR), orjson.loads(body), depth)).SerializeToString()
 
 

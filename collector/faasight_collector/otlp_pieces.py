@@ -16,6 +16,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from faasight_collector import otlp_typed
 from faasight_collector.brackets import check_brackets
 from faasight_collector.otlp_json import MAX_DEPTH, converters
 from faasight_collector.otlp_json import encode as encode_whole
@@ -46,6 +47,9 @@ def _message(descriptor: Descriptor, raw: memoryview, depth: int) -> bytes | byt
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     if len(raw) <= PIECE:
         return encode_whole(GetMessageClass(descriptor), raw, depth)
+    usual = otlp_typed.encode(descriptor.full_name, raw) if len(raw) <= otlp_typed.LARGEST else None
+    if usual is not None:
+        return usual
     found = msgspec.json.decode(raw, type=_shallow(descriptor))
     out = bytearray()
     for field in descriptor.fields:

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from faasight_collector import admit, otlp_pieces
+from faasight_collector import admit, otlp_pieces, otlp_typed
 from faasight_collector.errors import Refusal
 from google.protobuf.json_format import MessageToDict
 from hypothesis import given
@@ -18,10 +18,12 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 TRACE, SPAN = "5B8EFFF798038103D269B633813FC60C", "eee19b7ec3c1b174"
 
 
-@pytest.fixture(params=["whole", "piece by piece"], autouse=True)
+@pytest.fixture(params=["usual", "whole", "piece by piece"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Convert every body both ways: as small ones are, and as large ones are, one level at a time."""
-    if request.param != "whole":
+    """Convert every body in all ways: as usual ones are, as small ones with more to them, as large ones by pieces."""
+    if request.param != "usual":
+        monkeypatch.setattr(otlp_typed, "encode", lambda *_: None)
+    if request.param == "piece by piece":
         monkeypatch.setattr(otlp_pieces, "PIECE", -1)
 
 
