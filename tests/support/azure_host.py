@@ -57,6 +57,26 @@ class AzureHost:
                 self.ask("function_load_request", function_id=metadata.function_id, metadata=metadata)
         return status
 
+    def load_v1(self, name: str, code: str, bindings: dict[str, tuple[str, str]]) -> Any:
+        """Load one function of the v1 model, as function.json declares it: (type, direction) of each binding.
+
+        The host reads that file, and tells the worker. Returns the status.
+        """
+        folder = self._folder / name
+        folder.mkdir()
+        (folder / "__init__.py").write_text(code)
+        known = {"in": 0, "out": 1}
+        metadata = self.protos.RpcFunctionMetadata(
+            name=name, directory=str(folder), script_file=str(folder / "__init__.py"), function_id=f"id-of-{name}",
+            bindings={
+                key: self.protos.BindingInfo(type=kind, direction=known[direction])
+                for key, (kind, direction) in bindings.items()
+            },
+        )  # fmt: skip
+        self.functions[name] = metadata
+        loaded = self.ask("function_load_request", function_id=metadata.function_id, metadata=metadata)
+        return loaded.function_load_response.result
+
     def send(self, kind: str, **content: Any) -> "Future[Any]":
         """Send a message; the future is its answer."""
         with self._lock:

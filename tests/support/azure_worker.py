@@ -1,10 +1,13 @@
 """A worker process with Azure's own runtime library in it: reads the host's messages from a socket, answers there.
 
 What stands in is the carrier of the messages (the worker's gRPC client, which no registry has); what reads them, loads
-the application and calls its functions is Azure's: `azure_functions_runtime`, in its pool of threads and on its loop.
+the application and calls its functions is Azure's: `azure_functions_runtime`, in its pool of threads and on its loop;
+or the one of the v1 model (AZURE_RUNTIME=azure_functions_runtime_v1).
 """
 
 import asyncio
+import importlib
+import os
 import struct
 import sys
 from types import SimpleNamespace
@@ -25,8 +28,7 @@ async def serve(fd: int) -> None:
     import socket
 
     protos = messages()
-    import azure_functions_runtime as runtime
-
+    runtime = importlib.import_module(os.environ.get("AZURE_RUNTIME", "azure_functions_runtime"))
     runtime.start_threadpool_executor()
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=fd))
     tasks = set()
