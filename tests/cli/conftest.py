@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from ports import free_ports
 
-_PATIENCE_S = 60
+_PATIENCE_S = 90
+ANY = "127.0.0.1:0"
 
 
 class Command:
@@ -22,7 +24,7 @@ class Command:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "faasight_cli", *arguments],
                 cwd=folder,
-                env={**clean, **(env or {})},
+                env=clean | {name: _chosen(value) for name, value in (env or {}).items()},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -51,6 +53,11 @@ class Command:
         return line.split()[1].rstrip(",")
 
 
+def _chosen(value: str) -> str:
+    """Return a port in place of any: a command that finds one itself binds it seconds later, and others may have it."""
+    return f"127.0.0.1:{free_ports(1)[0]}" if value == ANY else value
+
+
 @pytest.fixture
 def faasight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Command]]:
     """Give a starter of commands; those that still run in the end are killed."""
@@ -67,14 +74,7 @@ def faasight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
             command.process.wait()
 
 
-FREE = {
-    "FAASIGHT_DASHBOARDS": "127.0.0.1:0",
-    "FAASIGHT_COLLECTOR_HTTP": "127.0.0.1:0",
-    "FAASIGHT_COLLECTOR_GRPC": "127.0.0.1:0",
-}
-
-
 @pytest.fixture
-def free_ports() -> dict[str, str]:
-    """Give settings that make every part take a free port."""
-    return dict(FREE)
+def any_ports() -> dict[str, str]:
+    """Give settings that make every part take a free port, which each start chooses anew."""
+    return dict.fromkeys(("FAASIGHT_DASHBOARDS", "FAASIGHT_COLLECTOR_HTTP", "FAASIGHT_COLLECTOR_GRPC"), ANY)

@@ -11,9 +11,9 @@ from urllib.request import urlopen
 
 import psutil
 import pytest
+from ports import free_ports
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
-ANY_PORT = ("--gateway-port", "0", "--provider-port", "0", "--carrier-port", "0")
 SEEN = """
 import sys
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,12 @@ with Store.open(sys.argv[1]) as store:
     for row in functions.functions(store, Scope(now - timedelta(hours=1), now + timedelta(minutes=1))):
         print(row.function, row.totals.invocations)
 """
+
+
+def any_port() -> list[str]:
+    """Return options for ports of the demo's own, which are free now."""
+    names = ("--gateway-port", "--provider-port", "--carrier-port")
+    return [word for name, port in zip(names, free_ports(3), strict=True) for word in (name, str(port))]
 
 
 def functions_seen(folder: Path) -> dict[str, int]:
@@ -39,9 +45,9 @@ def gone(process: psutil.Process) -> bool:
 
 @pytest.mark.timeout(300)
 def test_the_demo_runs_is_killed_and_runs_again(
-    faasight: Callable[..., Any], free_ports: dict[str, str], tmp_path: Path
+    faasight: Callable[..., Any], any_ports: dict[str, str], tmp_path: Path
 ) -> None:
-    first = faasight("demo", "--shop", str(SHOP), *ANY_PORT, "--rate", "4", folder=tmp_path, env=free_ports)
+    first = faasight("demo", "--shop", str(SHOP), *any_port(), "--rate", "4", folder=tmp_path, env=any_ports)
     said = first.wait_for("FaaSight is watching the shop", 120)
     steps = [said.index(f"[{step}/6]") for step in range(1, 7)]
     assert steps == sorted(steps)
@@ -58,12 +64,12 @@ def test_the_demo_runs_is_killed_and_runs_again(
         assert time.monotonic() < end, f"left behind: {left}"
         time.sleep(0.1)
 
-    again = faasight("demo", "--shop", str(SHOP), *ANY_PORT, "--seconds", "2", folder=tmp_path, env=free_ports)
+    again = faasight("demo", "--shop", str(SHOP), *any_port(), "--seconds", "2", folder=tmp_path, env=any_ports)
     again.wait_for("FaaSight is watching the shop", 120)
     again.wait_for("the customers have gone home", 60)
     below = psutil.Process(again.process.pid).children(recursive=True)
     again.process.send_signal(signal.SIGINT)
-    assert again.ended(15) == 0, again.said()  # 5 s are promised; a busy test machine gets more
+    assert again.ended() == 0, again.said()
     assert all(map(gone, below))
     seen = functions_seen(tmp_path)
     assert seen["restock"] >= 2, "one of each run"
@@ -76,12 +82,12 @@ def shop_url(said: str) -> str:
 
 
 def test_a_process_that_cannot_start_ends_the_demo_with_its_last_words(
-    faasight: Callable[..., Any], free_ports: dict[str, str], tmp_path: Path
+    faasight: Callable[..., Any], any_ports: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "template.yaml").write_text("Resources: {}\n")
     (tmp_path / "alerts.yaml").write_text((SHOP / "alerts.yaml").read_text())
     (tmp_path / "provider.py").write_text((SHOP / "provider.py").read_text())
-    demo = faasight("demo", "--shop", str(tmp_path), *ANY_PORT, folder=tmp_path, env=free_ports)
+    demo = faasight("demo", "--shop", str(tmp_path), *any_port(), folder=tmp_path, env=any_ports)
     assert demo.ended() == 1
     assert "functions ended with status 1" in demo.said()
     assert "is no parameter 'PaymentProviderUrl'" in demo.said()

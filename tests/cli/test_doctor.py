@@ -89,9 +89,9 @@ def test_a_missing_package_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_runs_is_not_taken_for_a_problem(
-    faasight: Callable[..., Any], free_ports: dict[str, str], tmp_path: Path
+    faasight: Callable[..., Any], any_ports: dict[str, str], tmp_path: Path
 ) -> None:
-    up = faasight("up", folder=tmp_path, env=free_ports)
+    up = faasight("up", folder=tmp_path, env=any_ports)
     up.wait_for("Ctrl+C stops it")
     places = {name: up.url(name).removeprefix("http://") for name in ("dashboards", "collector")}
     asked = ("--dashboards", places["dashboards"], "--collector-http", places["collector"], "--collector-grpc", "off")
@@ -99,12 +99,12 @@ def test_what_runs_is_not_taken_for_a_problem(
     assert looked.ended() == 0, looked.said()
     assert "is in use by the FaaSight that is running" in looked.said()
     assert looked.said().count("in use; FaaSight is running") == 2
-    elsewhere = faasight("doctor", "--store", f"chdb://{tmp_path / 'faasight-data'}", env=free_ports)
+    elsewhere = faasight("doctor", "--store", f"chdb://{tmp_path / 'faasight-data'}", env=any_ports)
     assert elsewhere.ended() == 1, "another program has the folder, for all that doctor can know"
     assert "choose another with --store" in elsewhere.said()
     up.process.send_signal(signal.SIGINT)
     assert up.ended() == 0
-    after = faasight("doctor", "--store", f"chdb://{tmp_path / 'faasight-data'}", env=free_ports)
+    after = faasight("doctor", "--store", f"chdb://{tmp_path / 'faasight-data'}", env=any_ports)
     assert after.ended() == 0, after.said()
     assert "can be opened" in after.said()
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from demo import free_ports
 from faasight_cli import healthy, settings
 from faasight_collector import Collector
 from faasight_collector import Settings as CollectorSettings
 from faasight_collector.access.tls import TlsFiles
 from faasight_store import Store, StoreUnavailableError
+from ports import free_ports
 
 from tests.support.certificates import Authority
 

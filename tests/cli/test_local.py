@@ -187,20 +187,20 @@ def test_all_run_until_ctrl_c(faasight: Callable[..., Any], template: Path) -> N
     told = " ".join(said.split())
     assert "traces nowhere yet: no collector answers at http://127.0.0.1:9; run `faasight up` beside this" in told
     assert "politely state machine: StartExecution greet GET /greet, politely" in told
-    with urlopen(f"{run.url('gateway')}/greet", timeout=30) as answer:
+    with urlopen(f"{run.url('gateway')}/greet", timeout=180) as answer:
         assert json.load(answer)["said"] == "hello"
     run.wait_for("greet | REPORT RequestId: ")
     assert "cannot send to" not in run.said(), "that no collector is there has been told"
     template.with_name("app.py").write_text('def handler(event, context):\n    return {"said": "something new"}\n')
 
     def changed() -> bool:
-        with urlopen(f"{run.url('gateway')}/greet", timeout=30) as answer:
+        with urlopen(f"{run.url('gateway')}/greet", timeout=180) as answer:
             return bool(json.load(answer)["said"] == "something new")
 
     wait_until(changed, "the new code runs", 60)
     run.wait_for("has changed: greet begins anew")
     run.process.send_signal(signal.SIGINT)
-    assert run.ended(15) == 0, run.said()
+    assert run.ended() == 0, run.said()
     assert "invocations=" in run.said()
 
 

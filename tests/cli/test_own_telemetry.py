@@ -4,9 +4,6 @@ import json
 import logging
 import re
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,21 +14,13 @@ import structlog
 from faasight_cli import logs, own_telemetry
 from faasight_cli.errors import SettingError
 from faasight_collector import observe
+from faasight_store import Store
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from polling import wait_until
+from ports import free_ports
 
 ROOT = Path(__file__).parents[2]
-# What the store holds of the platform itself, asked in a process of its own: an engine takes one folder.
-OWN = """
-import json, sys
-from faasight_store import Store
-with Store.open(sys.argv[1]) as store:
-    mine = "resource['telemetry.distro.name'] = 'faasight-platform'"
-    spans = store.query(f"SELECT service, name, count() FROM spans WHERE {mine} GROUP BY ALL")
-    lines = store.query("SELECT function, message FROM logs WHERE origin LIKE '%faasight-platform%'")
-    print(json.dumps([spans, lines]))
-"""
 
 
 def test_the_collector_knows_the_mark() -> None:
@@ -108,42 +97,37 @@ def documented() -> list[tuple[str, str]]:
     return re.findall(r"(OTEL_\w+)=(\S+)", block)
 
 
-def _counted(metrics: str, name: str, signal_name: str) -> float:
-    wanted = f'faasight_collector_{name}{{signal="{signal_name}"}} '
-    return next(float(line.removeprefix(wanted)) for line in metrics.splitlines() if line.startswith(wanted))
+def _stored(store: Store) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Return what the store holds of the platform itself: (service, name, count) of spans, (function, line) of logs."""
+    mine = "resource['telemetry.distro.name'] = 'faasight-platform'"
+    spans = store.query(f"SELECT service, name, count() FROM spans WHERE {mine} GROUP BY ALL")
+    return spans, store.query("SELECT function, message FROM logs WHERE origin LIKE '%faasight-platform%'")
 
 
 def test_a_platform_pointed_at_itself_tells_of_others_and_stays_bounded(
-    faasight: Callable[..., Any], free_ports: dict[str, str], tmp_path: Path
+    faasight: Callable[..., Any], any_ports: dict[str, str], server_dsn: str
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        place = f"127.0.0.1:{server.getsockname()[1]}"
+    place = f"127.0.0.1:{free_ports(1)[0]}"
     asked = {
-        **free_ports,
+        **any_ports,
+        "FAASIGHT_STORE": server_dsn,
         "FAASIGHT_COLLECTOR_HTTP": place,
         **{name: value.replace("127.0.0.1:4318", place) for name, value in documented()},
         "OTEL_BSP_SCHEDULE_DELAY": "100",
         "OTEL_BLRP_SCHEDULE_DELAY": "100",
     }
-    up = faasight("up", folder=tmp_path, env=asked)
+    up = faasight("up", env=asked)
     up.wait_for("Ctrl+C stops it")
     line = json.dumps({"message": "one line", "function": "example"}).encode()
     request = Request(f"http://{place}/v1/json-logs", data=line, headers={"Content-Type": "application/x-ndjson"})
-    with urlopen(request, timeout=10) as answer:
+    with urlopen(request, timeout=60) as answer:
         assert answer.status == 200
-
-    def shipped_of(name: str) -> float:
-        with urlopen(f"http://{place}/metrics", timeout=10) as page:
-            return _counted(page.read().decode(), "shipped_requests_total", name)
-
-    wait_until(lambda: shipped_of("records") >= 1, "the line is stored", 60)
-    traces = shipped_of("traces")
-    wait_until(lambda: shipped_of("traces") > traces, "the span that tells of it is stored", 60)
-    wait_until(lambda: shipped_of("traces") >= 2 and shipped_of("logs") >= 1, "its own spans and lines are stored", 60)
-    up.process.send_signal(signal.SIGINT)
-    assert up.ended(10) == 0, up.said()
-    command = [sys.executable, "-c", OWN, f"chdb://{tmp_path / 'faasight-data'}"]
-    spans, lines = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
-    shipped = {name: count for service, name, count in spans if service == "faasight" and name.startswith("ship")}
-    assert shipped == {"ship records": 1}, "its own traces and lines, of which there were many, are not told of"
-    assert ["faasight", "collector ready"] in lines
+    with Store.open(server_dsn) as store:
+        wait_until(lambda: ("faasight", "ship records", 1) in _stored(store)[0], "the span that tells of it is stored")
+        wait_until(lambda: ("faasight", "collector ready") in _stored(store)[1], "its own lines are stored")
+        up.process.send_signal(signal.SIGINT)
+        assert up.ended() == 0, up.said()
+        shipped = [row for row in _stored(store)[0] if row[1].startswith("ship")]
+        assert shipped == [("faasight", "ship records", 1)], (
+            "its own traces and lines are stored, not told of"
+        )

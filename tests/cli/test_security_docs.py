@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import yaml
 from faasight_cli import settings
 from faasight_collector.access import tokens
+from ports import free_ports
 
 from tests.support.certificates import Authority
 
@@ -18,11 +18,6 @@ PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="
 SHELL = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 YAML = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 SERVE = re.compile(r"^faasight up .*$", re.MULTILINE)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def script(http: int, grpc: int) -> str:
@@ -46,12 +41,12 @@ def test_every_shell_block_runs(tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("FAASIGHT_", "OTEL_"))}
     clean["PATH"] = f"{Path(sys.executable).parent}:{clean['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", script(free_port(), free_port())],
+        ["bash", "-c", script(*free_ports(2))],
         cwd=tmp_path,
         env=clean,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=380,
     )
     assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "up.log").read_text()
     kept = {token.name: token for token in tokens.read(tmp_path / "faasight-tokens.json")}

@@ -42,49 +42,49 @@ def stored(folder: Path) -> int:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_stops_in_order_and_loses_nothing(
-    faasight: Callable[..., Any], free_ports: dict[str, str], tmp_path: Path, how: signal.Signals
+    faasight: Callable[..., Any], any_ports: dict[str, str], tmp_path: Path, how: signal.Signals
 ) -> None:
-    up = faasight("up", folder=tmp_path, env={**free_ports, "FAASIGHT_DASHBORDS": "127.0.0.1:1"})
+    up = faasight("up", folder=tmp_path, env={**any_ports, "FAASIGHT_DASHBORDS": "127.0.0.1:1"})
     assert "FAASIGHT_DASHBORDS" in up.wait_for("Ctrl+C stops it"), "a name that is no setting is told"
     with urlopen(up.url("dashboards"), timeout=20) as page:
         assert page.status == 200
     post_lines(up.url("collector"), LINES)
     up.process.send_signal(how)
-    assert up.ended(10) == 0, up.said()  # 5 s are promised; a busy test machine gets twice as much
+    assert up.ended() == 0, up.said()
     assert up.said().count("\nstopped\n") == 1
     if stored(tmp_path) != LINES:  # a slow machine: the rest waits in the journal for the next start
-        again = faasight("up", folder=tmp_path, env=free_ports)
+        again = faasight("up", folder=tmp_path, env=any_ports)
         again.wait_for("Ctrl+C stops it")
         again.process.send_signal(signal.SIGINT)
-        assert again.ended(10) == 0
+        assert again.ended() == 0
     assert stored(tmp_path) == LINES
 
 
 def test_the_same_folder_is_refused_to_a_second_one_and_free_again_after_a_kill(
-    faasight: Callable[..., Any], free_ports: dict[str, str], tmp_path: Path
+    faasight: Callable[..., Any], any_ports: dict[str, str], tmp_path: Path
 ) -> None:
-    first = faasight("up", folder=tmp_path, env=free_ports)
+    first = faasight("up", folder=tmp_path, env=any_ports)
     first.wait_for("Ctrl+C stops it")
     post_lines(first.url("collector"), 20)
     other = tmp_path / "other"
     other.mkdir()
-    second = faasight("up", "--store", f"chdb://{tmp_path / 'faasight-data'}", folder=other, env=free_ports)
+    second = faasight("up", "--store", f"chdb://{tmp_path / 'faasight-data'}", folder=other, env=any_ports)
     assert second.ended() == 1
     assert "Traceback" not in second.said()
     assert "in use by another process" in second.said() or "is used by" in second.said(), second.said()
     first.process.kill()
     first.process.wait()
-    again = faasight("up", folder=tmp_path, env=free_ports)
+    again = faasight("up", folder=tmp_path, env=any_ports)
     again.wait_for("Ctrl+C stops it")
     again.process.send_signal(signal.SIGINT)
-    assert again.ended(10) == 0
+    assert again.ended() == 0
     assert stored(tmp_path) == 20
 
 
-def test_a_port_in_use_is_named_with_what_to_type(faasight: Callable[..., Any], free_ports: dict[str, str]) -> None:
+def test_a_port_in_use_is_named_with_what_to_type(faasight: Callable[..., Any], any_ports: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         place = f"127.0.0.1:{server.getsockname()[1]}"
-        up = faasight("up", "--dashboards", place, env=free_ports)
+        up = faasight("up", "--dashboards", place, env=any_ports)
         assert up.ended() == 1
     assert place in up.said()
     assert "--dashboards" in up.said()
@@ -103,9 +103,9 @@ def test_a_port_in_use_is_named_with_what_to_type(faasight: Callable[..., Any], 
     ],
 )
 def test_what_cannot_be_is_one_clear_sentence(
-    faasight: Callable[..., Any], free_ports: dict[str, str], arguments: list[str], words: str
+    faasight: Callable[..., Any], any_ports: dict[str, str], arguments: list[str], words: str
 ) -> None:
-    up = faasight("up", *arguments, env=free_ports)
+    up = faasight("up", *arguments, env=any_ports)
     assert up.ended() == 1
     last = up.err.read_text().splitlines()[-1]
     assert last.startswith("faasight: ")

@@ -48,11 +48,11 @@ def send(collector: str, name: str) -> str:
 
 
 def test_they_take_what_comes_while_the_store_is_away_and_fewer_of_them_store_it_later(
-    faasight: Callable[..., Any], free_ports: dict[str, str], server_dsn: str, tmp_path: Path
+    faasight: Callable[..., Any], any_ports: dict[str, str], server_dsn: str, tmp_path: Path
 ) -> None:
     """Three workers answer on one port and are stopped; a single collector empties their journals."""
     name = secrets.token_hex(8)
-    several = faasight("collector", "--workers", "3", folder=tmp_path, env={**free_ports, "FAASIGHT_STORE": AWAY})
+    several = faasight("collector", "--workers", "3", folder=tmp_path, env={**any_ports, "FAASIGHT_STORE": AWAY})
     several.wait_for("Ctrl+C stops it")
     url = several.url("collector")
     sent = [send(url, name) for _ in range(40)]
@@ -64,7 +64,7 @@ def test_they_take_what_comes_while_the_store_is_away_and_fewer_of_them_store_it
     wait_until(lambda: accepted(url) == 40, "the metrics of all three say what they took")
     several.process.send_signal(signal.SIGTERM)
     assert several.ended() == 0, several.said()
-    alone = faasight("collector", folder=tmp_path, env={**free_ports, "FAASIGHT_STORE": server_dsn})
+    alone = faasight("collector", folder=tmp_path, env={**any_ports, "FAASIGHT_STORE": server_dsn})
     alone.wait_for("Ctrl+C stops it")
     wait_until(lambda: not unshipped(tmp_path / "faasight-journal"), "all is shipped", 60)
     alone.process.send_signal(signal.SIGTERM)
@@ -83,9 +83,9 @@ def accepted(url: str) -> float:
 
 
 def test_they_end_with_their_supervisor_however_it_ends(
-    faasight: Callable[..., Any], free_ports: dict[str, str], tmp_path: Path
+    faasight: Callable[..., Any], any_ports: dict[str, str], tmp_path: Path
 ) -> None:
-    command = faasight("collector", "--workers", "2", folder=tmp_path, env={**free_ports, "FAASIGHT_STORE": AWAY})
+    command = faasight("collector", "--workers", "2", folder=tmp_path, env={**any_ports, "FAASIGHT_STORE": AWAY})
     command.wait_for("Ctrl+C stops it")
     below = psutil.Process(command.process.pid).children(recursive=True)
     assert len(below) == 2

@@ -18,9 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from demo import free_ports
 from killing import SIGTERM, Process, Sender, clickhouse, collector, compare, stored, unshipped, workers
 from polling import wait_until
+from ports import free_ports
 
 SENDERS = 8
 WORKERS = 3

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from demo import free_ports
 from faasight_collector import Settings
 from faasight_collector.dead_letters import FOLDER, DeadLetters
 from faasight_collector.errors import Refusal
@@ -29,6 +28,7 @@ from faasight_collector.stats import Stats
 from fault_proxy import FaultProxy, running_proxy
 from killing import Process, Sender, collector, compare, pending_bytes, stored
 from polling import wait_until
+from ports import free_ports
 
 # -- a disk that fails at random --------------------------------------------------------------------------------------
 

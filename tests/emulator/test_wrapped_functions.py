@@ -1,6 +1,5 @@
 """Functions that carry the faasight wrapper: their spans say what this platform's events say."""
 
-import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,6 +10,7 @@ from faasight_emulator import Emulator
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from polling import wait_until
+from ports import free_ports
 
 Start = Callable[..., Emulator]
 
@@ -85,8 +85,7 @@ def test_a_killed_invocation_is_told_by_the_next_one(start: Start, sink: Any) ->
 
 def test_without_a_collector_in_reach_the_log_brings_every_span(start: Start, sink: Any) -> None:
     """Functions in a network of their own: the platform's log is the only way out."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
     emulator = start(SHOP, opt={"faasight": wrapper()}, environment={"FAASIGHT_ENDPOINT": nowhere})
     for _ in range(5):
         assert httpx.get(f"{emulator.gateway_address}/orders/7").status_code == 200

@@ -12,6 +12,7 @@ from typing import Any
 
 import faasight
 import pytest
+from ports import free_ports
 
 ECHO = "def handler(event, context):\n    return {'got': event}\n"
 
@@ -291,8 +292,7 @@ def test_a_state_of_a_workflow_is_nearer_than_who_started_it(function: Any, sink
 
 
 def test_a_collector_that_is_away_changes_nothing(function: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    (port,) = free_ports(1)
     sandbox = function(ECHO, FAASIGHT_ENDPOINT=f"http://127.0.0.1:{port}")
     for number in range(3):
         outcome = sandbox.invoke({"n": number})

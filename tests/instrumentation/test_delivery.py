@@ -16,6 +16,7 @@ from faasight.delivery import Exporter
 from faasight.send import Connection
 from faasight.settings import Settings
 from faasight.spans import INTERNAL, Span
+from ports import free_ports
 
 GENEROUS_S = 2.0  # over the flush limit: a busy machine may take its time, a missing limit takes longer
 
@@ -124,8 +125,7 @@ def test_no_collector_can_keep_us_longer_than_the_limit(exporter: Any, server: A
 def test_a_refused_connection_keeps_the_spans_until_the_collector_is_back(
     exporter: Any, sink: Any, server: Any
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    endpoint = f"http://127.0.0.1:{free_ports(1)[0]}"
     delivery = exporter(endpoint)
     for name in ("a", "b"):
         delivery.add(finished(name))

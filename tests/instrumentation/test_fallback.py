@@ -17,16 +17,12 @@ from faasight.fallback import Stdout
 from faasight.settings import Settings
 from faasight.spans import INTERNAL, Span
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from ports import free_ports
 
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(complaints, "strict", False)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 MakeExporter = Callable[..., Exporter]
@@ -65,7 +61,7 @@ def names(text: str) -> list[str]:
 def test_each_flush_without_a_collector_leaves_nothing_behind(
     exporter: MakeExporter, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    delivery = exporter(f"http://127.0.0.1:{free_port()}")
+    delivery = exporter(f"http://127.0.0.1:{free_ports(1)[0]}")
     for name in ("one", "two", "three"):
         delivery.add(finished(name))
         delivery.flush(0.2)
@@ -76,7 +72,7 @@ def test_each_flush_without_a_collector_leaves_nothing_behind(
 def test_a_collector_that_is_back_gets_the_rest(
     exporter: MakeExporter, sink: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    port = free_port()
+    (port,) = free_ports(1)
     delivery = exporter(f"http://127.0.0.1:{port}", FAASIGHT_COOLDOWN="0", FAASIGHT_CONFIRM="1")
     delivery.add(finished("away"))
     delivery.flush(0.2)
@@ -125,7 +121,7 @@ def test_an_overloaded_collector_is_asked_again_first(
 
 
 def test_what_has_no_room_in_the_buffer_comes_out(exporter: MakeExporter, capfd: pytest.CaptureFixture[str]) -> None:
-    delivery = exporter(f"http://127.0.0.1:{free_port()}", FAASIGHT_BUFFER_BYTES="20000")
+    delivery = exporter(f"http://127.0.0.1:{free_ports(1)[0]}", FAASIGHT_BUFFER_BYTES="20000")
     for number in range(600):
         delivery.add(finished(f"span {number}"))
     delivery.flush(0.2)
@@ -139,7 +135,7 @@ def test_a_stdout_that_takes_nothing_costs_nothing(exporter: MakeExporter, close
     os.close(reader)
     if closed == "closed":
         os.close(writer)
-    delivery = exporter(f"http://127.0.0.1:{free_port()}")
+    delivery = exporter(f"http://127.0.0.1:{free_ports(1)[0]}")
     delivery._stdout = Stdout(writer)
     delivery.add(finished("kept"))
     delivery.flush(0.2)
@@ -172,7 +168,7 @@ def _read_all(reader: int, take: Callable[[bytes], None]) -> None:
 def test_a_line_that_no_log_would_keep_whole_is_counted_as_lost(
     exporter: MakeExporter, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    delivery = exporter(f"http://127.0.0.1:{free_port()}", FAASIGHT_BUFFER_BYTES="100000")
+    delivery = exporter(f"http://127.0.0.1:{free_ports(1)[0]}", FAASIGHT_BUFFER_BYTES="100000")
     delivery.add(finished("huge", **{f"key {n}": os.urandom(8_000).hex() for n in range(40)}))
     delivery.flush(0.2)
     assert capfd.readouterr().out == ""

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 from browser import visit
-from demo import SHOP, free_ports
+from demo import SHOP
 from faasight_store import Scope, Store
 from faasight_store.queries import functions, traces
 from faasight_store.queries.map import invocation_map
 from playwright.sync_api import Browser
 from polling import wait_until
+from ports import free_ports
 from slack_server import SlackServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]

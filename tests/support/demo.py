@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,18 +9,9 @@ from pathlib import Path
 
 import pytest
 from polling import wait_until
+from ports import free_ports
 
 SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop"
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, taken at once so that no two are alike."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 @dataclass
@@ -76,6 +66,6 @@ def make_demo(folder: Path, slack_url: str, *options: str) -> Demo:
         f"http://127.0.0.1:{dashboards}",
         f"http://127.0.0.1:{http}",
         f"http://127.0.0.1:{gateway}",
-        [*command, "--seconds", "600", *options],
+        [*command, "--seconds", "1800", *options],
         environ | {"FAASIGHT_SLACK_WEBHOOK": slack_url, "FAASIGHT_URL": f"http://127.0.0.1:{dashboards}"},
     )

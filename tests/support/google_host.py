@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from demo import free_ports
+from ports import free_ports
 
 HOST = Path(sys.prefix) / "hosts" / "google"
 CODE = """

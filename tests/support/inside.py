@@ -5,8 +5,6 @@ from playwright.sync_api import Page, expect
 
 _ELSEWHERE = "/nowhere"
 
-expect.set_options(timeout=20_000)  # a busy machine is no failure
-
 
 def go(seen: Visit, path: str) -> Page:
     """Show a page anew in a tab, whatever it showed before; loads the app only the first time."""
