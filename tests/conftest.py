@@ -12,8 +12,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 from clickhouse_node import Node
-from demo import free_ports
+from faasight_collector import Collector
+from faasight_collector import Settings as CollectorSettings
 from faasight_store import Store
+from ports import free_ports
 
 # An example's time says nothing on a busy machine.
 hypothesis.settings.register_profile("busy", deadline=None)
@@ -96,6 +98,22 @@ def store_named(request: pytest.FixtureRequest, embedded_directory: Path) -> Ite
             return store
 
         yield named
+
+
+@pytest.fixture
+def collector_before(tmp_path: Path) -> Iterator[Callable[[Store], Collector]]:
+    """Start a collector before a store: on free ports, with a journal of the test's own that it ships at once."""
+    with ExitStack() as stack:
+
+        def start(store: Store) -> Collector:
+            journal = tmp_path / "journal"
+            settings = CollectorSettings(journal, http_port=0, grpc_port=0, segment_age_s=0.05, segment_age_max_s=0.2)
+            collector = Collector(settings, store)
+            collector.start()
+            stack.callback(collector.stop)
+            return collector
+
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -142,7 +142,7 @@ def test_the_engine_reads_the_configuration(tmp_path: Path) -> None:
     config.write_text(text, encoding="utf-8")
     environment = {**os.environ, "SHARD": "2", "REPLICA": "clickhouse-2-1", "CLUSTER_SECRET": "s"}
     command = [sys.executable, "-c", _READ, f"{tmp_path / 'data'}?config-file={config}"]
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120).stdout
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=180).stdout
     rows = [line.split("\t") for line in told.splitlines() if line]
     assert [row[3] for row in rows if row[0] == "faasight"] == SERVERS
     assert ["shard", "2"] in rows

@@ -14,7 +14,7 @@ from faasight_store.queries.alerts import AlertLease
 def check(dsn: str) -> subprocess.CompletedProcess[str]:
     """Run the check as docker-compose.yml does: the address by stdin."""
     command = [sys.executable, "-m", "faasight_alerts.healthy"]
-    return subprocess.run(command, input=dsn, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, input=dsn, capture_output=True, text=True, timeout=180, check=False)
 
 
 @pytest.mark.parametrize("emptied", ["server"], indirect=True)

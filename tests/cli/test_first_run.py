@@ -45,7 +45,7 @@ def test_hello_from_a_shell_arrives(collector: tuple[Collector, str]) -> None:
         env={**os.environ, "FAASIGHT_TOKEN": secret},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=180,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert running.stats.snapshot()["records"].accepted == 1

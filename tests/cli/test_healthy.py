@@ -48,7 +48,7 @@ def test_a_collector_is_healthy_while_it_is_ready(tmp_path: Path, tls: str, monk
     collector.start()
     try:
         command = [sys.executable, "-m", "faasight_cli.healthy"]
-        subprocess.run(command, env={**os.environ, **said}, check=True, timeout=60)
+        subprocess.run(command, env={**os.environ, **said}, check=True, timeout=180)
         assert healthy.verdict(said) == ""
         if tls != "client_ca":
             monkeypatch.setattr(collector.journal.inventory, "_disk_free", 0)

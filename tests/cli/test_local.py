@@ -146,7 +146,7 @@ def test_a_state_machine_is_run(faasight: Callable[..., Any], template: Path, tm
 def test_the_event_may_come_by_stdin_and_the_template_by_its_usual_name(template: Path) -> None:
     command = [sys.executable, "-m", "faasight_cli", "local", "invoke", "greet", "-e", "-", *NOWHERE]
     done = subprocess.run(
-        command, cwd=template.parent, input='{"name": "Bob"}', capture_output=True, text=True, timeout=120, check=False
+        command, cwd=template.parent, input='{"name": "Bob"}', capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["to"] == "Bob"

@@ -21,7 +21,7 @@ def shown() -> Iterator[tuple[list[str], str]]:
 
 def post(url: str, body: bytes) -> tuple[int, bytes]:
     request = Request(url, data=body, headers={"Content-Type": "application/json"})
-    with urlopen(request, timeout=5) as answer:
+    with urlopen(request, timeout=180) as answer:
         return answer.status, answer.read()
 
 

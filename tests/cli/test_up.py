@@ -30,14 +30,14 @@ def post_lines(collector: str, count: int) -> None:
     for number in range(count):
         line = json.dumps({"message": f"line {number}", "level": "INFO", "function": "example"}).encode()
         request = Request(f"{collector}/v1/json-logs", data=line, headers={"Content-Type": "application/x-ndjson"})
-        with urlopen(request, timeout=10) as answer:
+        with urlopen(request, timeout=180) as answer:
             assert answer.status == 200
 
 
 def stored(folder: Path) -> int:
     """Count the log lines in a folder's store, in a process of its own: an engine takes one folder."""
     command = [sys.executable, "-c", COUNT, f"chdb://{folder / 'faasight-data'}"]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+    return int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=180).stdout)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -46,7 +46,7 @@ def test_it_stops_in_order_and_loses_nothing(
 ) -> None:
     up = faasight("up", folder=tmp_path, env={**any_ports, "FAASIGHT_DASHBORDS": "127.0.0.1:1"})
     assert "FAASIGHT_DASHBORDS" in up.wait_for("Ctrl+C stops it"), "a name that is no setting is told"
-    with urlopen(up.url("dashboards"), timeout=20) as page:
+    with urlopen(up.url("dashboards"), timeout=180) as page:
         assert page.status == 200
     post_lines(up.url("collector"), LINES)
     up.process.send_signal(how)

@@ -39,4 +39,4 @@ class Delivery:
     def post(self, address: str, *, body: bytes | None = None, **headers: Any) -> requests.Response:
         """Send it to a collector."""
         named = self.headers() | headers
-        return requests.post(f"http://{address}/v1/aws/firehose", body or self.body, headers=named, timeout=60)
+        return requests.post(f"http://{address}/v1/aws/firehose", body or self.body, headers=named, timeout=180)

@@ -42,7 +42,7 @@ def left_behind(directory: Path, payloads: list[bytes], state: str = ".open") ->
 
 def post(collector: Collector, body: bytes) -> None:
     headers = {"content-type": "application/x-protobuf"}
-    assert requests.post(f"http://{collector.http_address}/v1/traces", body, headers=headers, timeout=10).ok
+    assert requests.post(f"http://{collector.http_address}/v1/traces", body, headers=headers, timeout=180).ok
 
 
 def contents(segment: Segment) -> list[bytes]:
@@ -119,11 +119,11 @@ def test_what_a_killed_worker_may_have_written_waits_until_that_is_known(
     collector = start_collector(**worker(home, 1))
     headers, url = {"content-type": "application/x-protobuf"}, f"http://{collector.http_address}/v1/traces"
     for body in (written, unwritten):
-        answer = requests.post(url, body, headers=headers, timeout=10)
+        answer = requests.post(url, body, headers=headers, timeout=180)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     held()
     for body in (written, unwritten):
-        eventually(lambda body=body: requests.post(url, body, headers=headers, timeout=10).ok)
+        eventually(lambda body=body: requests.post(url, body, headers=headers, timeout=180).ok)
     collector.journal.seal_all()
     eventually(lambda: sorted(waiting(collector)) == sorted([written, unwritten]))
 
@@ -138,7 +138,7 @@ def _claim(home: Path, worker: str, claims: list[bytes]) -> None:
     )
     owner = str((home / worker).resolve())
     command = [sys.executable, "-c", code, str(home), owner, *(claim.hex() for claim in claims)]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=180)
 
 
 def test_before_workers_start_all_that_their_journals_hold_is_known(

@@ -47,7 +47,7 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(
                 body = make_traces(name=name, ids=[span_id])
                 headers = {"content-type": "application/x-protobuf"}
                 url = f"http://{collector.http_address}/v1/traces"
-                assert requests.post(url, body, headers=headers, timeout=10).status_code == 200
+                assert requests.post(url, body, headers=headers, timeout=180).status_code == 200
             eventually(lambda collector=collector: collector.journal.inventory.usage().pending == 0)
         finally:
             collector.stop()

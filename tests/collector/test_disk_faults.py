@@ -79,7 +79,7 @@ def commit(journal: Journal, payloads: list[bytes]) -> list[Refusal | None]:
     for payload in payloads:
         journal.append("traces", payload, lambda refusal, payload=payload: done(payload, refusal))
     for _ in payloads:
-        assert answered.acquire(timeout=30)
+        assert answered.acquire(timeout=180)
     return [outcomes[payload] for payload in payloads]
 
 

@@ -182,12 +182,12 @@ def test_all_doors_lead_to_the_same_tables(
         "startTimeUnixNano": "17" + "0" * 17,
     }
     spans = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
-    assert requests.post(f"{url}/v1/traces", json=spans, timeout=10).ok
+    assert requests.post(f"{url}/v1/traces", json=spans, timeout=180).ok
     lines = [
         {"message": f"line {n}", "level": "ERROR", "function": unique, "request_id": "r-1", "cart": {"items": n}}
         for n in range(3)
     ]
-    assert requests.post(f"{url}/v1/json-logs", "\n".join(map(json.dumps, lines)), timeout=10).ok
+    assert requests.post(f"{url}/v1/json-logs", "\n".join(map(json.dumps, lines)), timeout=180).ok
     measured = {"durationMs": 1000.0, "billedDurationMs": 1000, "memorySizeMB": 128, "maxMemoryUsedMB": 77}
     report = {"requestId": unique, "status": "timeout", "metrics": measured}
     events = [
@@ -196,7 +196,7 @@ def test_all_doors_lead_to_the_same_tables(
         {"time": "2026-01-02T03:04:06.678Z", "type": "platform.report", "record": report},
     ]
     headers = {"X-Faasight-Function": unique, "X-Faasight-Region": "eu-west-1", "X-Faasight-Memory-MB": "128"}
-    assert requests.post(f"{url}/v1/aws/telemetry", json=events, headers=headers, timeout=10).ok
+    assert requests.post(f"{url}/v1/aws/telemetry", json=events, headers=headers, timeout=180).ok
 
     find_logs = (
         "SELECT message, level, attributes['cart'] FROM logs WHERE function = {function:String} ORDER BY message"
@@ -224,7 +224,7 @@ EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 def call(collector: Collector, body: bytes, method: str = EXPORT) -> bytes:
     with grpc.insecure_channel(collector.grpc_address) as channel:
-        answer: bytes = channel.unary_unary(method)(body, timeout=20)
+        answer: bytes = channel.unary_unary(method)(body, timeout=180)
         return answer
 
 

@@ -28,9 +28,9 @@ def families(collector: Collector, make_traces: Callable[..., bytes]) -> list[Me
     """Return what a collector tells that has accepted something and refused something."""
     url = f"http://{collector.http_address}"
     headers = {"content-type": "application/x-protobuf"}
-    assert requests.post(f"{url}/v1/traces", make_traces(), headers=headers, timeout=10).status_code == 200
-    assert requests.post(f"{url}/v1/traces", b"\xff", headers=headers, timeout=10).status_code == 400
-    answer = requests.get(f"{url}/metrics", timeout=10)
+    assert requests.post(f"{url}/v1/traces", make_traces(), headers=headers, timeout=180).status_code == 200
+    assert requests.post(f"{url}/v1/traces", b"\xff", headers=headers, timeout=180).status_code == 400
+    answer = requests.get(f"{url}/metrics", timeout=180)
     assert answer.headers["content-type"].startswith("text/plain; version=")
     return list(text_string_to_metric_families(answer.text))
 

@@ -28,7 +28,7 @@ def test_a_log_stream_becomes_logs_and_invocations(
     body = gzip.compress((SAMPLES / "cloudwatch_logs_text.json").read_bytes().replace(b"checkout", unique.encode()))
     headers = {"Content-Type": "application/gzip", "X-Faasight-Region": "eu-west-1"}
     for _ in range(2):  # a forwarder that lost the answer
-        assert requests.post(f"http://{collector.http_address}/v1/aws/logs", body, headers=headers, timeout=20).ok
+        assert requests.post(f"http://{collector.http_address}/v1/aws/logs", body, headers=headers, timeout=180).ok
 
     def query(sql: str) -> list[Any]:
         return list(shared_store.query(sql, {"function": unique}))

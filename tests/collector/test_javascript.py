@@ -54,7 +54,7 @@ def sent(request: pytest.FixtureRequest, store: Store, tmp_path_factory: pytest.
     address = collector.grpc_address if request.param.startswith("grpc") else collector.http_address
     try:
         command = ["node", "send.mjs", request.param, address, function]
-        ran = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=120, check=False)
+        ran = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=180, check=False)
         assert ran.returncode == 0, ran.stderr
         accepted = {signal: _journaled(own.journal_dir / signal) for signal in ("traces", "logs", "metrics")}
         yield Sent(function, json.loads(ran.stdout), accepted, store)

@@ -46,7 +46,7 @@ def commit(journal: Journal, payload: bytes, signal: str = "traces") -> Refusal 
         answered.set()
 
     journal.append(signal, payload, done)
-    assert answered.wait(20)
+    assert answered.wait(60)
     (refusal,) = outcome
     return refusal
 
@@ -231,7 +231,7 @@ def test_two_processes_never_share_a_journal(open_journal: Open, settings: Setti
         "from faasight_collector.journal import Journal\n"
         f"Journal(Settings(journal_dir=Path({str(settings.journal_dir)!r}))).open()"
     )
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=180)
     assert f"is in use by another collector (process {os.getpid()})" in other.stderr
     with pytest.raises(JournalLockedError, match=str(settings.journal_dir)):
         Journal(settings).open()
@@ -442,7 +442,7 @@ def test_a_segment_that_cannot_be_renamed_stops_no_commit_and_is_shipped_later(
     refusing.set()
     assert commit(journal, b"before") is None
     journal.seal_all()
-    assert refused.wait(20)
+    assert refused.wait(60)
     assert commit(journal, b"after") is None
     refusing.clear()
     journal.seal_all()

@@ -66,13 +66,13 @@ def started(settings: Settings, store: object, provider: TracerProvider) -> Coll
 
 
 def post(collector: Collector, body: bytes) -> None:
-    answer = requests.post(f"http://{collector.http_address}/v1/traces", body, headers=PROTOBUF, timeout=10)
+    answer = requests.post(f"http://{collector.http_address}/v1/traces", body, headers=PROTOBUF, timeout=180)
     assert answer.status_code == 200
 
 
 def figures(collector: Collector) -> dict[str, float]:
     """Return what /metrics says of the signal traces, by the name of the sample."""
-    text = requests.get(f"http://{collector.http_address}/metrics", timeout=10).text
+    text = requests.get(f"http://{collector.http_address}/metrics", timeout=180).text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return {sample.name: sample.value for sample in samples if sample.labels.get("signal", "traces") == "traces"}
 

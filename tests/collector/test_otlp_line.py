@@ -55,9 +55,13 @@ def test_a_request_that_came_by_both_ways_is_kept_once(
 ) -> None:
     both, lost = make_traces(2), make_traces(2)
     address = f"http://{collector.http_address}"
-    sent = httpx.post(f"{address}/v1/traces", content=both, headers={"Content-Type": "application/x-protobuf"})
+    sent = httpx.post(
+        f"{address}/v1/traces", content=both, headers={"Content-Type": "application/x-protobuf"}, timeout=60
+    )
     log = line_of(tmp_path / "1", "traces", both) + line_of(tmp_path / "2", "traces", lost)
-    logged = httpx.post(f"{address}/v1/json-logs", content=log, headers={"Content-Type": "application/x-ndjson"})
+    logged = httpx.post(
+        f"{address}/v1/json-logs", content=log, headers={"Content-Type": "application/x-ndjson"}, timeout=60
+    )
     assert (sent.status_code, logged.status_code) == (200, 200)
     assert sorted(journaled(collector, "traces")) == sorted([both, lost])
     assert journaled(collector, "records") == []

@@ -169,7 +169,7 @@ def body_of(signal: Signal, media: str) -> bytes:
 def post(collector: Collector, path: str, body: bytes, media: str = PROTOBUF, **headers: str) -> requests.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return requests.post(
-        f"http://{collector.http_address}{path}", body, headers={"content-type": media, **named}, timeout=20
+        f"http://{collector.http_address}{path}", body, headers={"content-type": media, **named}, timeout=180
     )
 
 
@@ -203,7 +203,7 @@ def test_1_each_signal_has_its_service(
     collector: Collector, journaled: Journaled, signal: Signal, compression: grpc.Compression
 ) -> None:
     with grpc.insecure_channel(collector.grpc_address, compression=compression) as channel:
-        answer = channel.unary_unary(signal.method)(signal.message(), timeout=20)
+        answer = channel.unary_unary(signal.method)(signal.message(), timeout=180)
     assert signal.response.FromString(answer) == signal.response()
     assert journaled(collector, signal.name) == [signal.message()]
 
@@ -234,7 +234,7 @@ def test_2_other_types_methods_and_paths(collector: Collector, signal: Signal) -
     assert post(collector, signal.path, signal.message(), "text/plain").status_code == 415
     assert post(collector, f"{signal.path}/", signal.message()).status_code == 404
     for method in ("GET", "PUT", "DELETE"):
-        answer = requests.request(method, url + signal.path, timeout=20)
+        answer = requests.request(method, url + signal.path, timeout=180)
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
@@ -266,9 +266,9 @@ def test_3_grpc_messages_are_measured_after_decompression(start_collector: Start
     collector = start_collector()
     with grpc.insecure_channel(collector.grpc_address, compression=grpc.Compression.Gzip) as channel:
         with pytest.raises(grpc.RpcError) as refused:
-            channel.unary_unary(SIGNALS[0].method)(bytes(8 * 1024 * 1024), timeout=20)
+            channel.unary_unary(SIGNALS[0].method)(bytes(8 * 1024 * 1024), timeout=180)
         assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert channel.unary_unary(SIGNALS[0].method)(SIGNALS[0].message(), timeout=20) == b"", "others are served"
+        assert channel.unary_unary(SIGNALS[0].method)(SIGNALS[0].message(), timeout=180) == b"", "others are served"
 
 
 # -- 4: success ------------------------------------------------------------------------------------------------------
@@ -324,7 +324,7 @@ def test_6_a_passing_fault_is_no_partial_success(start_collector: StartCollector
     """A client must not repeat what a populated partial_success answers: it would be lost."""
     collector = start_collector(journal_budget_bytes=1)
     with grpc.insecure_channel(collector.grpc_address) as channel, pytest.raises(grpc.RpcError) as refused:
-        channel.unary_unary(signal.method)(signal.message(), timeout=20)
+        channel.unary_unary(signal.method)(signal.message(), timeout=180)
     assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
@@ -367,5 +367,5 @@ def test_8_the_same_request_again_is_answered_and_kept_once(
     for _ in range(3):
         assert post(collector, signal.path, body_of(signal, media), media).status_code == 200
     with grpc.insecure_channel(collector.grpc_address) as channel:
-        assert channel.unary_unary(signal.method)(journaled(collector, signal.name)[0], timeout=20) == b""
+        assert channel.unary_unary(signal.method)(journaled(collector, signal.name)[0], timeout=180) == b""
     assert len(journaled(collector, signal.name)) == 1

@@ -112,7 +112,7 @@ def test_large_messages_keep_their_places_until_they_are_safe(
     with grpc.insecure_channel(collector.grpc_address) as channel, pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal, "append", stalled)  # a disk that takes its time
         export, body = channel.unary_unary(EXPORT), make_traces(8_000)
-        calls = [export.future(body, timeout=60) for _ in range(20)]
+        calls = [export.future(body, timeout=180) for _ in range(20)]
         eventually(lambda: len(waiting) == 8)
         for call in calls[:10]:
             call.cancel()
@@ -145,7 +145,7 @@ def test_who_goes_while_it_waits_takes_no_place_along() -> None:
         async def at_once() -> str:
             return "served"
 
-        return await asyncio.wait_for(places.read(at_once), 20)
+        return await asyncio.wait_for(places.read(at_once), 60)
 
     assert asyncio.run(run()) == "served"
 
@@ -167,10 +167,10 @@ def test_calls_without_a_message_hold_up_nobody(collector: Collector, make_trace
         yield from ()
 
     with grpc.insecure_channel(collector.grpc_address) as idle, grpc.insecure_channel(collector.grpc_address) as busy:
-        waiting = [idle.stream_unary(EXPORT).future(silent(), timeout=60) for _ in range(24)]
+        waiting = [idle.stream_unary(EXPORT).future(silent(), timeout=180) for _ in range(24)]
         try:
             for _ in range(5):
-                assert busy.unary_unary(EXPORT)(make_traces(), timeout=30) == b""
+                assert busy.unary_unary(EXPORT)(make_traces(), timeout=180) == b""
         finally:
             release.set()
         codes = {call.code() for call in waiting}

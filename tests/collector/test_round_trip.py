@@ -33,7 +33,7 @@ def post(collector: Collector, path: str, message: Message) -> None:
         f"http://{collector.http_address}{path}",
         message.SerializeToString(),
         headers={"content-type": "application/x-protobuf"},
-        timeout=30,
+        timeout=180,
     )
     assert (answer.status_code, answer.content) == (200, b"")
 

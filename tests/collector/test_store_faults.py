@@ -49,7 +49,7 @@ def send(url: str, bodies: list[bytes]) -> None:
     with requests.Session() as session:
         for body in bodies:
             headers = {"content-type": "application/x-protobuf"}
-            assert session.post(f"{url}/v1/traces", body, headers=headers, timeout=30).status_code == 200
+            assert session.post(f"{url}/v1/traces", body, headers=headers, timeout=180).status_code == 200
 
 
 def send_all(collector: Collector, bodies: list[bytes]) -> None:

@@ -70,7 +70,7 @@ def grpc_call(collector: Collector, authority: Authority, body: bytes, client: P
     pieces = (client.key.read_bytes(), client.certificate.read_bytes()) if client else (None, None)
     credentials = grpc.ssl_channel_credentials(authority.ca.read_bytes(), *pieces)
     with grpc.secure_channel(collector.grpc_address, credentials) as channel:
-        answer: bytes = channel.unary_unary(EXPORT)(body, timeout=10)
+        answer: bytes = channel.unary_unary(EXPORT)(body, timeout=180)
         return answer
 
 
@@ -80,7 +80,7 @@ def shown(address: str) -> int:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
-    with socket.create_connection((host, int(port)), timeout=10) as plain, context.wrap_socket(plain) as wrapped:
+    with socket.create_connection((host, int(port)), timeout=180) as plain, context.wrap_socket(plain) as wrapped:
         return x509.load_der_x509_certificate(wrapped.getpeercert(binary_form=True) or b"").serial_number
 
 
@@ -88,7 +88,7 @@ def test_both_doors_over_tls(
     secure: Collector, authority: Authority, make_traces: MakeTraces, journaled: Journaled
 ) -> None:
     first, second = make_traces(3), make_traces(20_000)
-    with httpx.Client(verify=trusting(authority), base_url=f"https://{secure.http_address}") as client:
+    with httpx.Client(verify=trusting(authority), base_url=f"https://{secure.http_address}", timeout=60) as client:
         assert client.get("/healthz").text == "ok\n"
         for body in (first, second):
             assert client.post(TRACES, content=body, headers=PROTOBUF).status_code == 200
@@ -123,8 +123,10 @@ def test_plain_text_at_a_secure_door_gets_nothing_and_disturbs_nobody(
 def test_a_client_that_does_not_trust_us_stops(secure: Collector, authority: Authority, tmp_path: Path) -> None:
     stranger = Authority(tmp_path, "stranger")
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        httpx.get(f"https://{secure.http_address}/healthz", verify=trusting(stranger))
-    assert httpx.get(f"https://{secure.http_address}/healthz", verify=trusting(authority)).status_code == 200
+        httpx.get(f"https://{secure.http_address}/healthz", verify=trusting(stranger), timeout=60)
+    assert (
+        httpx.get(f"https://{secure.http_address}/healthz", verify=trusting(authority), timeout=60).status_code == 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_protocols_before_1_2_are_refused(secure: Collector, door: str, option: 
     command = ["openssl", "s_client", option, "-connect", getattr(secure, door), "-alpn", "h2,http/1.1"]
     if not works:
         command += ["-cipher", "ALL:@SECLEVEL=0"]  # else the client itself would not try
-    done = subprocess.run(command, input=b"", capture_output=True, timeout=30)
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=180)
     assert (done.returncode == 0) is works, done.stderr
     if not works:
         assert b"unexpected eof" in done.stderr, "it is the server that ends it"
@@ -150,7 +152,10 @@ def test_a_client_with_a_certificate_of_the_ca_comes_in(
     client = authority.issue("client")
     url = f"https://{mutual.http_address}{TRACES}"
     first, second = make_traces(), make_traces()
-    assert httpx.post(url, content=first, headers=PROTOBUF, verify=trusting(authority, client)).status_code == 200
+    assert (
+        httpx.post(url, content=first, headers=PROTOBUF, verify=trusting(authority, client), timeout=60).status_code
+        == 200
+    )
     assert grpc_call(mutual, authority, second, client) == b""
     assert journaled(mutual, "traces") == [first, second]
 
@@ -163,7 +168,7 @@ def test_without_one_or_with_a_strangers_nobody_comes_in(
     url = f"https://{mutual.http_address}{TRACES}"
     for client in (None, strangers, expired):
         with pytest.raises((httpx.NetworkError, httpx.RemoteProtocolError)):
-            httpx.post(url, content=make_traces(), headers=PROTOBUF, verify=trusting(authority, client))
+            httpx.post(url, content=make_traces(), headers=PROTOBUF, verify=trusting(authority, client), timeout=60)
         with pytest.raises(grpc.RpcError) as refused:
             grpc_call(mutual, authority, make_traces(), client)
         assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
@@ -178,7 +183,7 @@ def test_a_clients_certificate_lets_it_listen_everywhere_and_a_token_may_be_aske
     files = TlsFiles(certificate=pair.certificate, key=pair.key, client_ca=authority.ca)
     collector = start_collector(tls=files, tokens=keyring.path, host="0.0.0.0", grpc_port=None)
     url = f"https://127.0.0.1:{collector.http_address.rpartition(':')[2]}{TRACES}"
-    with httpx.Client(verify=trusting(authority, authority.issue("client")), headers=PROTOBUF) as client:
+    with httpx.Client(verify=trusting(authority, authority.issue("client")), headers=PROTOBUF, timeout=60) as client:
         assert client.post(url, content=b"").status_code == 401
         assert client.post(url, content=b"", headers=bearer(secret)).status_code == 200
 
@@ -191,7 +196,7 @@ def test_a_renewed_certificate_is_shown_without_a_restart(
 ) -> None:
     before = shown(secure.http_address)
     assert shown(secure.grpc_address) == before
-    with httpx.Client(verify=trusting(authority), base_url=f"https://{secure.http_address}") as open_before:
+    with httpx.Client(verify=trusting(authority), base_url=f"https://{secure.http_address}", timeout=60) as open_before:
         assert open_before.get("/healthz").status_code == 200
         authority.issue("collector")
         eventually(lambda: shown(secure.http_address) != before)
@@ -226,12 +231,12 @@ def test_a_ca_that_is_taken_away_lets_its_clients_in_no_longer(
     client, next_authority = authority.issue("client"), Authority(tmp_path, "next")
     url = f"https://{mutual.http_address}/healthz"
     context = trusting(authority, client)
-    assert httpx.get(url, verify=context).status_code == 200
+    assert httpx.get(url, verify=context, timeout=60).status_code == 200
     authority.ca.write_bytes(next_authority.ca.read_bytes())
 
     def is_refused() -> bool:
         try:
-            return httpx.get(url, verify=context).status_code != 200
+            return httpx.get(url, verify=context, timeout=60).status_code != 200
         except httpx.TransportError:
             return True
 

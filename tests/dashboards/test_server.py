@@ -24,7 +24,7 @@ LOCAL = {"Host": "127.0.0.1"}
 @pytest.fixture
 def web(site: str) -> Iterator[httpx.Client]:
     """Return a client of the running site."""
-    with httpx.Client(base_url=site, timeout=30) as client:
+    with httpx.Client(base_url=site, timeout=180) as client:
         yield client
 
 
@@ -52,7 +52,7 @@ def test_stop_frees_the_port_and_may_be_called_twice(shop_store: Store) -> None:
     dashboards = Dashboards(Settings(port=0), shop_store)
     dashboards.start()
     port = int(dashboards.url.rsplit(":", 1)[1])
-    assert httpx.get(dashboards.url, timeout=30).status_code == 200
+    assert httpx.get(dashboards.url, timeout=180).status_code == 200
     dashboards.stop()
     dashboards.stop()
     with socket.create_server(("127.0.0.1", port)):
@@ -212,7 +212,7 @@ def test_it_serves_beside_an_engine_that_holds_thousands_of_files(shop_store: St
         dashboards = Dashboards(Settings(port=0), shop_store)
         dashboards.start()
         try:
-            with urllib.request.urlopen(dashboards.url, timeout=30) as answer:
+            with urllib.request.urlopen(dashboards.url, timeout=180) as answer:
                 assert answer.status == 200
         finally:
             dashboards.stop()

@@ -83,7 +83,7 @@ HTTP = """
 def rest(start: Start) -> Iterator[tuple[httpx.Client, Emulator]]:
     """Give a client of a REST API with authorizers."""
     emulator = start(REST)
-    with httpx.Client(base_url=emulator.gateway_address, timeout=30) as client:
+    with httpx.Client(base_url=emulator.gateway_address, timeout=180) as client:
         yield client, emulator
 
 
@@ -200,7 +200,7 @@ def issuer() -> Iterator[Issuer]:
 def http(start: Start, issuer: Issuer) -> Iterator[tuple[httpx.Client, Emulator]]:
     """Give a client of an HTTP API with authorizers."""
     emulator = start(HTTP.replace("ISSUER", issuer.url))
-    with httpx.Client(base_url=emulator.gateway_address, timeout=30) as client:
+    with httpx.Client(base_url=emulator.gateway_address, timeout=180) as client:
         yield client, emulator
 
 
@@ -275,11 +275,11 @@ def test_keys_from_a_file(start: Start, issuer: Issuer, tmp_path: Path) -> None:
     template = HTTP.replace("ISSUER", "https://issuer.invalid/")
     header = {"authorization": issuer.token(iss="https://issuer.invalid/")}
     emulator = start(template, jwks=file)
-    assert httpx.get(f"{emulator.gateway_address}/jwt", headers=header, timeout=30).status_code == 200
+    assert httpx.get(f"{emulator.gateway_address}/jwt", headers=header, timeout=180).status_code == 200
     emulator.stop()
     file.write_text("no keys")
     emulator = start(template, jwks=file, progress=said.append)
-    assert httpx.get(f"{emulator.gateway_address}/jwt", headers=header, timeout=30).status_code == 401
+    assert httpx.get(f"{emulator.gateway_address}/jwt", headers=header, timeout=180).status_code == 401
     assert any("jwks.json for the JWT authorizer Token cannot be had" in line for line in said)
 
 

@@ -1,15 +1,13 @@
 """The store's totals are the emulator's own counts: every run once, every throttle once, whatever ended it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from faasight_cli.local import wrapper
 from faasight_collector import Collector
-from faasight_collector import Settings as CollectorSettings
 from faasight_emulator import Counts, Emulator, TooManyRequestsError
 from faasight_store import Scope, Store, rollup
 from faasight_store.queries import functions, invocations
@@ -54,13 +52,9 @@ def empty(request: pytest.FixtureRequest, store_named: Callable[[str, str], Stor
 
 
 @pytest.fixture
-def collector(empty: Store, tmp_path: Path) -> Iterator[Collector]:
+def collector(empty: Store, collector_before: Callable[[Store], Collector]) -> Collector:
     """Run a collector before it."""
-    settings = CollectorSettings(journal_dir=tmp_path / "journal", http_port=0, grpc_port=0)
-    running = Collector(settings, empty)
-    running.start()
-    yield running
-    running.stop()
+    return collector_before(empty)
 
 
 def burst(emulator: Emulator) -> None:

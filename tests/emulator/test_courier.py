@@ -43,7 +43,7 @@ def test_a_dead_collector_delays_nothing(one: Start) -> None:
                 assert emulator.invoke("f", {}).ok
                 durations.append(time.monotonic() - began)
             # A connection time-out is two seconds: one of them would show in any of these.
-            assert sorted(durations)[10] < 0.5
+            assert sorted(durations)[10] < 1.5
             emulator.stop()
 
 

@@ -20,7 +20,7 @@ def test_the_example_runs(tmp_path: Path) -> None:
     assert len(blocks) == 3
     for program in programs:
         done = subprocess.run(
-            [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False
         )
         assert done.returncode == 0, done.stderr
         assert '{"message": "Hello, Ada"}' in done.stdout

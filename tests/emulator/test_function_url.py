@@ -27,19 +27,19 @@ def test_function_urls(start: Start) -> None:
     """Any path and method of the address reaches the function, which sees an event of payload 2.0."""
     emulator = start(URLS)
     urls = emulator.place.urls
-    event = httpx.post(f"{urls['Web']}some/path?a=1", content="hello", timeout=30).json()
+    event = httpx.post(f"{urls['Web']}some/path?a=1", content="hello", timeout=180).json()
     assert (event["version"], event["routeKey"], event["rawPath"]) == ("2.0", "$default", "/some/path")
     context = event["requestContext"]
     assert context["domainName"] == "web.lambda-url.us-east-1.on.aws"
     assert (context["apiId"], context["http"]["method"], event["body"]) == ("web", "POST", "hello")
     assert emulator.invoke("other", {}).json()["WEB"] == urls["Web"], "others find it by !GetAtt"
-    failed = httpx.get(urls["Fail"], timeout=30)
+    failed = httpx.get(urls["Fail"], timeout=180)
     assert (failed.status_code, failed.text) == (502, "Internal Server Error")
-    assert httpx.get(urls["Full"]).status_code == 429
-    forbidden = httpx.get(urls["Safe"])
+    assert httpx.get(urls["Full"], timeout=60).status_code == 429
+    forbidden = httpx.get(urls["Safe"], timeout=60)
     assert (forbidden.status_code, forbidden.json()) == (403, {"Message": "Forbidden"})
     signed = {"authorization": "AWS4-HMAC-SHA256 Credential=testing/..."}
-    assert httpx.get(urls["Safe"], headers=signed, timeout=30).status_code == 200
+    assert httpx.get(urls["Safe"], headers=signed, timeout=180).status_code == 200
 
 
 def test_its_ports_follow_the_gateways(one: Start) -> None:
@@ -49,7 +49,7 @@ def test_its_ports_follow_the_gateways(one: Start) -> None:
         emulator = one("http", "FunctionUrlConfig: {AuthType: NONE}", gateway_port=port - 1)
         url = emulator.place.urls["F"]
         assert not url.endswith(f":{port}/")
-        assert json.loads(httpx.get(url, timeout=30).text)["rawPath"] == "/"
+        assert json.loads(httpx.get(url, timeout=180).text)["rawPath"] == "/"
 
 
 def test_a_wrong_auth_type(one: Start) -> None:

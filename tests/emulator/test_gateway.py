@@ -48,7 +48,7 @@ APIS = """
 @pytest.fixture
 def web(start: Start) -> httpx.Client:
     """Return a client of a gateway over APIS."""
-    with httpx.Client(base_url=start(APIS).gateway_address) as client:
+    with httpx.Client(base_url=start(APIS).gateway_address, timeout=60) as client:
         yield client
 
 
@@ -169,7 +169,7 @@ def test_throttled(start: Start) -> None:
     thread = threading.Thread(target=emulator.invoke, args=("slow", {"seconds": 0.8}))
     thread.start()
     wait_until(lambda: emulator.running("slow") == 1, "the function is busy")
-    answer = httpx.get(f"{emulator.gateway_address}/slow")
+    answer = httpx.get(f"{emulator.gateway_address}/slow", timeout=60)
     thread.join()
     assert (answer.status_code, answer.json()) == (429, {"message": "Too Many Requests"})
 
@@ -177,7 +177,7 @@ def test_throttled(start: Start) -> None:
 def raw(address: str, data: bytes) -> bytes:
     """Send bytes to a gateway and return what comes until it closes."""
     host, port = address.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=180) as connection:
         connection.sendall(data)
         received = b""
         while chunk := connection.recv(65536):

@@ -20,7 +20,7 @@ def test_a_handler_that_fails_is_answered() -> None:
         await server.start(listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         writer.write(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
-        answer = await asyncio.wait_for(reader.readline(), 10)
+        answer = await asyncio.wait_for(reader.readline(), 60)
         writer.close()
         await server.stop()
         return answer, told

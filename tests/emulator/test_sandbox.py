@@ -61,13 +61,17 @@ def test_scale_out(one: Start) -> None:
 def test_frozen_between_invocations(one: Start) -> None:
     """A background thread of the function does not run between invocations, and goes on in the next."""
     emulator = one("tick")
+    emulator.invoke("f", {})
+    began = time.monotonic()
     pid = emulator.invoke("f", {"start": True}).json()["pid"]
     wait_until(lambda: state(pid) == "T", "the process is stopped")
     frozen_at = time.monotonic()
     wait_until(lambda: time.monotonic() - frozen_at > 0.6, "time has passed", every_s=0.1)
     assert state(pid) == "T"
+    thawed_at = time.monotonic()
     counted = emulator.invoke("f", {}).json()["ticks"]
-    assert counted < 30, "a thread that ran on would have counted 60 and more"
+    awake_s = frozen_at - began + time.monotonic() - thawed_at
+    assert counted < 30 + 100 * awake_s, "a thread that ran on would have counted 60 more"
     wait_until(lambda: emulator.invoke("f", {}).json()["ticks"] > counted, "the thread goes on while thawed")
 
 
@@ -81,7 +85,7 @@ def test_timeout(one: Start, sink: Any) -> None:
     assert state(pid) == ""
     report = sink.wait_for("f", "platform.report", 2)[-1]
     assert (report["status"], report["requestId"]) == ("timeout", result.request_id)
-    assert 1000 <= report["metrics"]["durationMs"] < 10_000
+    assert 1000 <= report["metrics"]["durationMs"] < 30_000
     assert emulator.invoke("f", {"seconds": 0}).json()["pid"] != pid
     counts = emulator.counts()["f"]
     assert (counts.timeouts, counts.errors, counts.cold_starts, counts.invocations) == (1, 1, 2, 3)

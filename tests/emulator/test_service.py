@@ -82,8 +82,8 @@ def test_a_stop_is_clean(start: Start) -> None:
     files = {Path(item.path).parent for child in psutil.Process().children() for item in child.open_files()}
     began = time.monotonic()
     emulator.stop()
-    assert time.monotonic() - began < 5
-    caller.join(5)
+    assert time.monotonic() - began < 30, "five on a machine that is free; the function would go on for a minute"
+    caller.join(60)
     assert [str(error) for error in errors] == ["The emulator was stopped before the function had ended."]
     assert {child.pid for child in psutil.Process().children(recursive=True)} == before
     wait_until(lambda: {thread.ident for thread in threading.enumerate()} <= threads, "its threads have ended")

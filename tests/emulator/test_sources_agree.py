@@ -2,14 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from faasight_collector import Collector
-from faasight_collector import Settings as CollectorSettings
 from faasight_emulator import Emulator, SourceKey
 from faasight_emulator.aws import Clients
 from faasight_store import Scope, Store
@@ -82,12 +80,9 @@ def empty(store_named: Callable[[str, str], Store]) -> Store:
 
 
 @pytest.fixture
-def collector(empty: Store, tmp_path: Path) -> Iterator[Collector]:
+def collector(empty: Store, collector_before: Callable[[Store], Collector]) -> Collector:
     """Run a collector before it."""
-    running = Collector(CollectorSettings(journal_dir=tmp_path / "journal", http_port=0, grpc_port=0), empty)
-    running.start()
-    yield running
-    running.stop()
+    return collector_before(empty)
 
 
 def publish(emulator: Emulator) -> None:

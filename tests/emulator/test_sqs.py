@@ -301,7 +301,7 @@ def test_a_message_that_is_not_deleted_is_told_of(
     mapping.start()
     wait_until(lambda: len(queue.deleted) >= len(deleted) and len(said) >= warnings, "the batch is settled")
     mapping.stop()
-    mapping.join(5)
+    mapping.join(60)
     assert queue.deleted == deleted
     assert all("messages are done, but not deleted: b; they come again" in one for one in said)
     wait_until(lambda: queue.freed == ["b"] * warnings, "what was refused may come again")

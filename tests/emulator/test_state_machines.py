@@ -178,15 +178,14 @@ def test_retries_and_catches(start: Start) -> None:
 
 def test_a_branch_that_fails_ends_the_others(run: Callable[..., Execution]) -> None:
     """An error of one branch stops the rest, and may be caught as the Parallel state's."""
-    branches = [flow(Slow=task("Slow", Parameters={"seconds": 20})), flow(Fail=task("Fail"))]
+    slow, day = task("Slow", Parameters={"seconds": 20}), {"Type": "Wait", "Seconds": 86_400}
+    branches = [flow(Slow=slow), flow(Wait=day), flow(Fail=task("Fail"))]
     catch = [{"ErrorEquals": ["ValueError"], "Next": "Caught"}]
     definition = flow(
         Both={"Type": "Parallel", "Branches": branches, "Catch": catch, "End": True},
         Caught={"Type": "Pass", "Parameters": {"why.$": "$.Error"}},
     )
-    began = time.monotonic()
     assert output(run(definition, {})) == {"why": "ValueError"}
-    assert time.monotonic() - began < 15
 
 
 def test_limits(start: Start) -> None:
@@ -359,9 +358,7 @@ def test_a_circle_holds_nobody_up(start: Start) -> None:
     circling = emulator.execute("flow", {"n": 1}, wait=False)
     assert output(emulator.execute("flow", {"n": 2, "a": 1, "b": 1})) == {"sum": 2}
     assert circling.status == "RUNNING"
-    began = time.monotonic()
     emulator.stop()
-    assert time.monotonic() - began < 5
     assert circling.status == "ABORTED"
 
 

@@ -272,7 +272,7 @@ def test_records_grow_too_old(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) ->
     mapping.start()
     wait_until(lambda: tally.counter.all()[tally.key].processed == 1, "the young one is processed")
     mapping.stop()
-    mapping.join(5)
+    mapping.join(60)
     assert got == [[{"n": 2}]]
     arn, told = targets.sent[0]
     assert (arn, told["requestContext"]["condition"]) == ("arn:lost", "RecordAgeExceeded")

@@ -49,7 +49,7 @@ RELEASED = """
 def test_a_published_alias(start: Start, sink: Any) -> None:
     """Events go to the alias and its provisioned sandboxes; the bare name is $LATEST; !Ref gives the ARNs."""
     emulator = start(RELEASED)
-    event = httpx.get(emulator.place.urls["Auto"], timeout=30).json()
+    event = httpx.get(emulator.place.urls["Auto"], timeout=180).json()
     assert (event["version"], event["arn"]) == ("1", f"{ARN}:auto:live")
     assert "[1]" in event["log_stream"]
     inits = sink.wait_for("auto", "platform.initStart")

@@ -61,7 +61,7 @@ def test_spans_and_reports_agree(start: Start, sink: Any) -> None:
     """The span has the request id of the report, tells cold from warm, and names the API as the template does."""
     emulator = start(SHOP, opt={"faasight": wrapper()}, environment={"FAASIGHT_ENDPOINT": sink.url})
     for _ in range(2):
-        assert httpx.get(f"{emulator.gateway_address}/orders/7").status_code == 200
+        assert httpx.get(f"{emulator.gateway_address}/orders/7", timeout=60).status_code == 200
     reports = sink.wait_for("web", "platform.report", 2)
     wait_until(lambda: len(sent(sink)) == 2, "two spans came")
     spans = sent(sink)
@@ -88,7 +88,7 @@ def test_without_a_collector_in_reach_the_log_brings_every_span(start: Start, si
     nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
     emulator = start(SHOP, opt={"faasight": wrapper()}, environment={"FAASIGHT_ENDPOINT": nowhere})
     for _ in range(5):
-        assert httpx.get(f"{emulator.gateway_address}/orders/7").status_code == 200
+        assert httpx.get(f"{emulator.gateway_address}/orders/7", timeout=60).status_code == 200
     reports = sink.wait_for("web", "platform.report", 5)
     wait_until(lambda: len(logged(sink)) >= 5, "five spans came")
     assert [span["faas.invocation_id"] for span in logged(sink)] == [report["requestId"] for report in reports]

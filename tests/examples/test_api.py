@@ -17,7 +17,7 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """Play the issuer; give an administrator's token and the file of keys."""
     jwks = tmp_path_factory.mktemp("issuer") / "jwks.json"
     command = [sys.executable, str(API / "tokens.py"), "--jwks", str(jwks)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip(), jwks
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=180).stdout.strip(), jwks
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def api(token: tuple[str, Path]) -> Iterator[Emulator]:
 
 def test_who_may_do_what(api: Emulator, token: tuple[str, Path]) -> None:
     """A key for one's own notes, a token with a scope to forget any; the guard's answer is kept for a minute."""
-    with httpx.Client(base_url=api.gateway_address, timeout=30) as client:
+    with httpx.Client(base_url=api.gateway_address, timeout=180) as client:
         ada, bob, eve = ({"x-api-key": f"{name}-key"} for name in ("ada", "bob", "eve"))
         assert client.get("/notes/1").status_code == 401
         assert client.put("/notes/1", content="buy tea", headers=ada).status_code == 200
@@ -48,4 +48,4 @@ def test_who_may_do_what(api: Emulator, token: tuple[str, Path]) -> None:
 
 def test_the_status_page(api: Emulator) -> None:
     """The function URL reaches the published version."""
-    assert httpx.get(api.place.urls["StatusFunction"], timeout=30).json() == {"ok": True, "version": "1"}
+    assert httpx.get(api.place.urls["StatusFunction"], timeout=180).json() == {"ok": True, "version": "1"}

@@ -105,7 +105,7 @@ def test_another_path_is_not_found(provider: ModuleType, serve: Callable[[object
 
 def post(url: str) -> tuple[int, dict[str, str]]:
     try:
-        with urlopen(Request(url, data=b'{"order_id": "1"}', method="POST"), timeout=5) as answer:
+        with urlopen(Request(url, data=b'{"order_id": "1"}', method="POST"), timeout=180) as answer:
             return answer.status, json.load(answer)
     except HTTPError as refusal:
         with refusal:

@@ -29,7 +29,7 @@ def ended(emulator: Emulator, **order: Any) -> tuple[str, dict[str, Any]]:
     """Place an order; return its id and its execution when that has ended."""
     body = {"customer": "ada@example.com", "product": "tea", "quantity": 3} | order
     request = Request(f"{emulator.gateway_address}/orders", json.dumps(body).encode(), method="POST")
-    with urlopen(request, timeout=60) as answer:
+    with urlopen(request, timeout=180) as answer:
         assert answer.status == 202
         placed = json.load(answer)["id"]
     client = aws(emulator, "stepfunctions", emulator.gateway_address)

@@ -9,7 +9,6 @@ from urllib.request import Request, urlopen
 import pytest
 from faasight_cli.local import wrapper
 from faasight_collector import Collector
-from faasight_collector import Settings as CollectorSettings
 from faasight_emulator import Emulator, Settings
 from faasight_store import Scope, Store
 from faasight_store.queries import map as maps
@@ -22,13 +21,12 @@ STEPS = ["reserve-stock", "charge-card", "ship-order", "refund-card", "release-s
 
 
 @pytest.fixture
-def seen(store_named: Callable[[str, str], Store], tmp_path: Path) -> Iterator[tuple[Store, Collector]]:
+def seen(
+    store_named: Callable[[str, str], Store], collector_before: Callable[[Store], Collector]
+) -> tuple[Store, Collector]:
     """Run a collector before a store of its own."""
     store = store_named("embedded", "saga_seen")
-    collector = Collector(CollectorSettings(journal_dir=tmp_path / "journal", http_port=0, grpc_port=0), store)
-    collector.start()
-    yield store, collector
-    collector.stop()
+    return store, collector_before(store)
 
 
 @pytest.fixture
@@ -52,7 +50,7 @@ def run(seen: tuple[Store, Collector]) -> Iterator[Callable[[str], Emulator]]:
 
 def ask(url: str, method: str, body: str, **headers: str) -> None:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    with urlopen(Request(url, body.encode(), given, method=method), timeout=60) as answer:
+    with urlopen(Request(url, body.encode(), given, method=method), timeout=180) as answer:
         answer.read()
 
 

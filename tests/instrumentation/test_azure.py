@@ -53,8 +53,8 @@ def serve(sink: Any, tmp_path: Path) -> Iterator[Serve]:
     def start(code: str = ORDERS, *, loaded: bool = True, **environment: str) -> AzureHost:
         folder = tmp_path / f"app{len(started)}"
         folder.mkdir()
-        defaults = CLOUD | {"FAASIGHT_ENDPOINT": sink.endpoint, "FAASIGHT_STRICT": "1"}
-        host = AzureHost(folder, code, defaults | environment)
+        own = {"FAASIGHT_ENDPOINT": sink.endpoint, "FAASIGHT_STRICT": "1", "FAASIGHT_START_AFTER": "30"}
+        host = AzureHost(folder, code, CLOUD | own | environment)
         started.append(host)
         if loaded:
             status = host.load()
@@ -374,7 +374,7 @@ meet = threading.Barrier(4)
 @app.route()
 def waits(req):
     with faasight.span(req.params["n"]):
-        meet.wait(15)
+        meet.wait(60)
     return func.HttpResponse("x")
 
 @app.route()
@@ -389,7 +389,7 @@ async def sleeps(req):
     for name, number in ((name, number) for number in range(20) for name in ("waits", "sleeps")):
         event = {"http": {"method": "GET", "url": URL, "query": {"n": f"{name}{number}"}}}
         asked.append(host.invoke(name, event, invocation_id=f"{name}{number}"))
-    assert all(future.result(30).invocation_response.result.status == 1 for future in asked), host.output()
+    assert all(future.result(60).invocation_response.result.status == 1 for future in asked), host.output()
     invocations = {span.span_id: span for span in sink.wait(40)}
     children = [span for span in sink.spans() if span.name[-1].isdigit()]
     assert len(children) == 40
@@ -419,7 +419,7 @@ def test_a_limit_among_the_application_settings_is_watched(serve: Serve, sink: A
     future = host.invoke("hangs", {"http": {"method": "GET", "url": URL}})
     (span,) = sink.wait()
     assert (span.attributes["faasight.outcome"], span.attributes["faasight.timeout_ms"]) == ("timeout", 1_000)
-    future.result(20)
+    future.result(60)
 
 
 def test_log_lines_name_the_function(serve: Serve, sink: Any) -> None:

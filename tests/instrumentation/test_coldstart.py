@@ -160,7 +160,7 @@ def connections(pid: int, port: int) -> list[str]:
 
 def test_a_restore_is_the_cold_start_and_the_init_is_forgotten(function: Any, sink: Any) -> None:
     sandbox = function(SNAPSHOT, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
-    assert sandbox.api.before_snapshot.wait(20), sandbox.output()
+    assert sandbox.api.before_snapshot.wait(60), sandbox.output()
     assert {metric.name for metric in sink.metrics()} == {"loaded", "ready"}
     assert connections(sandbox.process.pid, sink.port) == [], "a snapshot keeps no connection"
     thawed = now_ns()
@@ -187,7 +187,7 @@ def test_a_collector_that_fails_does_not_fail_the_snapshot(function: Any, sink: 
     sink.answer = lambda _: (answer, {}, b"")
     endpoint = sink.endpoint if answer else "http://127.0.0.1:9"
     sandbox = function(SNAPSHOT, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start", FAASIGHT_ENDPOINT=endpoint)
-    assert sandbox.api.before_snapshot.wait(20), sandbox.output()
+    assert sandbox.api.before_snapshot.wait(60), sandbox.output()
     sandbox.api.restore.set()
     assert sandbox.invoke().kind == "response", sandbox.output()
 

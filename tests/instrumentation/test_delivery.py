@@ -18,7 +18,7 @@ from faasight.settings import Settings
 from faasight.spans import INTERNAL, Span
 from ports import free_ports
 
-GENEROUS_S = 2.0  # over the flush limit: a busy machine may take its time, a missing limit takes longer
+GENEROUS_S = 15.0  # over the flush limit: a busy machine may take its time, a missing limit takes for ever
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +89,7 @@ def hang(connection: socket.socket) -> None:
 
 def deaf(connection: socket.socket) -> None:
     """Never even read."""
-    threading.Event().wait(5)
+    threading.Event().wait(60)
 
 
 def reset(connection: socket.socket) -> None:
@@ -227,7 +227,7 @@ def test_an_unanswered_request_on_a_broken_connection_goes_again(exporter: Any, 
     delivery = exporter(server(swallow))
     delivery.add(finished("a"))
     delivery.flush(5.0)
-    assert connected.wait(10)
+    assert connected.wait(60)
     delivery._connection.port = sink.port
     sink_gets(sink, ["a"], delivery)
 
@@ -315,7 +315,7 @@ def test_a_process_that_ends_hears_that_its_last_requests_came(sink: Any) -> Non
         check=True,
     )
     assert (run.stdout, run.stderr) == ("", "")
-    assert len(sink.wait(5)) == 5
+    assert len(sink.wait(60)) == 5
 
 
 def test_a_collector_that_hangs_does_not_keep_a_process_from_its_end(sink: Any) -> None:
@@ -328,7 +328,7 @@ def test_a_collector_that_hangs_does_not_keep_a_process_from_its_end(sink: Any) 
         capture_output=True,
         text=True,
         check=True,
-        timeout=50,
+        timeout=180,
     )
     gate.set()
     assert (run.stdout, run.stderr) == ("", ""), "what was written counts as sent"

@@ -93,7 +93,7 @@ class Lambda:
         """Post a batch as AWS does; return the status."""
         request = urllib.request.Request(self.uri, json.dumps(events).encode(), method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=180) as answer:
                 return int(answer.status)
         except HTTPError as refused:
             with refused:
@@ -164,7 +164,7 @@ def events(sink: Any) -> list[Any]:
 
 def ended(process: "subprocess.Popen[str]") -> str:
     """Wait for its end; return what it said."""
-    _, told = process.communicate(timeout=10)
+    _, told = process.communicate(timeout=180)
     assert process.returncode == 0, told
     return str(told)
 

@@ -127,7 +127,7 @@ def test_threads_of_one_worker_never_mix(serve: Serve, sink: Any) -> None:
     )
     code = code.replace(
         "    return f",
-        "    with faasight.span(request.args['name']):\n        meet.wait(10)\n    return f",
+        "    with faasight.span(request.args['name']):\n        meet.wait(60)\n    return f",
     )
     framework = serve(code, THREADS="10")
     with ThreadPoolExecutor(10) as pool:
@@ -164,7 +164,7 @@ def test_forked_workers_send_by_sockets_of_their_own(serve: Serve, sink: Any) ->
 
 def _other_worker(framework: Framework, first: str) -> str:
     try:
-        pid = framework.call(timeout=5).body.split()[0]
+        pid = framework.call(timeout=20).body.split()[0]
     except OSError:  # the socket is there, its worker is not
         return ""
     return pid if pid != first else ""
@@ -177,7 +177,7 @@ def test_a_worker_killed_in_a_call_is_told_by_the_next(serve: Serve, sink: Any) 
     )
     framework = serve(code)
     with pytest.raises(OSError):
-        framework.call("/die", headers={"Function-Execution-Id": "killed-one"}, timeout=5)
+        framework.call("/die", headers={"Function-Execution-Id": "killed-one"}, timeout=180)
     wait_until(lambda: _other_worker(framework, ""), "another worker answers")
     killed = {span.attributes["faas.invocation_id"]: span for span in sink.wait(2)}["killed-one"]
     assert killed.attributes["faasight.killed"] is True
@@ -192,7 +192,7 @@ def test_a_timeout_is_told_before_it_comes(serve: Serve, sink: Any, threads: str
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(framework.call)
         (span,) = sink.wait()
-        assert answer.result(20).status == {"4": 200, "1": 500}[threads], "as it is without us"
+        assert answer.result(60).status == {"4": 200, "1": 500}[threads], "as it is without us"
     assert span.attributes["faasight.outcome"] == "timeout"
     assert span.attributes["faasight.timeout_ms"] == 1_000
     assert len(sink.invocations()) == 1, "told once, whatever comes then"
@@ -200,7 +200,7 @@ def test_a_timeout_is_told_before_it_comes(serve: Serve, sink: Any, threads: str
 
 def test_an_init_that_fails_is_told(serve: Serve, sink: Any) -> None:
     framework = serve("import faasight.auto\nimport no_such_module\n", listening=False)
-    assert framework.process.wait(20) != 0
+    assert framework.process.wait(60) != 0
     assert "No module named 'no_such_module'" in framework.output()
     init = sink.named("INIT")
     assert init.attributes["faasight.outcome"] == "init_error"

@@ -96,16 +96,16 @@ def by_urllib3(url: str) -> int:
 
 
 def by_requests(url: str) -> int:
-    return requests.get(url, timeout=5, allow_redirects=False).status_code
+    return requests.get(url, timeout=180, allow_redirects=False).status_code
 
 
 def by_httpx(url: str) -> int:
-    return httpx.get(url).status_code
+    return httpx.get(url, timeout=60).status_code
 
 
 def by_httpx_async(url: str) -> int:
     async def call() -> int:
-        async with httpx.AsyncClient() as session:
+        async with httpx.AsyncClient(timeout=60) as session:
             return (await session.get(url)).status_code
 
     return asyncio.run(call())
@@ -181,7 +181,7 @@ def test_retries_of_urllib3_are_counted_in_one_span(patched: Any, sink: Any, pro
 
 
 def test_redirects_of_requests_are_requests_of_their_own(patched: Any, sink: Any, provider: Provider) -> None:
-    assert observed(lambda: requests.get(f"{provider.url}/redirect", timeout=5).status_code) == 200
+    assert observed(lambda: requests.get(f"{provider.url}/redirect", timeout=180).status_code) == 200
     sink.wait()
     statuses = [s.attributes["http.response.status_code"] for s in sink.spans() if s.name == "GET payment-provider"]
     assert statuses == [302, 200]
@@ -231,8 +231,8 @@ def test_calls_of_aiohttp_side_by_side_do_not_mix(patched: Any, sink: Any, provi
 def test_a_context_of_the_users_own_is_kept(patched: Any, sink: Any, provider: Provider) -> None:
     mine = {"Traceparent": f"00-{'c' * 32}-{'d' * 16}-01"}
     given = dict(mine)
-    observed(lambda: requests.get(provider.url, headers=mine, timeout=5))
-    observed(lambda: httpx.get(provider.url, headers=mine))
+    observed(lambda: requests.get(provider.url, headers=mine, timeout=180))
+    observed(lambda: httpx.get(provider.url, headers=mine, timeout=60))
     observed(lambda: by_aiohttp(provider.url, headers=mine))
     assert mine == given, "the user's own dictionary is not written to"
     assert [headers["traceparent"] for _, headers in provider.seen] == [mine["Traceparent"]] * 3
@@ -269,7 +269,7 @@ import requests
 def handler(event, context):
     import httpx
     requests.get("{provider.url}/status/200")
-    return httpx.get("{provider.url}/status/201").status_code
+    return httpx.get("{provider.url}/status/201", timeout=60).status_code
 """
     sandbox = function(code)
     assert sandbox.invoke().body == 201, sandbox.output()

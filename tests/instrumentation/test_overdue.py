@@ -11,7 +11,7 @@ from typing import Any
 
 import faasight
 import pytest
-from faasight_collector import Collector, Settings
+from faasight_collector import Collector
 from faasight_store import Scope, Store
 from faasight_store.queries import invocations, traces
 from faasight_store.times import from_ns
@@ -28,7 +28,7 @@ QUEUE = {
 
 def kill(sandbox: Any) -> None:
     sandbox.process.send_signal(signal.SIGKILL)
-    sandbox.process.wait(10)
+    sandbox.process.wait(60)
 
 
 def test_only_who_takes_long_is_told_of_and_once(function: Any, sink: Any) -> None:
@@ -37,8 +37,13 @@ def test_only_who_takes_long_is_told_of_and_once(function: Any, sink: Any) -> No
         sandbox.invoke()
     sandbox.invoke({"s": 0.7, **QUEUE})
     sink.wait(21)
-    (record,) = sink.started()
-    (ended,) = [span for span in sink.invocations() if span.span_id == record.parent_id]
+    ends = {span.span_id: span for span in sink.invocations()}
+    took = {key: span.raw.end_time_unix_nano - span.raw.start_time_unix_nano for key, span in ends.items()}
+    slow = max(took, key=lambda key: took[key])
+    told_of = [record.parent_id for record in sink.started()]
+    assert len(set(told_of)) == len(told_of)
+    assert {slow} <= set(told_of) <= {key for key in took if took[key] >= 0.2e9}, "a busy machine may be slow itself"
+    ended, record = ends[slow], next(record for record in sink.started() if record.parent_id == slow)
     assert (record.name, record.trace_id) == (f"{ended.name} (started)", ended.trace_id)
     assert record.raw.start_time_unix_nano == ended.raw.start_time_unix_nano == record.raw.end_time_unix_nano
     assert record.attributes["faasight.start.parent_id"] == "b" * 16
@@ -136,14 +141,12 @@ def test_who_may_run_for_long_is_told_of_and_never_taken_for_lost(
 
 
 @pytest.fixture
-def platform(store_named: Callable[[str, str], Store], tmp_path: Path) -> Any:
+def platform(
+    store_named: Callable[[str, str], Store], collector_before: Callable[[Store], Collector]
+) -> tuple[Store, str]:
     """Run a collector before a store."""
     store = store_named("embedded", "shared")
-    settings = Settings(journal_dir=tmp_path / "journal", http_port=0, grpc_port=None, segment_age_s=0.05)
-    collector = Collector(settings, store)
-    collector.start()
-    yield store, f"http://{collector.http_address.removeprefix('http://')}"
-    collector.stop()
+    return store, f"http://{collector_before(store).http_address}"
 
 
 def test_killed_ones_are_known_and_each_has_one_outcome(function: Any, platform: Any, tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ if child:
 
 def test_a_forked_child_that_comes_back_through_the_handler_reports_nothing(sink: Any) -> None:
     settings = {"FAASIGHT_ENDPOINT": sink.endpoint, "FAASIGHT_CONFIRM": "1", "FAASIGHT_FLUSH_TIMEOUT": "10"}
-    subprocess.run([sys.executable, "-c", FORKS], env={**os.environ, **settings}, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", FORKS], env={**os.environ, **settings}, check=True, timeout=180)
     assert len(sink.wait()) == 1
 
 

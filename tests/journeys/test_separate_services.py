@@ -45,7 +45,7 @@ class Service:
     def stop(self) -> None:
         """Ask it to stop; it must do so in order."""
         self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(30) == 0, self.said()[-3000:]
+        assert self._process.wait(60) == 0, self.said()[-3000:]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def addresses(server_dsn: str, slack: SlackServer) -> dict[str, str]:
 def services(addresses: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
     """Run the services one by one, then the shop's functions and its customers for half a minute."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("FAASIGHT_", "AWS_"))}
-    subprocess.run([*FAASIGHT, "migrate"], env=environ | addresses, cwd=tmp_path, check=True, timeout=120)
+    subprocess.run([*FAASIGHT, "migrate"], env=environ | addresses, cwd=tmp_path, check=True, timeout=180)
     gateway, provider, carrier = free_ports(3)
     payments, parcels = f"127.0.0.1:{provider}", f"127.0.0.1:{carrier}"
     ports = ["--port", str(provider), "--carrier-port", str(carrier)]

@@ -90,7 +90,7 @@ def buy_out(demo: Demo) -> None:
     cart = {"items": [{"product": "kettle", "quantity": 20}], "email": "wholesale@example.com"}
     with requests.Session() as session:
         for _ in range(60):
-            session.post(f"{demo.gateway}/checkout", json=cart, timeout=30)
+            session.post(f"{demo.gateway}/checkout", json=cart, timeout=180)
 
 
 def watch_until(ask: Callable[[], Found], what: str, tab: Visit, demo: Demo, *paths: str) -> Found:

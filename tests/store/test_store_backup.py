@@ -161,9 +161,9 @@ def test_after_a_killed_restore_nobody_uses_what_is_there_and_the_next_begins_an
     embedded = str(origin.dsn).startswith("chdb")
     address = f"chdb://{tmp_path / 'data'}" if embedded else _address(target, target.dsn.database)
     arguments = [address, place.address, origin.dsn.database]
-    killed = subprocess.run([sys.executable, "-c", _KILLED, *arguments], check=False, timeout=120)
+    killed = subprocess.run([sys.executable, "-c", _KILLED, *arguments], check=False, timeout=180)
     assert killed.returncode == -9
-    ran = subprocess.run([sys.executable, "-c", _AFTERWARDS, *arguments], capture_output=True, text=True, timeout=120)
+    ran = subprocess.run([sys.executable, "-c", _AFTERWARDS, *arguments], capture_output=True, text=True, timeout=180)
     *refused, restored = ran.stdout.splitlines()
     assert len(refused) == 2, ran
     assert all("say `faasight store restore` again" in line for line in refused)

@@ -110,7 +110,7 @@ def test_replicated_tables_are_made_with_a_keeper_in_memory(tmp_path: Path) -> N
     keeper = "<zookeeper><implementation>testkeeper</implementation></zookeeper>"
     config.write_text(shown.replace("</clickhouse>", f"{keeper}</clickhouse>"), encoding="utf-8")
     command = [sys.executable, "-c", _MAKE, f"{tmp_path / 'data'}?config-file={config}"]
-    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=180).stdout
     engines = {line.split("\t")[1] for line in made.splitlines() if line.startswith("faasight_data\t")}
     of_rows = {"ReplicatedMergeTree", "ReplicatedAggregatingMergeTree", "ReplicatedSummingMergeTree"}
     assert engines == of_rows | {"Null", "MaterializedView"}

@@ -101,7 +101,7 @@ except StoreError as error:
 
 def _try(path: Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", _TRY, str(path)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", _TRY, str(path)], capture_output=True, text=True, timeout=180, check=True
     )
     assert done.stderr == ""
     return done.stdout.strip()
@@ -149,7 +149,7 @@ store.close()
 
 def test_the_engine_leaves_the_hosts_signals_alone(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _SIGNALS, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", _SIGNALS, str(tmp_path)], capture_output=True, text=True, timeout=180, check=True
     )
     assert done.stdout.strip() == f"{sorted(map(int, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)))} []"
 

@@ -129,7 +129,7 @@ def test_several_processes_at_once_drop_no_more_than_one(server_dsn: str) -> Non
             process.stdin.write("\n")
             process.stdin.flush()
         for process in processes:
-            assert (process.communicate(timeout=60)[1], process.returncode) == ("", 0)
+            assert (process.communicate(timeout=180)[1], process.returncode) == ("", 0)
         kept = _days(store, "spans")
         assert kept == _days(store, "logs") == list(range(len(kept)))
         gone = lifetime.history(store, 1000)

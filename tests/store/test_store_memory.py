@@ -46,7 +46,7 @@ with Store.open(f"chdb://{folder}", memory_bytes=limit) as store:
 
 def _land(folder: Path, limit: int, segment: Path) -> list[str]:
     command = [sys.executable, "-c", _AT_THE_LIMIT, str(folder), str(limit), str(segment)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout.split()
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=180).stdout.split()
 
 
 def _segment(path: Path, request: bytes, size: int) -> int:

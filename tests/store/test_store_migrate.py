@@ -46,7 +46,7 @@ def test_two_processes_at_once(server_dsn: str) -> None:
         for _ in range(2)
     ]
     for process in processes:
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=180)
         assert (process.returncode, told) == (0, "")
     with Store.open(server_dsn) as store:
         assert store.migrate() == []

@@ -78,7 +78,7 @@ class Framework:
         )
 
     def call(
-        self, path: str = "/", body: bytes | None = None, headers: dict[str, str] | None = None, timeout: float = 20.0
+        self, path: str = "/", body: bytes | None = None, headers: dict[str, str] | None = None, timeout: float = 60.0
     ) -> Answer:
         """Send a request; a body makes it a POST."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers or {})
@@ -112,7 +112,7 @@ class Framework:
         """Stop the master and its workers."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
         self._output.close()
 
 

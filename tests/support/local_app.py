@@ -30,7 +30,7 @@ def running(example: str, **settings: Any) -> Iterator[Emulator]:
 def call(emulator: Emulator, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
     """Return the status and the JSON of an answer."""
     try:
-        with urlopen(Request(emulator.gateway_address + path, data=body, method=method), timeout=60) as answer:
+        with urlopen(Request(emulator.gateway_address + path, data=body, method=method), timeout=180) as answer:
             return answer.status, json.load(answer)
     except HTTPError as refusal:
         with refusal:

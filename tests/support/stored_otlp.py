@@ -5,7 +5,7 @@ A value is a pair of its type and itself, for Python takes True for 1 and 1 for 
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from faasight_store import Store, values
@@ -91,19 +91,24 @@ def _stored_place(origin: str, resource: Mapping[str, str] | None, name: str | N
     }
 
 
+def _sent(signal: str, requests: Iterable[Any], each: Callable[[Any], Iterable[Document]]) -> list[Document]:
+    """Return what `each` makes of every scope of some requests, with its place, in an order of its own."""
+    found = [
+        _place(top.resource, top.schema_url, scoped.scope, scoped.schema_url) | document
+        for request in requests
+        for top in getattr(request, f"resource_{signal}")
+        for scoped in getattr(top, f"scope_{signal}")
+        for document in each(scoped)
+    ]
+    return sorted(found, key=repr)
+
+
 # -- spans ------------------------------------------------------------------------------------------------------------
 
 
 def sent_spans(*requests: ExportTraceServiceRequest) -> list[Document]:
     """Return all spans of some requests, in an order that depends on nothing but what they say."""
-    found = [
-        _place(top.resource, top.schema_url, scoped.scope, scoped.schema_url) | _span(span)
-        for request in requests
-        for top in request.resource_spans
-        for scoped in top.scope_spans
-        for span in scoped.spans
-    ]
-    return sorted(found, key=repr)
+    return _sent("spans", requests, lambda scoped: map(_span, scoped.spans))
 
 
 def _span(span: Span) -> Document:
@@ -179,14 +184,7 @@ def _stored_span(row: Sequence[Any]) -> Document:
 
 def sent_logs(*requests: ExportLogsServiceRequest) -> list[Document]:
     """Return all log records of some requests, in an order that depends on nothing but what they say."""
-    found = [
-        _place(top.resource, top.schema_url, scoped.scope, scoped.schema_url) | _record(record)
-        for request in requests
-        for top in request.resource_logs
-        for scoped in top.scope_logs
-        for record in scoped.log_records
-    ]
-    return sorted(found, key=repr)
+    return _sent("logs", requests, lambda scoped: map(_record, scoped.log_records))
 
 
 def _record(record: LogRecord) -> Document:
@@ -241,15 +239,7 @@ def _stored_record(row: Sequence[Any]) -> Document:
 
 def sent_points(*requests: ExportMetricsServiceRequest) -> list[Document]:
     """Return all points of some requests, each with what its metric, scope and resource say, in their order."""
-    found = [
-        _place(top.resource, top.schema_url, scoped.scope, scoped.schema_url) | point
-        for request in requests
-        for top in request.resource_metrics
-        for scoped in top.scope_metrics
-        for metric in scoped.metrics
-        for point in _points(metric)
-    ]
-    return sorted(found, key=repr)
+    return _sent("metrics", requests, lambda scoped: (point for metric in scoped.metrics for point in _points(metric)))
 
 
 def _points(metric: Metric) -> Iterator[Document]:
