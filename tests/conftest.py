@@ -106,8 +106,9 @@ def collector_before(tmp_path: Path) -> Iterator[Callable[[Store], Collector]]:
     with ExitStack() as stack:
 
         def start(store: Store) -> Collector:
-            journal = tmp_path / "journal"
-            settings = CollectorSettings(journal, http_port=0, grpc_port=0, segment_age_s=0.05, segment_age_max_s=0.2)
+            settings = CollectorSettings(
+                journal_dir=tmp_path / "journal", http_port=0, grpc_port=0, segment_age_s=0.05, segment_age_max_s=0.2
+            )
             collector = Collector(settings, store)
             collector.start()
             stack.callback(collector.stop)

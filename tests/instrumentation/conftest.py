@@ -15,7 +15,8 @@ from otlp_sink import Sink
 from polling import wait_until
 
 WRAPPER = Path(faasight.__file__).with_name("faasight-exec")
-LONG_S = "30"  # a busy machine may take a second for nothing, and would be told of as a run that takes long
+# A busy machine may take a second for nothing: no run of a test takes long for that, and no flush is given up.
+PATIENT = {"FAASIGHT_START_AFTER": "30", "FAASIGHT_FLUSH_TIMEOUT": "10"}
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def function(sink: Sink, tmp_path: Path) -> Iterator[StartFunction]:
         (folder / "app.py").write_text(code)
         defaults = {
             "FAASIGHT_ENDPOINT": sink.endpoint,
-            "FAASIGHT_START_AFTER": LONG_S,
+            **PATIENT,
             "AWS_LAMBDA_FUNCTION_NAME": "checkout",
             "AWS_LAMBDA_FUNCTION_VERSION": "7",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
@@ -66,7 +67,7 @@ def new_agent() -> Iterator[Callable[..., Agent]]:
     complaints._next = 0.0  # one a minute, and each test has its own
 
     def make(**environment: str) -> Agent:
-        defaults = {"FAASIGHT_STRICT": "1", "FAASIGHT_FALLBACK": "off", "FAASIGHT_START_AFTER": LONG_S}
+        defaults = {"FAASIGHT_STRICT": "1", "FAASIGHT_FALLBACK": "off", **PATIENT}
         made.append(Agent(Settings(defaults | environment)))
         faasight.agent.replace(made[-1])
         return made[-1]
@@ -92,7 +93,7 @@ def serve(sink: Sink, tmp_path: Path) -> Iterator[Serve]:
     def start(code: str = CODE, target: str = "hello", *, listening: bool = True, **environment: str) -> Framework:
         folder = tmp_path / f"function{len(started)}"
         folder.mkdir()
-        own = {"FAASIGHT_ENDPOINT": sink.endpoint, "FAASIGHT_STRICT": "1", "FAASIGHT_START_AFTER": LONG_S}
+        own = {"FAASIGHT_ENDPOINT": sink.endpoint, "FAASIGHT_STRICT": "1", **PATIENT}
         framework = Framework(folder, code, target, CLOUD | own | environment)
         started.append(framework)
         if listening:

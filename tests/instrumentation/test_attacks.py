@@ -90,7 +90,7 @@ def test_handlers_that_are_no_plain_functions(agent: Any, sink: Any) -> None:
     assert faasight.observe(Methods().static)("c") == "c"
     assert faasight.observe(functools.partial(Called(), _context=None))("d") == "d"
     assert Methods().own("e") == "e"
-    assert len(sink.wait(60)) == 5
+    assert len(sink.wait(5)) == 5
 
 
 def test_a_module_is_reloaded(agent: Any, sink: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -304,7 +304,7 @@ def test_a_collector_that_is_away_changes_nothing(function: Any) -> None:
 def test_a_collector_that_hangs_changes_nothing(function: Any) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=16) as hanging:
         endpoint = f"http://127.0.0.1:{hanging.getsockname()[1]}"
-        sandbox = function(ECHO, FAASIGHT_ENDPOINT=endpoint, FAASIGHT_CONFIRM="1")
+        sandbox = function(ECHO, FAASIGHT_ENDPOINT=endpoint, FAASIGHT_CONFIRM="1", FAASIGHT_FLUSH_TIMEOUT="0.2")
         outcomes = [sandbox.invoke({"n": number}) for number in range(3)]
     assert [outcome.body for outcome in outcomes] == [{"got": {"n": number}} for number in range(3)]
     assert max(outcome.seconds for outcome in outcomes) < 20, "it would hang for ever"

@@ -53,7 +53,8 @@ def serve(sink: Any, tmp_path: Path) -> Iterator[Serve]:
     def start(code: str = ORDERS, *, loaded: bool = True, **environment: str) -> AzureHost:
         folder = tmp_path / f"app{len(started)}"
         folder.mkdir()
-        own = {"FAASIGHT_ENDPOINT": sink.endpoint, "FAASIGHT_STRICT": "1", "FAASIGHT_START_AFTER": "30"}
+        own = {"FAASIGHT_ENDPOINT": sink.endpoint, "FAASIGHT_STRICT": "1", "FAASIGHT_FLUSH_TIMEOUT": "10"}
+        own["FAASIGHT_START_AFTER"] = "30"
         host = AzureHost(folder, code, CLOUD | own | environment)
         started.append(host)
         if loaded:

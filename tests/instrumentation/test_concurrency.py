@@ -189,7 +189,7 @@ def test_streams_read_in_turns_keep_to_themselves(agent: Any, sink: Any) -> None
             assert faasight.current_span() is None
     for one in open_streams.values():
         assert next(one, "end") == "end"
-    sink.wait(60)
+    sink.wait(20)
     assert {len(ids) for ids in traces.values()} == {1}
     found = Counter((span.trace_id, span.attributes["n"]) for span in sink.spans() if span.name == "chunk")
     assert found == {(ids.pop(), n): 5 for n, ids in traces.items()}

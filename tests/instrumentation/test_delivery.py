@@ -89,7 +89,7 @@ def hang(connection: socket.socket) -> None:
 
 def deaf(connection: socket.socket) -> None:
     """Never even read."""
-    threading.Event().wait(60)
+    threading.Event().wait(5)
 
 
 def reset(connection: socket.socket) -> None:
@@ -315,7 +315,7 @@ def test_a_process_that_ends_hears_that_its_last_requests_came(sink: Any) -> Non
         check=True,
     )
     assert (run.stdout, run.stderr) == ("", "")
-    assert len(sink.wait(60)) == 5
+    assert len(sink.wait(5)) == 5
 
 
 def test_a_collector_that_hangs_does_not_keep_a_process_from_its_end(sink: Any) -> None:

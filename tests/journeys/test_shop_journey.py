@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 import pytest
 import requests
 import yaml
-from browser import Visit, visit
+from browser import LateError, Visit, visit
 from demo import SHOP, Demo
 from playwright.sync_api import Browser, Page
+from playwright.sync_api import TimeoutError as LateBrowserError
 from polling import wait_until
 from slack_server import SECRET, SlackServer
 
@@ -26,7 +27,7 @@ OUTSIDE = {("function:payment", "external:payment-provider"), ("function:shippin
 @pytest.fixture(scope="module")
 def tab(demo: Demo, chromium: Browser) -> Iterator[Visit]:
     """Open one tab on the demo."""
-    with visit(chromium, demo.dashboards) as seen:
+    with visit(chromium, demo.dashboards, live=True) as seen:
         yield seen
     assert seen.faults == []
 
@@ -95,11 +96,32 @@ def buy_out(demo: Demo) -> None:
 
 def watch_until(ask: Callable[[], Found], what: str, tab: Visit, demo: Demo, *paths: str) -> Found:
     """Wait for what a page will show; if it does not, say what these pages show, and what the demo said."""
+    late: list[str] = []  # pages that have not come in time
+
+    def patient() -> Found | None:
+        try:
+            return ask()
+        except (LateError, LateBrowserError) as problem:
+            late.append(str(problem)[:500])
+            return None
+
     try:
-        return wait_until(ask, what, PATIENCE_S, every_s=2)
+        found = wait_until(patient, what, PATIENCE_S, every_s=2)
     except AssertionError as failed:
-        pages = [f"--- {path}\n{tab.open(path).locator('#page').inner_text()[:4000]}" for path in paths]
-        raise AssertionError("\n".join([str(failed), *pages, "--- the demo", demo.said()[-3000:]])) from None
+        pages = [f"--- {path}\n{shown(tab, path)}" for path in paths]
+        told = [str(failed), *late[-1:], *pages, "--- the demo", demo.said()[-3000:]]
+        raise AssertionError("\n".join(told)) from None
+    assert found is not None
+    return found
+
+
+def shown(tab: Visit, path: str) -> str:
+    """Return what a page says, whole or not."""
+    try:
+        tab.open(path)
+    except (LateError, LateBrowserError) as problem:
+        return f"{problem}\n{tab.page.locator('body').inner_text()[:4000]}"
+    return tab.page.locator("#page").inner_text()[:4000]
 
 
 def test_the_map_has_the_nodes_and_edges_of_the_template(tab: Visit, demo: Demo) -> None:
