@@ -9,6 +9,7 @@ from time import perf_counter_ns
 import faasight
 from faasight import agent as agents
 from faasight.complain import complaints
+from faasight.imports import with_room
 from faasight.invoke import observe
 
 TYPE_CHECKING = False
@@ -81,6 +82,7 @@ def _start() -> Callable[..., Any]:
     return load(agent)
 
 
+with_room(_import)
 handler = (
     _start()
 )  # at import, as any handler module does its init: an AttributeError out of a module's __getattr__ would be misread

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any
 
     Hook = Callable[[ModuleType], None]
 
@@ -25,15 +26,15 @@ _FIRST_STEP_NS = 1_000_000  # from a threshold of 0
 
 
 class Import:
-    """One import: when it ran (perf_counter ns), and the slow ones within it."""
+    """One slow import: when it ran (perf_counter ns), and the slow ones within it."""
 
     __slots__ = ("children", "end", "module", "nested", "start")
 
-    def __init__(self, module: str, start: int) -> None:
+    def __init__(self, module: str, start: int, end: int, nested: int) -> None:
         self.module = module
         self.start = start
-        self.end = 0
-        self.nested = 0  # ns spent in all imports within this one
+        self.end = end
+        self.nested = nested  # ns spent in all imports within this one
         self.children: list[Import] = []
 
     @property
@@ -43,17 +44,30 @@ class Import:
 
 
 class ImportWatcher:
-    """The finder. It records while `recording` is set, for the thread that made it: others run beside, not within."""
+    """The finder. It records while `recording` is set, for the thread that made it: others run beside, not within.
+
+    A cold start has hundreds of imports, nearly all of them quick: of those nothing is kept, not even our step.
+    """
 
     def __init__(self, threshold_ns: int) -> None:
         self.recording = False
-        self.slow: list[Import] = []  # outermost imports over the threshold
+        self._slow: list[Import] = []  # over the threshold, as they ended
         self._threshold = threshold_ns
         self._hooks: dict[str, Hook] = {}
         self._begun: dict[str, int] = {}  # module -> when it was looked for
-        self._stack: list[Import] = []
+        self._nested = 0  # ns that imports within the one that runs now have taken
         self._thread = get_ident()
-        self._kept = 0
+
+    @property
+    def slow(self) -> list[Import]:
+        """The outermost imports over the threshold, and within each those that ran while it did."""
+        outermost: list[Import] = []
+        for record in self._slow:
+            first = len(outermost)
+            while first and outermost[first - 1].start >= record.start:
+                first -= 1
+            outermost[first:], record.children = [record], outermost[first:]
+        return outermost
 
     def install(self) -> None:
         """Take the first place among the finders."""
@@ -76,77 +90,65 @@ class ImportWatcher:
         if not timed and name not in self._hooks:
             return None
         begun = perf_counter_ns()
-        spec = self._ask_others(name, path, target)
-        if spec is not None and _watch(spec.loader, self._execute) and timed:
-            self._begun[name] = begun
-        return spec
-
-    def _ask_others(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
         for finder in sys.meta_path:
-            find = getattr(finder, "find_spec", None)
-            if finder is not self and find is not None:
-                spec: ModuleSpec | None = find(name, path, target)
-                if spec is not None:
-                    return spec
+            if finder is self:
+                continue
+            try:
+                find = finder.find_spec
+            except AttributeError:  # a finder of the old kind
+                continue
+            spec = find(name, path, target)
+            if spec is not None:
+                if self._watch(spec.loader) and timed:
+                    self._begun[name] = begun
+                return spec
         return None
 
-    def _execute(self, execute: Hook, module: ModuleType) -> None:
-        name = module.__name__
-        begun = self._begun.pop(name, 0)
-        if begun:
-            self._time(Import(name, begun), execute, module)
-        else:
-            execute(module)
-        hook = self._hooks.get(name)
-        if hook is not None:
-            _run(hook, module)
+    def _watch(self, loader: Any) -> bool:  # noqa: ANN401 - whatever another finder has returned
+        """Put our step in front of the loader's `exec_module`.
 
-    def _time(self, record: Import, execute: Hook, module: ModuleType) -> None:
-        self._stack.append(record)
+        Loaders that are classes (built-in, frozen) are quick, and shared: left alone. One loader may serve many modules
+        (zipimport has one for an archive): it gets our step once.
+        """
+        if isinstance(loader, type):
+            return False
         try:
-            execute(module)
-        finally:
-            self._stack.pop()
-            record.end = perf_counter_ns()
-            total = record.end - record.start
-            if self._stack:
-                self._stack[-1].nested += total
-            if total >= self._threshold:
-                (self._stack[-1].children if self._stack else self.slow).append(record)
-                self._kept += 1
-                while self._kept > _MAX_RECORDS:
-                    self._thin()
+            own, execute = loader.__dict__, loader.exec_module
+        except AttributeError:
+            return False
+        if "exec_module" not in own or getattr(execute, "__module__", "") != __name__:
+            own["exec_module"] = self._step(own, execute)
+        return True
+
+    def _step(self, own: dict[str, Any], execute: Hook) -> Hook:
+        def exec_module(module: ModuleType) -> None:
+            name = module.__name__
+            begun = self._begun.pop(name, 0)
+            if begun:
+                outer, self._nested = self._nested, 0
+                try:
+                    execute(module)
+                finally:
+                    end = perf_counter_ns()
+                    if end - begun >= self._threshold:
+                        self._slow.append(Import(name, begun, end, self._nested))
+                        while len(self._slow) > _MAX_RECORDS:
+                            self._thin()
+                    self._nested = outer + end - begun
+            else:
+                execute(module)
+            if own.get("name") == name and own.get("exec_module") is exec_module:  # of this module alone
+                del own["exec_module"]
+            hook = self._hooks.get(name)
+            if hook is not None:
+                _run(hook, module)
+
+        return exec_module
 
     def _thin(self) -> None:
         """Let the shortest go. An outer import ends last and takes longest: what it came too late for was the cause."""
         self._threshold = max(2 * self._threshold, _FIRST_STEP_NS)
-        self._kept = sum(self._thinned(records) for records in (self.slow, *(one.children for one in self._stack)))
-
-    def _thinned(self, records: list[Import]) -> int:
-        records[:] = [one for one in records if one.end - one.start >= self._threshold]
-        return len(records) + sum(self._thinned(one.children) for one in records)
-
-
-def _watch(loader: object, execute_with: Callable[[Hook, ModuleType], None]) -> bool:
-    """Put our step in front of the loader's `exec_module`.
-
-    Loaders that are classes (built-in, frozen) are quick, and shared: left alone.
-    """
-    if loader is None or isinstance(loader, type):
-        return False
-    own = getattr(loader, "__dict__", None)
-    execute = getattr(loader, "exec_module", None)
-    if own is None or execute is None:
-        return False
-    if getattr(own.get("exec_module"), "faasight", False):
-        return True  # zipimport has one loader for all modules of an archive
-
-    def exec_module(module: ModuleType) -> None:
-        execute_with(execute, module)
-
-    exec_module.faasight = True  # type: ignore[attr-defined]  # a mark on a function
-    own["exec_module"] = exec_module
-    return True
+        self._slow[:] = [one for one in self._slow if one.end - one.start >= self._threshold]
 
 
 def _run(hook: Hook, module: ModuleType) -> None:
@@ -154,3 +156,15 @@ def _run(hook: Hook, module: ModuleType) -> None:
         hook(module)
     except Exception as error:  # noqa: BLE001 - a library that has changed must still be usable
         complaints.failure(f"instrumenting {module.__name__}", error)
+
+
+def with_room(function: Callable[..., Any]) -> None:
+    """Have what `function` calls run in one piece of stack.
+
+    CPython keeps Python's frames in pieces of 16 KiB, and returns a piece to the system when its last frame ends
+    (`push_chunk` in pystate.c): a loop on the border of two asks for a piece with each call, and what a function
+    imports has some hundred to a thousand such calls, ours more than others as our frames lie below. One frame that
+    needs 57 KiB gets a piece of 128 KiB, of which it touches nothing; an import finds 70 KiB behind it.
+    """
+    if sys.version_info >= (3, 11):  # before, each frame was an object of its own
+        function.__code__ = function.__code__.replace(co_stacksize=7_300)

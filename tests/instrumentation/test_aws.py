@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import faasight
 import pytest
+from faasight.imports import with_room
 from ports import free_ports
 
 ECHO = "def handler(event, context):\n    return {'got': event}\n"
@@ -370,3 +372,37 @@ def test_an_init_error_is_not_told_when_we_are_disabled(function: Any, sink: Any
     assert sandbox.outcome().kind == "init error"
     sandbox.process.wait(60)
     assert sum(span.name == "INIT" for span in sink.spans()) == told, "a slow machine makes spans of imports too"
+
+
+def most_faults(probe: Any) -> int:
+    """Return the most page faults that 200 calls cost on top of a stack of some depth, each depth tried once."""
+
+    def leaf() -> None:
+        pass
+
+    leaf.__code__ = leaf.__code__.replace(co_stacksize=100)  # larger than a frame of `at`: no depth passes it by
+
+    def at(depth: int) -> int:
+        if depth:
+            return at(depth - 1)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(200):
+            leaf()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    return max(probe(at, depth) for depth in range(200))
+
+
+def test_what_a_function_imports_runs_in_one_piece_of_stack() -> None:
+    """CPython from 3.11 on gives a loop on the border of two pieces a new piece with each call, and a fault with it."""
+
+    def plainly(at: Any, depth: int) -> int:
+        return at(depth)  # type: ignore[no-any-return]
+
+    def roomily(at: Any, depth: int) -> int:
+        return at(depth)  # type: ignore[no-any-return]
+
+    with_room(roomily)
+    assert roomily.__code__.co_stacksize > 16_384 / 8, "more than a piece holds: it gets one of its own"
+    assert most_faults(roomily) < 100
+    assert most_faults(plainly) >= 200 or sys.version_info >= (3, 12), "what it is for: newer ones may do without"

@@ -1,6 +1,7 @@
 """The finder that times imports and runs hooks after them."""
 
 import importlib
+import importlib.util
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -124,3 +125,50 @@ def test_modules_of_an_archive_share_one_loader(
 def test_the_age_of_this_process() -> None:
     """Pytest has been running for a while, and not for a day."""
     assert 0.0 < process_age() < 900.0
+
+
+def test_nothing_of_ours_stays_on_the_loader_of_a_module(watcher: ImportWatcher, tmp_path: Path) -> None:
+    """A cold start has hundreds of imports: what is kept for each would be walked by each garbage collection."""
+    write(tmp_path, fx_once="value = 1")
+    seen: list[Any] = []
+    watcher.after("fx_once", lambda module: seen.append(module.value))
+    watcher.recording = True
+    module = importlib.import_module("fx_once")
+    assert module.__spec__ is not None
+    assert "exec_module" not in vars(module.__spec__.loader)
+    importlib.reload(module)
+    assert seen == [1, 1], "a library's hook runs again when it is loaded again"
+
+
+def test_another_step_on_a_loader_stays(watcher: ImportWatcher, tmp_path: Path) -> None:
+    write(tmp_path, fx_shared="value = 1")
+    ran: list[str] = []
+
+    class Finder:
+        """As other agents do it: it puts a step of its own onto what the others find."""
+
+        @staticmethod
+        def find_spec(name: str, *_: Any) -> Any:
+            if name != "fx_shared" or "busy" in ran:
+                return None
+            ran.append("busy")
+            spec = importlib.util.find_spec(name)
+            ran.remove("busy")
+            assert spec is not None and spec.loader is not None
+            execute = spec.loader.exec_module
+
+            def step(module: Any) -> None:
+                ran.append(module.__name__)
+                execute(module)
+
+            vars(spec.loader)["exec_module"] = step
+            return spec
+
+    sys.meta_path.insert(1, Finder)  # type: ignore[arg-type]  # behind ours
+    try:
+        watcher.recording = True
+        assert importlib.import_module("fx_shared").value == 1
+    finally:
+        sys.meta_path.remove(Finder)  # type: ignore[arg-type]
+    assert ran == ["fx_shared"]
+    assert "fx_shared" in [record.module for record in watcher.slow]
