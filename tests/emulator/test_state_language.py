@@ -184,8 +184,23 @@ def test_compensations() -> None:
         ({"Type": "Choice", "Choices": []}, "has no 'Choices'; add at least one."),
         ({"Type": "Choice", "Choices": [{"Variable": "$", "Is": 1, "Next": "A"}]}, "a comparison that is known"),
         ({"Type": "Wait", "End": True}, "must have one of Seconds"),
-        ({"Type": "Pass", "End": True, "QueryLanguage": "JSONata"}, "uses JSONata, which is not emulated"),
-        ({"Type": "Pass", "End": True, "Assign": {}}, "has 'Assign', which is not emulated"),
+        (
+            {"Type": "Pass", "End": True, "QueryLanguage": "SQL"},
+            "has the QueryLanguage 'SQL'; must be JSONPath or",
+        ),
+        ({"Type": "Pass", "End": True, "Assign": {}}, "has 'Assign', which is emulated with JSONata only"),
+        (
+            {"Type": "Pass", "End": True, "QueryLanguage": "JSONata", "InputPath": "$"},
+            "'InputPath', which is emulated",
+        ),
+        (
+            {"Type": "Pass", "End": True, "QueryLanguage": "JSONata", "Output": {"a": ["{% 1 + %}"]}},
+            "has an expression that is no JSONata (Unexpected end of expression): 1 +",
+        ),
+        (
+            {"Type": "Choice", "QueryLanguage": "JSONata", "Choices": [{"Variable": "$", "Next": "A"}]},
+            "has a rule without 'Condition'",
+        ),
         ({"Type": "Parallel", "End": True, "Branches": [{}]}, "has a branch that has no 'States'"),
         ({"Type": "Map", "End": True}, "has an ItemProcessor that has no 'States'"),
         ("text", "is no mapping"),
@@ -199,6 +214,15 @@ def test_definitions_that_cannot_be(state: Any, words: str) -> None:
 def test_definitions_that_begin_nowhere() -> None:
     """A start that is no state, and no states at all."""
     assert "starts at 'B', which is no state" in (problem_of({**STATES, "StartAt": "B"}) or "")
-    assert "uses JSONata" in (problem_of({**STATES, "QueryLanguage": "JSONata"}) or "")
+    assert "state 'A' has the QueryLanguage 'JSONPath'; must be JSONata" in (
+        problem_of(
+            {
+                "QueryLanguage": "JSONata",
+                "StartAt": "A",
+                "States": {"A": {"Type": "Pass", "End": True, "QueryLanguage": "JSONPath"}},
+            }
+        )
+        or ""
+    )
     assert "has no 'States'" in (problem_of({"StartAt": "A"}) or "")
     assert problem_of(STATES) is None

@@ -12,7 +12,7 @@ from typing import Any
 
 from faasight_emulator.invocation import Json
 from faasight_emulator.states.choice import holds
-from faasight_emulator.states.definition import Flow, State, compensations, processor_of
+from faasight_emulator.states.definition import JSONATA, Flow, State, compensations, language_of, processor_of
 from faasight_emulator.states.errors import (
     DATA_LIMIT,
     NO_CHOICE,
@@ -21,6 +21,7 @@ from faasight_emulator.states.errors import (
     TOLERATED,
     StatesError,
 )
+from faasight_emulator.states.jsonata import Query, is_expression
 from faasight_emulator.states.paths import read, write
 from faasight_emulator.states.payload import fill, find
 from faasight_emulator.states.tasks import WAIT, Call, Tasks
@@ -35,11 +36,20 @@ Tokens = dict[str, "asyncio.Future[Json]"]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where a state runs: the context object ($$), the span around it, and whether it undoes what was done."""
+    """Where a state runs: the context object ($$), the span around it, and whether it undoes what was done.
+
+    `variables` are the flow's own, which its states assign; those of the flows around it are copied when it begins.
+    """
 
     context: Mapping[str, Any]
     span: str
     undoing: bool = False
+    language: str = "JSONPath"
+    variables: dict[str, Json] = field(default_factory=dict)
+
+    def query(self, value: Json) -> Query:
+        """Return what JSONata expressions see of a state's input."""
+        return Query({"input": value, "context": dict(self.context)}, self.variables)
 
 
 @dataclass(slots=True)
@@ -56,14 +66,17 @@ class Interpreter:
     async def run(self, flow: Flow, value: Json, scope: Scope) -> Json:
         """Run a flow from its start to its end and return its output. Raises StatesError."""
         undoing = compensations(flow)
+        language = flow.get("QueryLanguage", scope.language)
+        scope = replace(scope, language=language, variables=dict(scope.variables))
         name: str | None = flow["StartAt"]
         while name is not None:
             self.entered += 1
             if self.entered > _STATES_LIMIT:
                 raise StatesError(RUNTIME, f"the execution has entered {_STATES_LIMIT} states; does it go in circles?")
             await asyncio.sleep(0)  # states that wait for nothing must not keep everything else from running
-            at = replace(scope, undoing=scope.undoing or name in undoing)
-            value, name = await self._state(name, flow["States"][name], value, at)
+            state = flow["States"][name]
+            at = replace(scope, undoing=scope.undoing or name in undoing, language=language_of(state, language))
+            value, name = await self._state(name, state, value, at)
         return value
 
     async def _state(self, name: str, state: State, value: Json, scope: Scope) -> tuple[Json, str | None]:
@@ -81,8 +94,7 @@ class Interpreter:
             caught = next((one for one in state.get("Catch", ()) if error.matched_by(one.get("ErrorEquals", ()))), None)
             if caught is None:
                 raise
-            result_path = caught.get("ResultPath", "$")
-            output = value if result_path is None else write(result_path, value, error.output())
+            output = _caught(caught, value, error, scope)
             following = caught["Next"]
         return _bounded(output), following
 
@@ -111,6 +123,8 @@ class Interpreter:
             await self.sleep(delay)
 
     async def _work(self, state: State, value: Json, scope: Scope, attempt: int) -> tuple[Json, str | None]:
+        if scope.language == JSONATA:
+            return await self._queried(state, value, scope, attempt)
         kind = state["Type"]
         context = scope.context
         given = _path(state, "InputPath", value, context)
@@ -134,13 +148,33 @@ class Interpreter:
         whole = value if place is None else write(place, value, result)
         return _path(state, "OutputPath", whole, context), following
 
+    async def _queried(self, state: State, value: Json, scope: Scope, attempt: int) -> tuple[Json, str | None]:
+        """Do a state's work by JSONata: it says what goes out, and what is assigned, as values of the old variables."""
+        kind, query = state["Type"], scope.query(value)
+        following = None if state.get("End") or kind in ("Succeed", "Fail") else state.get("Next")
+        told, output = state, value
+        if kind == "Fail":
+            raise StatesError(*(str(query.of(state.get(key, ""))) for key in ("Error", "Cause")))
+        if kind == "Choice":
+            told = next((one for one in state["Choices"] if query.holds(one["Condition"])), state)
+            following = told.get("Next") or state.get("Default")
+            if following is None:
+                raise StatesError(NO_CHOICE, "no rule holds, and the state has no Default")
+        elif kind == "Wait":
+            way = "Seconds" if "Seconds" in state else "Timestamp"
+            await self.sleep(_seconds({way: query.of(state[way])}, value, scope.context))
+        elif kind in _WORKING:
+            output = await self._result(state, value, scope, attempt)
+            query = query.having(result=output)
+        return _said(told, output, query, scope), following
+
     async def _result(self, state: State, given: Json, scope: Scope, attempt: int) -> Json:
         kind = state["Type"]
         if kind == "Map":
             return await self._map(state, given, scope)
         if kind == "Task":
             return await self._task(state, given, scope, attempt)
-        effective = _effective(state, given, scope.context)
+        effective = _effective(state, given, scope)
         if kind == "Pass":
             return state.get("Result", effective)
         return await self._together([self.run(branch, effective, scope) for branch in state["Branches"]], 0)
@@ -151,7 +185,8 @@ class Interpreter:
         if resource.endswith(WAIT):
             token = secrets.token_hex(16)
             context = {**context, "Task": {"Token": token}}
-        effective, limit = _effective(state, given, context), _limit(state, given, context)
+        scope = replace(scope, context=context)
+        effective, limit = _effective(state, given, scope), _limit(state, given, scope)
         name = f"{_action(resource)} {Call(resource, effective, '', {}).function}".strip()
         attributes = {"faasight.attempt": attempt} if attempt > 1 else {}
         if token:
@@ -171,18 +206,16 @@ class Interpreter:
         return await self.tokens[token] if token else answer
 
     async def _map(self, state: State, given: Json, scope: Scope) -> Json:
-        items = read(state.get("ItemsPath", "$"), given, scope.context)
-        if not isinstance(items, list):
-            raise StatesError(RUNTIME, f"the ItemsPath '{state.get('ItemsPath', '$')}' of a Map state finds no list")
+        items = _items(state, given, scope)
         selector = state.get("ItemSelector", state.get("Parameters"))
 
         async def one(index: int, item: Json) -> Json:
             context = {**scope.context, "Map": {"Item": {"Index": index, "Value": item}}}
-            value = item if selector is None else fill(selector, given, context)
+            value = item if selector is None else _filled(selector, given, replace(scope, context=context))
             with self.trace.span(f"item {index}", scope.span, {}) as span:
                 return await self.run(processor_of(state), value, replace(scope, context=context, span=span.id))
 
-        limit = int(state.get("MaxConcurrency", 0)) or _MAP_CONCURRENCY
+        limit = int(_filled(state.get("MaxConcurrency", 0), given, scope)) or _MAP_CONCURRENCY
         tolerated = _tolerated(state, len(items))
         works = [one(index, item) for index, item in enumerate(items)]
         return await self._together(works, limit) if tolerated is None else await _some(works, limit, tolerated)
@@ -245,8 +278,38 @@ def _chosen(state: State, value: Json, context: Json) -> str | None:
         raise StatesError(RUNTIME, f"the Choice's condition names an invalid value: {error.cause}") from error
 
 
-def _effective(state: State, given: Json, context: Json) -> Json:
-    return fill(state["Parameters"], given, context) if "Parameters" in state else given
+def _filled(template: Json, given: Json, scope: Scope) -> Json:
+    """Return a payload template as the state's language fills it."""
+    return scope.query(given).of(template) if scope.language == JSONATA else fill(template, given, scope.context)
+
+
+def _effective(state: State, given: Json, scope: Scope) -> Json:
+    key = "Arguments" if scope.language == JSONATA else "Parameters"
+    return _filled(state[key], given, scope) if key in state else given
+
+
+def _items(state: State, given: Json, scope: Scope) -> list[Json]:
+    path = state.get("ItemsPath", "$")
+    queried = scope.language == JSONATA
+    items = scope.query(given).of(state["Items"]) if "Items" in state else read(path, given, scope.context)
+    if not isinstance(items, list):
+        what = "what Items gives" if queried else f"the ItemsPath '{path}'"
+        raise StatesError(RUNTIME, f"{what} of a Map state is no list")
+    return items
+
+
+def _said(told: Mapping[str, Any], output: Json, query: Query, scope: Scope) -> Json:
+    """Return what a state, a rule or a catcher says is its output, and assign what it says; both by the old values."""
+    said = query.of(told["Output"]) if "Output" in told else output
+    scope.variables.update(query.of(told.get("Assign", {})))
+    return said
+
+
+def _caught(caught: Mapping[str, Any], value: Json, error: StatesError, scope: Scope) -> Json:
+    if scope.language == JSONATA:
+        return _said(caught, error.output(), scope.query(value).having(errorOutput=error.output()), scope)
+    result_path = caught.get("ResultPath", "$")
+    return value if result_path is None else write(result_path, value, error.output())
 
 
 def _path(state: State, key: str, value: Json, context: Json) -> Json:
@@ -276,11 +339,11 @@ def _seconds(state: State, value: Json, context: Json) -> float:
         raise StatesError(RUNTIME, f"'{wanted}' is nothing to wait for: {error}") from error
 
 
-def _limit(state: State, value: Json, context: Json) -> float | None:
+def _limit(state: State, value: Json, scope: Scope) -> float | None:
     """Return a task's time limit; a heartbeat is one too, as there is nothing here that sends any but task tokens."""
-    limit = read(state["TimeoutSecondsPath"], value, context) if "TimeoutSecondsPath" in state else None
+    limit = read(state["TimeoutSecondsPath"], value, scope.context) if "TimeoutSecondsPath" in state else None
     limit = state.get("TimeoutSeconds", limit)
-    return None if limit is None else float(limit)
+    return scope.query(value).number(limit) if is_expression(limit) else None if limit is None else float(limit)
 
 
 def _delay(retrier: Mapping[str, Any], tries: int, chance: Callable[[], float]) -> float:
