@@ -12,6 +12,7 @@ from opentelemetry import trace
 
 from faasight_alerts import record, slots
 from faasight_alerts.evaluate import Cache, Labels, Measure, evaluate, labels_of
+from faasight_alerts.meters import Meters
 from faasight_alerts.own import CHANNEL_FAILING, MOST_FAILURES, OWN_RULES, RULE_FAILING
 from faasight_alerts.record import Known, Writer
 from faasight_alerts.rule import Rule
@@ -77,7 +78,13 @@ class Evaluator:
     """Evaluates rules against a store. `failing` counts the failures in a row of each rule."""
 
     def __init__(
-        self, store: Store, rules: Sequence[Rule], measure: Measure, url: str, channels: Sequence[str]
+        self,
+        store: Store,
+        rules: Sequence[Rule],
+        measure: Measure,
+        url: str,
+        channels: Sequence[str],
+        meters: Meters | None = None,
     ) -> None:
         self._store = store
         self._rules = rules
@@ -86,6 +93,7 @@ class Evaluator:
         self._channels = channels
         self._progress: dict[str, Progress] = {}
         self._instances: dict[str, Known] = {}
+        self._meters = meters or Meters()
         self.failing: dict[str, int] = {}
 
     def load(self, lease: AlertLease, now: datetime) -> None:
@@ -114,6 +122,8 @@ class Evaluator:
         self._tidy(draft, now)
         stored.append(self._store, draft.rows)
         self._progress, self._instances = draft.progress, draft.instances
+        for row in draft.rows:
+            self._meters.changes.labels(row.state).inc()
         return len(draft.rows)
 
     def _evaluate(self, rule: Rule, draft: _Draft, measure: Cache, now: datetime) -> None:
@@ -122,7 +132,10 @@ class Evaluator:
         begun = progress.begun if progress else due[0]
         for slot in due:
             try:
-                with _tracer.start_as_current_span("evaluate", attributes={"faasight.rule": rule.id}):
+                with (
+                    self._meters.evaluating(rule.id),
+                    _tracer.start_as_current_span("evaluate", attributes={"faasight.rule": rule.id}),
+                ):
                     looks = evaluate(rule, slot, measure, draft.awake(rule.id), begun)
             except Exception as error:  # noqa: BLE001 - one rule must not stop the others; the slot is tried again
                 self.failing[rule.id] = self.failing.get(rule.id, 0) + 1

@@ -15,6 +15,7 @@ from faasight_store.queries.alerts import AlertChange, AlertDelivery
 
 from faasight_alerts.channels.channel import Answer, Channel, Verdict
 from faasight_alerts.message import Message
+from faasight_alerts.meters import Meters
 from faasight_alerts.own import MOST_FAILURES
 from faasight_alerts.record import message
 
@@ -40,8 +41,11 @@ class Destination:
 class Outbox:
     """The queues of all channels."""
 
-    def __init__(self, store: Store, channels: Sequence[Channel], jitter: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, channels: Sequence[Channel], jitter: Callable[[], float], meters: Meters | None = None
+    ) -> None:
         """`jitter` returns 0 to 1, and spreads retries of several senders."""
+        self._meters = meters or Meters()
         self._store = store
         self._jitter = jitter
         self.destinations = {channel.name: Destination(channel) for channel in channels}
@@ -59,7 +63,7 @@ class Outbox:
 
     def shout(self, told: Message) -> bool:
         """Send past the queue, which is in a store that cannot be reached; tell whether anybody heard it."""
-        answers = [to.channel.send([told]) for to in self.destinations.values()]
+        answers = [self._send(to.channel, [told]) for to in self.destinations.values()]
         return any(answer.verdict is Verdict.SENT for answer in answers)
 
     def deliver(self, now: datetime) -> int:
@@ -74,9 +78,15 @@ class Outbox:
         rows = stored.queued(self._store, channel.name, now, channel.most)
         if not rows:
             return 0
-        answer = channel.send([message(row) for row in rows])
+        answer = self._send(channel, [message(row) for row in rows])
         self._judge(destination, answer, rows, now)
         return len(rows) if answer.verdict is Verdict.SENT else 0
+
+    def _send(self, channel: Channel, messages: Sequence[Message]) -> Answer:
+        with self._meters.send_seconds.labels(channel.name).time():
+            answer = channel.send(messages)
+        self._meters.messages.labels(channel.name, answer.verdict.value).inc(len(messages))
+        return answer
 
     def _judge(self, destination: Destination, answer: Answer, rows: Sequence[AlertChange], now: datetime) -> None:
         name = destination.channel.name

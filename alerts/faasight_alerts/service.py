@@ -13,6 +13,7 @@ from faasight_store.cache import Cache
 from faasight_store.connection import Store
 from faasight_store.queries import signals
 from faasight_store.types import Measurement
+from prometheus_client import CollectorRegistry
 
 from faasight_alerts import rulefile
 from faasight_alerts.blind import Blind
@@ -21,6 +22,7 @@ from faasight_alerts.channels.slack import SlackWebhook
 from faasight_alerts.evaluate import Measure
 from faasight_alerts.evaluator import Evaluator
 from faasight_alerts.lease import Lease, this_process
+from faasight_alerts.meters import Meters
 from faasight_alerts.outbox import Outbox
 from faasight_alerts.rule import Rule
 
@@ -62,20 +64,24 @@ class Alerts:
         self._clock = clock
         self.rules = _rules(settings)
         channels = _channels(settings)
+        names = [channel.name for channel in channels]
+        self._meters = Meters()
         self._evaluator = Evaluator(
-            store,
-            self.rules,
-            measure or _measure(store, self.rules),
-            settings.url,
-            [channel.name for channel in channels],
+            store, self.rules, measure or _measure(store, self.rules), settings.url, names, self._meters
         )
-        self._outbox = Outbox(store, channels, jitter)
+        self._outbox = Outbox(store, channels, jitter, self._meters)
+        self._meters.watch([rule.id for rule in self.rules], names, lambda: self._outbox.failing)
         self._blind = Blind(self._outbox)
         self._lease = Lease(store, settings.holder or this_process(), settings.lease_s)
         self._epoch = 0  # whose state the evaluator holds
         self._stopping = threading.Event()
         self._changed = threading.Event()
         self._threads: list[threading.Thread] = []
+
+    @property
+    def metrics(self) -> CollectorRegistry:
+        """What it tells Prometheus of itself."""
+        return self._meters.registry
 
     def start(self) -> None:
         """Begin to evaluate and send, each on a thread."""
@@ -93,7 +99,7 @@ class Alerts:
         for thread in self._threads:
             thread.join(_STOP_S / len(self._threads))
         self._threads.clear()
-        self._guarded("the lease cannot be given back", self._lease.give_back)
+        self._guarded("give back", "the lease cannot be given back", self._lease.give_back)
 
     def tick(self, now: datetime) -> int:
         """Evaluate what is due, then send what is due; return the number of changes. Raises what the store raises."""
@@ -104,6 +110,7 @@ class Alerts:
     def evaluate(self, now: datetime) -> int:
         """Evaluate what is due, if no other evaluator does; return the number of changes."""
         lease = self._lease.take(now)
+        self._meters.leading.set(lease is not None)
         if lease is None:
             self._epoch = 0
             return 0
@@ -120,24 +127,26 @@ class Alerts:
 
     def _evaluate_always(self) -> None:
         while not self._stopping.is_set():
-            done = self._guarded("the rules cannot be evaluated now", lambda: self.evaluate(self._clock()))
-            self._guarded("people cannot be told", partial(self._blind.note, done, self._clock()))
+            done = self._guarded("evaluate", "the rules cannot be evaluated now", lambda: self.evaluate(self._clock()))
+            if done:
+                self._meters.last_round.set(self._clock().timestamp())
+            self._guarded("tell", "people cannot be told", partial(self._blind.note, done, self._clock()))
             self._changed.set()
             self._stopping.wait(self._settings.interval_s)
 
     def _send_always(self) -> None:
         while not self._stopping.is_set():
-            self._guarded("messages cannot be read or recorded now", lambda: self.deliver(self._clock()))
+            self._guarded("deliver", "messages cannot be read or recorded now", lambda: self.deliver(self._clock()))
             self._changed.wait(self._outbox.wait_s(self._clock(), self._settings.interval_s))
             self._changed.clear()
 
-    @staticmethod
-    def _guarded(what: str, work: Callable[[], object]) -> bool:
+    def _guarded(self, name: str, what: str, work: Callable[[], object]) -> bool:
         """Run one round and tell whether it went well: a fault is logged, and the next round tries again."""
         try:
             work()
         except Exception as error:  # noqa: BLE001 - the service outlives every fault of the store
             log.error(what, error=str(error))
+            self._meters.failed_rounds.labels(name).inc()
             return False
         return True
 

@@ -55,13 +55,24 @@ class Platform:
             self._store = self._open()
             # All are built before one is started: a bad rule file is told before anybody can connect.
             built = [(part, services.build(part, self._settings, self._store, self._worker)) for part in self._parts]
+            built += self._metrics([service for _, service in built])
             for part, service in built:
-                say(f"starting the {part}")
+                if part in self._parts:
+                    say(f"starting the {part}")
                 service.start()
                 self._running.append((part, service))
         except BaseException:
             self.stop()
             raise
+
+    def _metrics(self, parts: Sequence[Service]) -> list[tuple[str, Service]]:
+        """Return the port for Prometheus, if it is wanted and one of the parts has something to say there."""
+        if self._settings.metrics is None or tuple(self._parts) == ("collector",):
+            return []
+        from faasight_cli.metrics import MetricsServer, registry_of
+
+        registries = [registry for registry in map(registry_of, parts) if registry is not None]
+        return [("metrics", MetricsServer(self._settings.metrics, self._settings, registries))]
 
     def _open(self) -> Store:
         """Open the store and bring its schema up to date. A collector alone need not wait for it: it has a journal."""

@@ -34,6 +34,7 @@ class Settings:
     collector_http: Address
     collector_grpc: Address | None  # None is off
     dashboards: Address
+    metrics: Address | None  # None is off
     allow_remote: bool
     tokens: Path | None  # None: nobody is asked
     token_requests_per_s: int  # 0: no limit
@@ -191,6 +192,13 @@ TABLE: tuple[Setting, ...] = (
         "Where the collector takes OTLP/gRPC.",
     ),
     Setting("dashboards", LISTEN, "127.0.0.1:8050", "Where the dashboards answer."),
+    Setting(
+        "metrics",
+        LISTEN_OR_OFF,
+        "off",
+        "Where dashboards and alerts answer GET /metrics for Prometheus, as in 127.0.0.1:9464; the collector answers it"
+        " on its HTTP address.",
+    ),
     Setting(
         "allow_remote",
         YES_NO,

@@ -41,6 +41,8 @@ def wanted(own: Settings, parts: Sequence[str] = services.PARTS) -> list[Wanted]
             found.append(Wanted("collector, gRPC", own.collector_grpc, "--collector-grpc"))
     if "dashboards" in parts:
         found.append(Wanted("dashboards", own.dashboards, "--dashboards"))
+    if own.metrics and tuple(parts) != ("collector",):
+        found.append(Wanted("metrics", own.metrics, "--metrics"))
     return found
 
 
@@ -51,6 +53,7 @@ def with_ports(own: Settings) -> Settings:
         collector_http=ports.settled(own.collector_http),
         collector_grpc=ports.settled(own.collector_grpc) if own.collector_grpc else None,
         dashboards=ports.settled(own.dashboards),
+        metrics=ports.settled(own.metrics) if own.metrics else None,
     )
 
 
@@ -67,6 +70,8 @@ def addresses(own: Settings, parts: Sequence[str] = services.PARTS) -> list[tupl
         rows.append(
             ("alerts", f"rules: {own.rules or 'built-in'}; Slack: {'yes' if own.slack_webhook else 'not set up'}")
         )
+    if own.metrics and tuple(parts) != ("collector",):
+        rows.append(("metrics", f"{services.reached_at(own.metrics)}/metrics"))
     rows.append(("data", services.shown(own.store)))
     return rows
 

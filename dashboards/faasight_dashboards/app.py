@@ -8,6 +8,7 @@ from flask import Flask
 
 from faasight_dashboards import router, search, security, shell, static
 from faasight_dashboards.data import Context, install
+from faasight_dashboards.meters import Meters
 from faasight_dashboards.pages import alerts, function, functions, logs, overview, trace, traces
 from faasight_dashboards.pages import map as invocation_map
 from faasight_dashboards.router import Page
@@ -42,11 +43,13 @@ _INDEX = """<!DOCTYPE html>
 </html>"""
 
 
-def create_app(store: Store, settings: Settings) -> Dash:
-    """Return the app over `store`; it holds no state of its own but a short cache."""
+def create_app(store: Store, settings: Settings, meters: Meters | None = None) -> Dash:
+    """Return the app over `store`; it holds no state of its own but a short cache, and what `meters` count."""
     server = Flask("faasight_dashboards")
     server.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR_S
-    install(server, Context(store, settings))
+    context = Context(store, settings, meters=meters or Meters())
+    install(server, context)
+    context.meters.install(server)
     app = Dash(
         "faasight_dashboards",
         server=server,  # type: ignore[arg-type]  # Dash says bool or factory, and takes a Flask

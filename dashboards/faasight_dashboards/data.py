@@ -9,6 +9,7 @@ from faasight_store.cache import Cache
 from flask import Flask, current_app
 from opentelemetry import trace
 
+from faasight_dashboards.meters import Meters
 from faasight_dashboards.settings import Settings
 
 P = ParamSpec("P")
@@ -28,6 +29,7 @@ class Context:
     store: Store
     settings: Settings
     cache: Cache = field(default_factory=Cache)
+    meters: Meters = field(default_factory=Meters)
 
 
 def install(server: Flask, context: Context) -> None:
@@ -45,12 +47,19 @@ def ask(query: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kw
     here = context()
     here.store.expect(LOOKING_S)
     key = (query, args, tuple(sorted(kwargs.items())))
+    name = f"{query.__module__.rpartition('.')[2]}.{query.__name__}"
+    missed = False
 
     def run() -> T:
-        with _tracer.start_as_current_span(f"query {query.__module__.rpartition('.')[2]}.{query.__name__}"):
+        nonlocal missed
+        missed = True
+        with here.meters.querying(name), _tracer.start_as_current_span(f"query {name}"):
             return query(here.store, *args, **kwargs)
 
-    return here.cache.get(key, run, _ttl_s(args))
+    try:
+        return here.cache.get(key, run, _ttl_s(args))
+    finally:
+        here.meters.asked.labels("miss" if missed else "hit").inc()
 
 
 def _ttl_s(args: tuple[Any, ...]) -> float:

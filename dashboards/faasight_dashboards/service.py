@@ -10,9 +10,11 @@ from typing import Any
 
 from faasight_store import Store
 from flask import Flask
+from prometheus_client import CollectorRegistry
 from waitress.server import create_server
 
 from faasight_dashboards.app import create_app
+from faasight_dashboards.meters import Meters
 from faasight_dashboards.settings import Settings
 
 _STOP_WITHIN_S = 4.0
@@ -28,11 +30,17 @@ class Dashboards:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
+        self._meters = Meters()
         self._server: Any = None
         self._channels: dict[int, Any] = {}
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._port = settings.port
+
+    @property
+    def metrics(self) -> CollectorRegistry:
+        """What it tells Prometheus of itself."""
+        return self._meters.registry
 
     @property
     def url(self) -> str:
@@ -46,7 +54,7 @@ class Dashboards:
         refuse_remote(self._settings)
         listener = _listen(self._settings)
         self._port = listener.getsockname()[1]
-        app = create_app(self._store, self._settings)
+        app = create_app(self._store, self._settings, self._meters)
         _warm_up(app.server)
         _quieten()
         self._stopping.clear()

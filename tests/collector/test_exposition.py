@@ -10,7 +10,8 @@ from faasight_collector import Collector
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-DOCS = Path(__file__).parents[2] / "docs" / "watching.md"
+WATCHING = Path(__file__).parents[2] / "docs" / "watching.md"
+DOCS = WATCHING.read_text("utf-8").split("### Dashboards and alerts")[0]
 PREFIX = "faasight_collector_"
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([\w, ]*) ?\|", re.MULTILINE)
 NOT_HERE = {  # with TLS, with tokens, with several workers, with an embedded store
@@ -42,16 +43,14 @@ def own(families: list[Metric]) -> dict[str, Metric]:
 
 
 def test_all_metrics_are_documented_and_all_documented_ones_are_there(families: list[Metric]) -> None:
-    documented = {name: kind for name, kind, _ in ROW.findall(DOCS.read_text("utf-8"))}
+    documented = {name: kind for name, kind, _ in ROW.findall(DOCS)}
     assert documented, "the table is read"
     found = {name: family.type for name, family in own(families).items()}
     assert found == {name: kind for name, kind in documented.items() if name not in NOT_HERE}
 
 
 def test_labels_are_those_of_the_documentation(families: list[Metric]) -> None:
-    documented = {
-        name: set(labels.replace(" ", "").split(",")) - {""} for name, _, labels in ROW.findall(DOCS.read_text())
-    }
+    documented = {name: set(labels.replace(" ", "").split(",")) - {""} for name, _, labels in ROW.findall(DOCS)}
     for name, family in own(families).items():
         labels = {label for sample in family.samples for label in sample.labels}
         assert labels <= documented[name], name
