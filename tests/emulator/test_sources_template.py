@@ -165,11 +165,6 @@ def test_what_is_wrong_is_refused_with_its_line(template_file: Write, event: str
             "{Type: DynamoDB, Properties: {Stream: !GetAtt Plain.StreamArn, StartingPosition: LATEST}}",
             "or has no StreamSpecification",
         ),
-        (
-            "{Type: Kinesis, Properties: {Stream: !GetAtt Clicks.Arn, StartingPosition: LATEST,"
-            " TumblingWindowInSeconds: 60}}",
-            "TumblingWindowInSeconds is not emulated",
-        ),
     ],
 )
 def test_what_is_not_there_is_left_out_with_a_warning(template_file: Write, event: str, words: str) -> None:

@@ -16,6 +16,7 @@ from faasight_emulator.sources.counting import SourceCounter
 from faasight_emulator.sources.model import StreamSource
 from faasight_emulator.sources.shards import Record
 from faasight_emulator.sources.streams import StreamMapping
+from faasight_emulator.sources.tumbling import Window
 from polling import wait_until
 from shapes import missing_keys
 
@@ -226,6 +227,69 @@ def test_a_table_tells_of_its_changes(start: Start, sink: Any) -> None:
     assert changed["NewImage"] == {"id": {"S": "o-1"}, "n": {"N": "2"}}
     assert records("f")[0]["eventSourceARN"].startswith("arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/2")
     assert emulator.source_counts()[SourceKey("g", "table", "orders")].filtered == 2
+
+
+class Windows:
+    """A shard whose records came at given seconds, in one page."""
+
+    id = "shardId-000000000000"
+    stream_arn = STREAM
+
+    def __init__(self, *seconds: float) -> None:
+        self._pages = [[Record(str(n), "k", at, {"n": n}, 10) for n, at in enumerate(seconds)]]
+
+    def read(self) -> list[Record]:
+        """Return the page, then none."""
+        return self._pages.pop() if self._pages else []
+
+
+def test_tumbling_windows(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state goes from batch to batch, each window ends by itself, a failure repeats with the state before it."""
+    monkeypatch.setattr(streams, "open_shards", lambda *_: [Windows(60, 61, 62, 63, 119.9, 120, 179, 240)])
+    function = Function("F", "f", "app.f", tmp_path, "python3.11")
+    source = StreamSource(STREAM, "TRIM_HORIZON", batch_size=4, tumbling=60)
+    got: list[tuple[str, list[int], int, bool]] = []
+
+    def invoke(_: str, event: bytes) -> Result:
+        told = json.loads(event)
+        numbers, known = [one["n"] for one in told["Records"]], told["state"].get("sum", 0)
+        got.append((told["window"]["start"][14:16], numbers, known, told["isFinalInvokeForWindow"]))
+        assert (told["shardId"], told["eventSourceARN"], told["isWindowTerminatedEarly"]) == (Windows.id, STREAM, False)
+        if len(got) == 2:
+            return Result("r", "error", b"{}")
+        return Result("r", "success", json.dumps({"state": {"sum": known + sum(numbers)}}).encode())
+
+    tally = SourceCounter().tally("f", "stream", "readings")
+    place = Place()
+    mapping = StreamMapping(function, source, place, Clients(place), Told(), invoke, tally, pytest.fail)  # type: ignore[arg-type]  # stands in for Targets
+    mapping.open()
+    mapping.start()
+    wait_until(lambda: len([one for one in got if one[3]]) == 3, "all windows have ended", 60)
+    mapping.stop()
+    mapping.join(5)
+    assert got == [
+        ("01", [0, 1, 2, 3], 0, False),
+        ("01", [4], 6, False),
+        ("01", [4], 6, False),
+        ("01", [], 10, True),
+        ("02", [5, 6], 0, False),
+        ("02", [], 11, True),
+        ("04", [7], 0, False),
+        ("04", [], 7, True),
+    ]
+    counts = tally.counter.all()[tally.key]
+    assert (counts.processed, counts.retries, counts.discarded) == (8, 1, 0)
+
+
+def test_a_state_that_grows_too_large_ends_its_window() -> None:
+    """As on AWS at 1 MB; an answer without a state leaves an empty one."""
+    window = Window(60, 60, Windows())
+    window.take(json.dumps({"state": {"x": "x" * 1_100_000}}).encode())
+    assert window.event(final=True)["isWindowTerminatedEarly"] is True
+    for answer in (b"", b"null", b"[]", b"no json", b"{}"):
+        window.take(answer)
+        assert (window.state, window.early) == ({}, False)
+    assert window.event(final=False)["window"] == {"start": "1970-01-01T00:01:00Z", "end": "1970-01-01T00:02:00Z"}
 
 
 class OldShard:

@@ -68,9 +68,6 @@ class Connections:
             hint = "" if one.kind == "kinesis" else " (or has no StreamSpecification)"
             return _missing((there, f"{one.arn}{hint}"))
 
-        for function in functions:
-            if any(isinstance(source, StreamSource) and source.tumbling for source in function.sources):
-                warn(f"'{function.name}': TumblingWindowInSeconds is not emulated; batches come without a window.")
         return [
             replace(one, sources=_kept(one.sources, missing, f"a mapping of '{one.name}'", warn)) for one in functions
         ]

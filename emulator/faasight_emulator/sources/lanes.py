@@ -29,10 +29,16 @@ class Lane:
                 self._records.append((record, time.monotonic()))
                 self._changed.notify_all()
 
-    def take(self) -> list[Record]:
-        """Wait for a batch and return it; an empty one when the lane has been closed."""
+    @property
+    def closed(self) -> bool:
+        """Whether it gives no more."""
+        return self._closed
+
+    def take(self, within: float | None = None) -> list[Record]:
+        """Wait for a batch and return it; an empty one when the lane has been closed, or nothing came in time."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._records)
+            if not self._changed.wait_for(lambda: self._closed or self._records, within):
+                return []
             if self._window and not self._closed:
                 end = self._records[0][1] + self._window
                 self._changed.wait_for(

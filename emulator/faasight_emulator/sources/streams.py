@@ -22,9 +22,11 @@ from faasight_emulator.sources.filters import kinesis_view, passes
 from faasight_emulator.sources.lanes import Lane
 from faasight_emulator.sources.model import StreamSource
 from faasight_emulator.sources.shards import Record, Shard, open_shards, split
+from faasight_emulator.sources.tumbling import Window, by_window
 from faasight_emulator.targets import Targets
 
 _POLL_SECONDS = 0.5  # Lambda asks Kinesis once a second, DynamoDB four times
+_LATE_SECONDS = 2 * _POLL_SECONDS  # after a window's end, in which records of it may still come
 _RETRY_DELAYS = (0.2, 10.0)  # from, doubled up to
 
 Invoke = Callable[[str, bytes], Result]
@@ -112,14 +114,52 @@ class StreamMapping:
         return passes(patterns, record.event)
 
     def _work(self, shard: Shard, lane: Lane) -> None:
+        if self._source.tumbling:
+            self._aggregate(shard, lane)
+            return
         while batch := lane.take():
-            try:
-                self._process(shard, batch)
-            except Exception as error:  # noqa: BLE001 -- whatever it is, the records after these must still come
-                self._tally.add(discarded=len(batch))
-                self._warn(f"Warning: {self._function.name}: {len(batch)} records were given up ({error}).")
+            self._settle(shard, batch)
 
-    def _process(self, shard: Shard, batch: list[Record]) -> None:
+    def _aggregate(self, shard: Shard, lane: Lane) -> None:
+        """Work window by window; each ends with an invocation of its own, when its time is over or the next begins."""
+        window: Window | None = None
+        while not lane.closed:
+            # Of a stream with much to catch up on the windows are long over; what waits for them is not.
+            left = None if window is None else max(0.0, window.end - time.time()) + _LATE_SECONDS
+            batch = lane.take(left)
+            if not batch and window is not None and not lane.closed:
+                self._end(window)
+                window = None
+            for start, records in by_window(batch, self._source.tumbling):
+                if window is not None and start != window.start:
+                    self._end(window)
+                    window = None
+                window = window or Window(start, self._source.tumbling, shard)
+                self._settle(shard, records, window)
+                if window.early:
+                    self._end(window)
+                    window = None
+
+    def _end(self, window: Window) -> None:
+        """Bring a window's state to the function for the last time, as often as its retries allow."""
+        attempts = 0
+        while not self._stop.is_set():
+            result = self._try([], attempts, window, final=True)
+            if result is None:
+                continue
+            attempts += 1
+            if result.ok or 0 <= self._source.retries < attempts:
+                return
+            self._stop.wait(_delay(attempts))
+
+    def _settle(self, shard: Shard, batch: list[Record], window: Window | None = None) -> None:
+        try:
+            self._process(shard, batch, window)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the records after these must still come
+            self._tally.add(discarded=len(batch))
+            self._warn(f"Warning: {self._function.name}: {len(batch)} records were given up ({error}).")
+
+    def _process(self, shard: Shard, batch: list[Record], window: Window | None = None) -> None:
         """Bring a batch to its end: processed, or given up. Halves are processed one after the other."""
         attempts = 0
         result: Result | None = None
@@ -127,7 +167,7 @@ class StreamMapping:
             batch = self._without_old(shard, batch, result, attempts)
             if not batch:
                 return
-            result = self._try(batch, attempts)
+            result = self._try(batch, attempts, window)
             if result is None:
                 continue  # throttled: the batch may be too old by now
             attempts += 1
@@ -137,7 +177,7 @@ class StreamMapping:
                 batch, attempts = left, 0  # it got on: what is left has all its retries
             elif self._source.bisect and len(batch) > 1:
                 middle = (len(batch) + 1) // 2
-                self._process(shard, batch[:middle])
+                self._process(shard, batch[:middle], window)
                 batch, attempts = batch[middle:], 0
             elif 0 <= self._source.retries < attempts:
                 self._give_up(shard, batch, "RetryAttemptsExhausted", result, attempts)
@@ -145,8 +185,11 @@ class StreamMapping:
             else:
                 self._stop.wait(_delay(attempts))
 
-    def _try(self, batch: Sequence[Record], attempts: int) -> Result | None:
-        event = orjson.dumps({"Records": [record.event for record in batch]})
+    def _try(
+        self, batch: Sequence[Record], attempts: int, window: Window | None = None, *, final: bool = False
+    ) -> Result | None:
+        more = window.event(final=final) if window is not None else {}
+        event = orjson.dumps({"Records": [record.event for record in batch], **more})
         try:
             result = self._invoke(self._function.name, event)
         except TooManyRequestsError:
@@ -160,6 +203,8 @@ class StreamMapping:
                 )
             return None
         self._tally.add(batches=1, retries=attempts > 0)
+        if window is not None and result.ok:
+            window.take(result.payload)
         return result
 
     def _left(self, batch: list[Record], result: Result) -> list[Record]:
