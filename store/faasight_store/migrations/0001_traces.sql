@@ -183,7 +183,7 @@ CREATE TABLE IF NOT EXISTS spans (
 PARTITION BY toDate(ts)
 ORDER BY (service, toStartOfHour(ts), name, ts)
 {{keep traces}}
-{{map_settings}};
+{{compact_settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_spans TO spans AS
 SELECT * EXCEPT (valid, init_ms) FROM span_stream

@@ -83,7 +83,7 @@ CREATE TABLE IF NOT EXISTS logs (
 PARTITION BY toDate(ts)
 ORDER BY (toStartOfFiveMinutes(ts), function, ts)
 {{keep logs}}
-{{map_settings}};
+{{compact_settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_logs_to_logs TO logs AS
 SELECT

@@ -257,7 +257,7 @@ CREATE TABLE IF NOT EXISTS metric_points (
 PARTITION BY toDate(ts)
 ORDER BY (metric, series, ts)
 {{keep metrics}}
-{{settings}};
+{{compact_settings}};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS number_stream_to_metric_points TO metric_points AS
 SELECT metric, series, ts, event_ns, start_ns, kind, flags, value, int_value, exemplars FROM number_stream;
