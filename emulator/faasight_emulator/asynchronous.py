@@ -68,14 +68,14 @@ class AsyncInvoker:
             record: Json = invocation_record(function, self._place, invocation, outcome)
             if ":event-bus/" in target:
                 record = on_a_bus(record, target)
-            await self._tell(target, json.dumps(record), {}, trace)
+            await self._tell(target, json.dumps(record), {}, trace, f"aws/lambda/async/{function.name}")
         if not outcome.ok and policy.dead_letter:
             attributes = dead_letter_attributes(invocation, outcome)
             await self._tell(policy.dead_letter, invocation.event.decode("utf-8", "replace"), attributes, trace)
 
-    async def _tell(self, arn: str, body: str, attributes: Attributes, trace: str) -> None:
+    async def _tell(self, arn: str, body: str, attributes: Attributes, trace: str, folder: str = "") -> None:
         try:
-            await asyncio.to_thread(self._targets.send, arn, body, attributes, trace=trace)
+            await asyncio.to_thread(self._targets.send, arn, body, attributes, trace=trace, folder=folder)
         except (BotoCoreError, ClientError, EmulatorError) as error:
             self._warn(f"Warning: an invocation's outcome did not reach {arn} and is lost, as on AWS: {error}")
 

@@ -1,7 +1,9 @@
-"""Brings a body to what an ARN names: a function, a queue, a topic or an event bus."""
+"""Brings a body to what an ARN names: a function, a queue, a topic, an event bus, a state machine or a bucket."""
 
 import json
+import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from faasight_emulator.aws import Clients
 from faasight_emulator.errors import EmulatorError
@@ -35,14 +37,23 @@ class Targets:
             "states": self._machine,
         }
 
-    def send(self, arn: str, body: str, attributes: Attributes | None = None, group: str = "", trace: str = "") -> None:
+    def send(
+        self,
+        arn: str,
+        body: str,
+        attributes: Attributes | None = None,
+        group: str = "",
+        trace: str = "",
+        folder: str = "aws/lambda",
+    ) -> None:
         """Send one body.
 
         Args:
-            arn: of a function (any qualifier), a queue, a topic, a bus or a state machine.
+            arn: of a function (any qualifier), a queue, a topic, a bus, a state machine or a bucket.
             body: the event, or the message's text.
             attributes: message attributes, for queues and topics.
             group: the message group, for FIFO queues and topics.
+            folder: where in a bucket the body becomes an object, as Lambda names it.
             trace: the X-Ray trace header that goes along to functions and queues; else they begin a trace of their own.
 
         Raises:
@@ -53,12 +64,20 @@ class Targets:
         """
         parts = arn.split(":")
         service = parts[2] if len(parts) > 5 else ""
+        if service == "s3":
+            self._bucket(parts[5], body, folder)
+            return
         if service not in self._services:
             raise UnknownTargetError(
-                f"Nothing can be sent to '{arn}': only functions, queues, topics, buses and state machines are."
+                f"Nothing can be sent to '{arn}': only functions, queues, topics, buses, machines and buckets are."
             )
         extra = _message(attributes or {}, group)
         self._services[service](arn, body, extra, trace)
+
+    def _bucket(self, name: str, body: str, folder: str) -> None:
+        now = datetime.now(UTC)
+        key = f"{folder}/{now:%Y/%m/%d}/{now:%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
+        self._clients.get("s3").put_object(Bucket=name, Key=key, Body=body.encode(), ContentType="application/json")
 
     def _function(self, arn: str, body: str, _message: Message, trace: str) -> None:
         self._fire(":".join(arn.split(":")[6:]), body.encode(), trace)

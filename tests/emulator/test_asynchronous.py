@@ -140,6 +140,17 @@ def test_on_failure_to_a_bus(start: Start) -> None:
     assert "responsePayload" not in event["detail"]
 
 
+def test_on_failure_to_a_bucket(start: Start) -> None:
+    """The record is an object there, under the function's name."""
+    emulator = start(OUTCOMES.format(target="arn:aws:s3:::kept") + "  Kept: {Type: AWS::S3::Bucket}\n")
+    emulator.invoke("fail", {"a": 1}, asynchronous=True)
+    s3 = Clients(emulator.place).get("s3")
+    found = wait_until(lambda: s3.list_objects_v2(Bucket="kept").get("Contents"), "it is in the bucket")
+    assert found[0]["Key"].startswith("aws/lambda/async/fail/")
+    told = json.loads(s3.get_object(Bucket="kept", Key=found[0]["Key"])["Body"].read())
+    assert (told["requestPayload"], told["requestContext"]["condition"]) == ({"a": 1}, "RetriesExhausted")
+
+
 def test_on_failure_to_a_function(start: Start, sink: Any) -> None:
     """A function, named with a qualifier too, gets the record within the trace of what failed."""
     emulator = start(OUTCOMES.format(target=f"arn:aws:lambda:{ACCOUNT}:function:after:$LATEST"))

@@ -1,6 +1,7 @@
 """Kinesis and DynamoDB streams: order, batches, poison records, what is given up, and the shapes of events."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from itertools import chain
@@ -112,6 +113,21 @@ def test_a_poison_record_is_bisected_out(start: Start, sink: Any) -> None:
         received=4, batches=6, processed=3, failed=4 + 2 + 1 + 1, retries=1, discarded=1
     )
     assert emulator.counts()["f"].errors == 4
+
+
+def test_what_is_given_up_goes_to_a_bucket_with_its_records(start: Start) -> None:
+    """Under the key that Lambda gives it, with the event as text."""
+    to = ", DestinationConfig: {OnFailure: {Type: S3, Destination: !GetAtt Kept.Arn}}"
+    emulator = start(template(source=f"{WINDOW}, MaximumRetryAttempts: 0{to}") + "  Kept: {Type: AWS::S3::Bucket}\n")
+    put(emulator, "bad")
+    s3 = Clients(emulator.place).get("s3")
+    found = wait_until(lambda: s3.list_objects_v2(Bucket="kept").get("Contents"), "it is in the bucket")
+    assert re.fullmatch(
+        r"aws/lambda/[0-9a-f-]{36}/shardId-000000000000/\d{4}/\d\d/\d\d/[0-9T.-]{19}-[0-9a-f-]{36}", found[0]["Key"]
+    )
+    told = json.loads(s3.get_object(Bucket="kept", Key=found[0]["Key"])["Body"].read())
+    assert told["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert json.loads(told["payload"])["Records"][0]["kinesis"]["data"] == "YmFk"
 
 
 def test_a_checkpoint_is_kept(start: Start, sink: Any) -> None:
@@ -313,7 +329,7 @@ class Told:
     def __init__(self) -> None:
         self.sent: list[tuple[str, Any]] = []
 
-    def send(self, arn: str, body: str) -> None:
+    def send(self, arn: str, body: str, **_: Any) -> None:
         """Keep a body."""
         self.sent.append((arn, json.loads(body)))
 

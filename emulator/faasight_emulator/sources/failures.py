@@ -22,12 +22,17 @@ def discard_record(
     condition: Condition,
     result: Result | None,
     attempts: int,
+    *,
+    whole: bool = False,
 ) -> str:
-    """Return the JSON text: who gave up which records and why, without the records. `result` is the last attempt's."""
+    """Return the JSON text: who gave up which records and why. `result` is the last attempt's.
+
+    With `whole`, as a bucket gets it, the event with the records is in it, as text.
+    """
     context: dict[str, object] = {"statusCode": 200, "executedVersion": function.version}
     if result is not None and not result.ok:
         context["functionError"] = "Unhandled"
-    record = {
+    record: dict[str, object] = {
         "requestContext": {
             "requestId": result.request_id if result else "",
             "functionArn": function.arn(place),
@@ -47,6 +52,8 @@ def discard_record(
             "streamArn": shard.stream_arn,
         },
     }
+    if whole:
+        record["payload"] = orjson.dumps({"Records": [one.event for one in records]}).decode()
     return orjson.dumps(record).decode()
 
 

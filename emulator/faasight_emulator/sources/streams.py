@@ -6,6 +6,7 @@ lane a batch that fails holds up all that come after it, until it succeeds or is
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 
 import orjson
@@ -54,6 +55,7 @@ class StreamMapping:
         self._invoke = invoke
         self._tally = tally
         self._warn = warn
+        self._id = uuid.uuid4()  # of the mapping, as AWS gives it one
         self._stop = threading.Event()
         self._shards: list[Shard] = []
         self._lanes: list[Lane] = []
@@ -233,9 +235,11 @@ class StreamMapping:
         target = self._source.on_failure
         if target is None:
             return
-        told = discard_record(self._function, self._place, shard, records, condition, result, attempts)
+        whole = ":s3:" in target  # there is no limit of size there
+        told = discard_record(self._function, self._place, shard, records, condition, result, attempts, whole=whole)
         try:
-            self._targets.send(target, told)
+            folder = f"aws/lambda/{self._id}/{shard.id}"
+            self._targets.send(target, told, folder=folder)
         except (BotoCoreError, ClientError, EmulatorError) as error:
             self._warn(f"Warning: {self._function.name}: {target} could not be told of lost records ({error}).")
 
