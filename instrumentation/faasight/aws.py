@@ -34,6 +34,7 @@ def load(agent: Agent) -> Callable[..., Any]:
     agent.coldstart.spend(faasight._began)  # all since our first line
     faasight._spent = 0
     agent.coldstart.handler_begins()
+    agent.watcher.late = lambda: _late(agent)
     try:
         handler = _import(name)
     except BaseException as error:
@@ -47,6 +48,12 @@ def load(agent: Agent) -> Callable[..., Any]:
     agent.function_loaded()
     agent.coldstart.spend(since)
     return observe(handler)
+
+
+def _late(agent: Agent) -> None:
+    from faasight import failed_init
+
+    failed_init.report_late(agent)
 
 
 def _prepare(agent: Agent) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 INIT_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
 # A sandbox called later than this after its init was started ahead of need: nobody waited.
 _PROACTIVE_NS = 10_000_000_000
+_LATE_NS = 9_000_000_000  # AWS kills an init after 10 s: shortly before, what it did so far is told
 _MAX_INIT_S = 900.0
 
 
@@ -41,6 +42,8 @@ class ColdStart:
     def handler_begins(self) -> None:
         """Start to record: from here on the function's own code is imported."""
         self._watcher.recording = True
+        if self.init_type == "on-demand":
+            self._watcher.late_at = perf_counter_ns() + _LATE_NS - (now_ns() - self.began)
 
     def handler_loaded(self) -> None:
         """Stop to record: the handler is there, the init is over."""
@@ -132,6 +135,7 @@ class ColdStart:
                 start_ns=start,
             )
             span.end_ns = record.end + self._offset
+            span.span_id = record.span_id = record.span_id or span.span_id  # the same if it is told twice
             spans.append(span)
             self._add(spans, span, record.children)
 

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 _MAX_RECORDS = 200  # spans of one cold start
 _FIRST_STEP_NS = 1_000_000  # from a threshold of 0
+_NEVER = float("inf")
 
 
 class Import:
     """One slow import: when it ran (perf_counter ns), and the slow ones within it."""
 
-    __slots__ = ("children", "end", "module", "nested", "start")
+    __slots__ = ("children", "end", "module", "nested", "span_id", "start")
 
     def __init__(self, module: str, start: int, end: int, nested: int) -> None:
         self.module = module
@@ -36,6 +37,7 @@ class Import:
         self.end = end
         self.nested = nested  # ns spent in all imports within this one
         self.children: list[Import] = []
+        self.span_id = ""  # once it is told
 
     @property
     def self_ns(self) -> int:
@@ -57,12 +59,22 @@ class ImportWatcher:
         self._begun: dict[str, int] = {}  # module -> when it was looked for
         self._nested = 0  # ns that imports within the one that runs now have taken
         self._thread = get_ident()
+        self._running: list[tuple[str, int, int]] = []  # module, begin, and what `_nested` was then
+        self.late_at = _NEVER  # perf_counter ns from which on `late` is called, once, with the next import's end
+        self.late: Callable[[], None] | None = None
 
     @property
     def slow(self) -> list[Import]:
-        """The outermost imports over the threshold, and within each those that ran while it did."""
+        """The outermost imports over the threshold, and within each those that ran while it did.
+
+        Those that run still are there as if they ended now.
+        """
+        now, nested, running = perf_counter_ns(), self._nested, []
+        for name, begun, outer in reversed(self._running):
+            running.append(Import(name, begun, now, nested))
+            nested = outer + now - begun
         outermost: list[Import] = []
-        for record in self._slow:
+        for record in [*self._slow, *running]:
             first = len(outermost)
             while first and outermost[first - 1].start >= record.start:
                 first -= 1
@@ -126,15 +138,19 @@ class ImportWatcher:
             begun = self._begun.pop(name, 0)
             if begun:
                 outer, self._nested = self._nested, 0
+                self._running.append((name, begun, outer))
                 try:
                     execute(module)
                 finally:
                     end = perf_counter_ns()
+                    self._running.pop()
                     if end - begun >= self._threshold:
                         self._slow.append(Import(name, begun, end, self._nested))
                         while len(self._slow) > _MAX_RECORDS:
                             self._thin()
                     self._nested = outer + end - begun
+                    if end > self.late_at:
+                        self._tell()
             else:
                 execute(module)
             if own.get("name") == name and own.get("exec_module") is exec_module:  # of this module alone
@@ -144,6 +160,16 @@ class ImportWatcher:
                 _run(hook, module)
 
         return exec_module
+
+    def _tell(self) -> None:
+        self.late_at, self.recording = _NEVER, False  # what we import for it is not the function's
+        try:
+            if self.late is not None:
+                self.late()
+        except Exception as error:  # noqa: BLE001 - the import has succeeded
+            complaints.failure("telling of a slow init", error)
+        finally:
+            self.recording = True
 
     def _thin(self) -> None:
         """Let the shortest go. An outer import ends last and takes longest: what it came too late for was the cause."""

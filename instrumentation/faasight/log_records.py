@@ -96,10 +96,17 @@ def _forward(record: LogRecord) -> None:
             complaints.say(f"a log line cannot be read: {type(error).__name__}")
 
 
+def _is_nested(value: object) -> bool:
+    """Whether it holds other values, and is no list of plain ones: OpenTelemetry's attributes have those alone."""
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(item, (dict, list, tuple)) for item in value)
+    return isinstance(value, dict)
+
+
 def _record(line: dict[str, Any], time_ns: int) -> bytes:
     level = str(line.get("level", ""))
     rest = {
-        _RENAMED.get(key, key): value
+        _RENAMED.get(key, key): logs.nested(value) if _is_nested(value) else value
         for key, value in line.items()
         if key not in _PLACED and not str(key).startswith(_GOOGLE)
     }

@@ -44,7 +44,7 @@ _encoder = JSONEncoder(
 )
 
 
-def _made_once() -> Callable[[dict[str, Any]], str]:
+def _made_once() -> Callable[[Any], str]:
     """Return what turns a line into JSON: `json.dumps`, and `JSONEncoder.encode` too, would make a C encoder a call."""
     try:
         from json import encoder as json
@@ -115,6 +115,14 @@ def write(line: dict[str, Any]) -> str:
         text = _dumps({safe_str(key): _plain(value) for key, value in line.items()})
     # Lone surrogates are legal in a str and in no output.
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def nested(value: dict[object, object] | list[object] | tuple[object, ...]) -> object:
+    """Return what holds other values as the JSON that it is on stdout."""
+    try:
+        return _dumps(value)
+    except Exception:  # noqa: BLE001 - see `write`
+        return _plain(value)
 
 
 def _plain(value: object) -> object:

@@ -98,7 +98,7 @@ TABLE = (
         "FAASIGHT_SEND_LOGS",
         "flag",
         "0",
-        "1: log lines go to the collector too, beside stdout: where no log path leads to it",
+        "1: log lines go to the collector too, beside stdout: where no log path leads to it, or each comes twice",
     ),
     Setting("log_level", "FAASIGHT_LOG_LEVEL", "level", "", "DEBUG, INFO...; else logging's own, INFO for structlog"),
     Setting("mask", "FAASIGHT_MASK", "on|off", "on", "on: secrets are hidden in errors, logs, attributes and metrics"),

@@ -110,6 +110,30 @@ def test_imports_of_a_first_invocation_that_is_killed(function: Any, sink: Any, 
     assert assert_told_once(sink).trace_id == sink.started()[0].trace_id
 
 
+@pytest.mark.parametrize("ends", ["killed", "in time"])
+def test_imports_of_an_init_that_nears_its_limit(function: Any, sink: Any, tmp_path: Path, ends: str) -> None:
+    """AWS kills an init after ten seconds: what it did until the ninth is known then."""
+    go = tmp_path / "go"
+    slow = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.01)\n"
+    (tmp_path / "app_slow.py").write_text(f"import app_heavy\n{slow}")
+    late = "from faasight.agent import get\nget().watcher.late_at = 1\nimport app_slow\n"
+    sandbox = heavy(function, tmp_path, late, FAASIGHT_IMPORT_THRESHOLD_MS="0")
+    wait_until(lambda: any(span.name == "INIT" for span in sink.spans()), "it is told of")
+    init, heavy_one = sink.named("INIT"), sink.named("import app_heavy")
+    assert init.attributes["faasight.unfinished"] is True
+    assert heavy_one.parent_id == sink.named("import app_slow").span_id
+    assert sink.named("import app_slow").attributes["faasight.import.self_ms"] >= 0
+    if ends == "killed":
+        sandbox.process.kill()
+        return
+    go.touch()
+    assert sandbox.invoke().kind == "response", sandbox.output()
+    (span,) = sink.wait()
+    inits = [one for one in sink.spans() if one.name == "INIT"]
+    assert [one.parent_id for one in inits] == ["", span.span_id]
+    assert {one.span_id for one in sink.spans() if one.name == "import app_heavy"} == {heavy_one.span_id}
+
+
 @pytest.mark.parametrize("status", [429, 503, None])
 def test_imports_outlive_a_collector_that_is_away_at_first(
     function: Any, sink: Any, tmp_path: Path, status: int | None

@@ -87,6 +87,28 @@ def test_a_record_is_whole(sending: Agent, sink: Any) -> None:
     assert b"hunter2" not in b"".join(body for _, _, body in sink.requests)
 
 
+def test_what_is_nested_reads_as_on_stdout(sending: Agent, sink: Any, capsys: Any) -> None:
+    import structlog
+
+    structlog.reset_defaults()
+    extra: dict[str, Any] = {
+        "cart": {"n": 3, "password": "hunter2"},
+        "items": [{"id": 1}, [2]],
+        "empty": {},
+        "tags": ["a", "b"],
+    }
+    faasight.get_logger("shop").info("nested", **extra)
+    faasight.flush()
+    ((_, record),) = arrived(sink, 1)
+    told, printed = pairs(record.attributes), json.loads(capsys.readouterr().out)
+    assert [value.string_value for value in told.pop("tags").values] == printed["tags"] == ["a", "b"]
+    assert {key: json.loads(told[key]) for key in ("cart", "items", "empty")} == {
+        "cart": {"n": 3, "password": "***"},
+        "items": [{"id": 1}, [2]],
+        "empty": {},
+    }
+
+
 def test_structlog_and_lines_outside_an_invocation(sending: Agent, sink: Any, capsys: Any) -> None:
     import structlog
 
