@@ -158,6 +158,25 @@ def test_branches_and_items(run: Callable[..., Execution]) -> None:
     assert found == [{"list": [10, 20, 30]}, {"sums": [10, 21, 32]}]
 
 
+def test_the_history_of_branches_and_failures(run: Callable[..., Execution]) -> None:
+    """Each branch goes on from where it parted; what failed says why."""
+    one = flow(P={"Type": "Pass"})
+    definition = flow(
+        Both={"Type": "Parallel", "Branches": [one, one]},
+        Each={"Type": "Map", "ItemProcessor": one},
+        Bad=task("Fail"),
+    )
+    execution = run(definition, {})
+    events = [one.told(data=True) for one in execution.history.events]
+    kinds = [one["type"] for one in events]
+    fork = kinds.index("ParallelStateStarted") + 1
+    assert [one["previousEventId"] for one in events if one["type"] == "PassStateEntered"][:2] == [fork, fork]
+    assert kinds.count("MapIterationStarted") == kinds.count("MapIterationSucceeded") == 2
+    assert kinds[-2:] == ["LambdaFunctionFailed", "ExecutionFailed"]
+    assert events[-2]["lambdaFunctionFailedEventDetails"]["error"] == "ValueError"
+    assert events[-1]["previousEventId"] == len(events) - 1
+
+
 def test_retries_and_catches(start: Start) -> None:
     """A task is retried for the errors that are named, as often as said; what is left is caught, with its cause."""
     retry = [
@@ -334,9 +353,26 @@ def test_the_api(start: Start) -> None:
     assert (described["status"], json.loads(described["output"])) == ("SUCCEEDED", {"yes": True})
     with pytest.raises(client.exceptions.TaskDoesNotExist):
         client.send_task_success(taskToken=token, output="{}")
+    told = client.get_execution_history(executionArn=started)["events"]
+    assert [(one["id"], one["previousEventId"]) for one in told] == [(n + 1, n) for n in range(len(told))]
+    assert [one["type"] for one in told] == [
+        "ExecutionStarted",
+        *("TaskStateEntered", "TaskScheduled", "TaskStarted", "TaskSucceeded", "TaskStateExited"),
+        *("TaskStateEntered", "LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionSucceeded"),
+        *("TaskStateExited", "ExecutionSucceeded"),
+    ]
+    assert told[2]["taskScheduledEventDetails"]["resource"] == "sendMessage.waitForTaskToken"
+    assert json.loads(told[6]["stateEnteredEventDetails"]["input"]) == {"yes": True}
+    page = client.get_execution_history(
+        executionArn=started, reverseOrder=True, maxResults=1, includeExecutionData=False
+    )
+    assert page["events"][0]["executionSucceededEventDetails"] == {}
+    assert [one["id"] for one in client.get_execution_history(executionArn=started, nextToken="11")["events"]] == [12]
     second = client.start_execution(stateMachineArn=arn)["executionArn"]
     client.stop_execution(executionArn=second, error="Enough")
     assert client.describe_execution(executionArn=second)["error"] == "Enough"
+    last = client.get_execution_history(executionArn=second)["events"][-1]
+    assert (last["type"], last["executionAbortedEventDetails"]["error"]) == ("ExecutionAborted", "Enough")
     statuses = [one["status"] for one in client.list_executions(stateMachineArn=arn)["executions"]]
     assert statuses == ["ABORTED", "SUCCEEDED"]
     with pytest.raises(client.exceptions.StateMachineDoesNotExist):

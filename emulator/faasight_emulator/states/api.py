@@ -15,6 +15,7 @@ from faasight_emulator.states.executions import (
     UnknownMachineError,
     machine_arn,
 )
+from faasight_emulator.states.history import page
 
 TARGET = "AWSStepFunctions."
 _MAX_INPUT = 262_144
@@ -40,6 +41,7 @@ class StatesApi:
             "StartSyncExecution": self._start_sync,
             "StopExecution": self._stop,
             "DescribeExecution": self._describe,
+            "GetExecutionHistory": self._history,
             "ListExecutions": self._list,
             "ListStateMachines": self._list_machines,
             "DescribeStateMachine": self._describe_machine,
@@ -105,6 +107,15 @@ class StatesApi:
 
     async def _describe(self, arguments: Arguments, _: str) -> Any:  # noqa: ANN401 -- JSON
         return _described(self._execution(arguments), self._place)
+
+    async def _history(self, arguments: Arguments, _: str) -> Any:  # noqa: ANN401 -- JSON
+        execution = self._execution(arguments)
+        if not execution.history.kept:
+            raise _RefusedError("StateMachineTypeNotSupported", "express executions have no history")
+        try:
+            return page(execution.history.events, arguments)
+        except (ValueError, TypeError) as error:
+            raise _RefusedError("InvalidToken", str(error)) from error
 
     async def _list(self, arguments: Arguments, _: str) -> Any:  # noqa: ANN401 -- JSON
         machine = self._executions.machine(str(arguments.get("stateMachineArn")))

@@ -14,6 +14,7 @@ from faasight_emulator.model import Place
 from faasight_emulator.platform import Sink
 from faasight_emulator.states.definition import StateMachine
 from faasight_emulator.states.errors import RUNTIME, TASK_FAILED, TIMEOUT, StatesError
+from faasight_emulator.states.history import History
 from faasight_emulator.states.interpreter import Interpreter, Scope, Tokens, moment
 from faasight_emulator.states.tasks import Tasks
 from faasight_emulator.states.trace import ExecutionTrace, Workflow
@@ -45,6 +46,7 @@ class Execution:
     started: float = field(default_factory=time.time)
     ended: float = 0.0
     work: "asyncio.Task[None] | None" = None
+    history: History = field(default_factory=History)
 
 
 class Executions:
@@ -86,7 +88,7 @@ class Executions:
             if known.input == value and known.status == "RUNNING":
                 return known
             raise ExecutionExistsError(f"Execution Already Exists: '{arn}'")
-        execution = Execution(machine, arn, name, value)
+        execution = Execution(machine, arn, name, value, history=History(kept=not express))
         self._executions[arn] = execution
         execution.work = asyncio.get_running_loop().create_task(self._run(execution, header))
         self._forget()
@@ -159,7 +161,8 @@ class Executions:
         machine = execution.machine
         who = Workflow(machine.name, "", self._place.account, self._place.region, 0, self._environment)
         trace = ExecutionTrace(who, execution.arn, execution.input, header, self._sink)
-        interpreter = Interpreter(self._tasks, trace, self._tokens)
+        interpreter = Interpreter(self._tasks, trace, self._tokens, execution.history)
+        execution.history.began(execution.input, f"arn:aws:iam::{self._place.account}:role/{machine.name}")
         limit = machine.definition.get("TimeoutSeconds")
         attributes = {"aws.step_functions.state_machine.arn": machine_arn(machine, self._place)}
         try:
@@ -197,6 +200,7 @@ class Executions:
             return
         execution.status, execution.output, execution.ended = status, output, time.time()
         execution.error, execution.cause = error, cause
+        execution.history.ended(status, json.loads(output) if output else None, error, cause)
 
     def _forget(self) -> None:
         ended = [arn for arn, one in self._executions.items() if one.status != "RUNNING"]

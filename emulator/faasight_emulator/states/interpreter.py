@@ -21,6 +21,7 @@ from faasight_emulator.states.errors import (
     TOLERATED,
     StatesError,
 )
+from faasight_emulator.states.history import History
 from faasight_emulator.states.jsonata import Query, is_expression
 from faasight_emulator.states.paths import read, write
 from faasight_emulator.states.payload import fill, find
@@ -59,6 +60,7 @@ class Interpreter:
     tasks: Tasks
     trace: ExecutionTrace
     tokens: Tokens
+    history: History = field(default_factory=lambda: History(kept=False))
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     chance: Callable[[], float] = random.random
     entered: int = field(default=0)
@@ -86,6 +88,7 @@ class Interpreter:
             attributes["faasight.step"] = "compensation"
         entered = {"EnteredTime": moment(), "Name": name, "RetryCount": 0}
         caught: Mapping[str, Any] | None = None
+        self.history.entered(state, name, value)
         try:
             with self.trace.span(name, scope.span, attributes) as span:
                 inner = replace(scope, context={**scope.context, "State": entered}, span=span.id)
@@ -96,7 +99,8 @@ class Interpreter:
                 raise
             output = _caught(caught, value, error, scope)
             following = caught["Next"]
-        return _bounded(output), following
+        self.history.exited(state, name, _bounded(output))
+        return output, following
 
     async def _once_more(self, state: State, value: Json, scope: Scope, span: Span) -> tuple[Json, str | None]:
         """Run a state until it succeeds or its Retry says no more."""
@@ -177,7 +181,10 @@ class Interpreter:
         effective = _effective(state, given, scope)
         if kind == "Pass":
             return state.get("Result", effective)
-        return await self._together([self.run(branch, effective, scope) for branch in state["Branches"]], 0)
+        self.history.add("ParallelStateStarted")
+        results = await self._together([self.run(branch, effective, scope) for branch in state["Branches"]], 0)
+        self.history.add("ParallelStateSucceeded")
+        return results
 
     async def _task(self, state: State, given: Json, scope: Scope, attempt: int) -> Json:
         resource = str(state["Resource"])
@@ -191,13 +198,19 @@ class Interpreter:
         attributes = {"faasight.attempt": attempt} if attempt > 1 else {}
         if token:
             self.tokens[token] = asyncio.get_running_loop().create_future()
+        self.history.scheduled(resource, effective, self.tasks.region)
         try:
             with self.trace.span(name, scope.span, attributes) as span:
                 call = Call(resource, effective, self.trace.header_of(span), self.trace.context_of(span))
                 try:
-                    return await asyncio.wait_for(self._called(call, token), limit)
+                    answer = await asyncio.wait_for(self._called(call, token), limit)
                 except TimeoutError as error:
                     raise StatesError(TIMEOUT, f"the task took longer than {limit:g} s", task=True) from error
+            self.history.answered(resource, answer)
+            return answer
+        except StatesError as error:
+            self.history.answered(resource, error)
+            raise
         finally:
             self.tokens.pop(token, None)
 
@@ -212,13 +225,25 @@ class Interpreter:
         async def one(index: int, item: Json) -> Json:
             context = {**scope.context, "Map": {"Item": {"Index": index, "Value": item}}}
             value = item if selector is None else _filled(selector, given, replace(scope, context=context))
+            named = {"name": context["State"]["Name"], "index": index}
+            self.history.add("MapIterationStarted", "mapIterationStartedEventDetails", **named)
             with self.trace.span(f"item {index}", scope.span, {}) as span:
-                return await self.run(processor_of(state), value, replace(scope, context=context, span=span.id))
+                try:
+                    output = await self.run(processor_of(state), value, replace(scope, context=context, span=span.id))
+                except StatesError:
+                    self.history.add("MapIterationFailed", "mapIterationFailedEventDetails", **named)
+                    raise
+            self.history.add("MapIterationSucceeded", "mapIterationSucceededEventDetails", **named)
+            return output
 
         limit = int(_filled(state.get("MaxConcurrency", 0), given, scope)) or _MAP_CONCURRENCY
         tolerated = _tolerated(state, len(items))
         works = [one(index, item) for index, item in enumerate(items)]
-        return await self._together(works, limit) if tolerated is None else await _some(works, limit, tolerated)
+        self.history.add("MapStateStarted", "mapStateStartedEventDetails", length=len(items))
+        together = self._together(works, limit) if tolerated is None else _some(works, limit, tolerated)
+        results = await together
+        self.history.add("MapStateSucceeded")
+        return results
 
     async def _together(self, works: list[Any], limit: int) -> list[Json]:
         """Run all, `limit` at once (0: all); the first error ends the others."""

@@ -69,6 +69,11 @@ class Tasks:
         self._place = place
         self._starter = starter
 
+    @property
+    def region(self) -> str:
+        """Where the services are."""
+        return self._place.region
+
     async def call(self, call: Call) -> Json:
         """Return what a call gives. Raises StatesError."""
         resource = call.resource.removesuffix(WAIT)
