@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,17 @@ def environment(service: str, **given: str) -> dict[str, str]:
         return text or ""
 
     return {name: VARIABLE.sub(fill, str(value)) for name, value in SERVICES[service].get("environment", {}).items()}
+
+
+@pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.cluster.yml"])
+def test_the_files_are_valid_by_the_compose_specification(file: str, tmp_path: Path) -> None:
+    """Its schema knows every key, and refuses one that is misspelt or in the wrong place."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    good, seen = (ROOT / file).read_text(encoding="utf-8"), tmp_path / "docker-compose.yml"
+    for text, status in ((good, 0), (good.replace("read_only: true", "readonly: true"), 1)):
+        seen.write_text(text, encoding="utf-8")
+        checked = subprocess.run([*command, str(seen)], capture_output=True, text=True, timeout=120, check=False)
+        assert checked.returncode == status, checked.stdout + checked.stderr
 
 
 def test_the_services_are_there_and_start_in_order() -> None:

@@ -183,6 +183,9 @@ def test_a_query_that_fails_shows_inside_its_panel(tmp_path: Path) -> None:
 
         remembers = False
 
+        def expect(self, _seconds: float) -> None:
+            """Nothing is read ahead of a store that is away."""
+
         def query(self, *_args: object, **_options: object) -> None:
             raise StoreUnavailableError("ClickHouse does not answer at db:8123. Is it running?")
 

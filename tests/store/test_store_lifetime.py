@@ -1,5 +1,6 @@
 """Lifetime: whole days go when they are over, the oldest first, and nothing else does."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -58,6 +59,30 @@ def test_a_month_goes_when_its_last_day_does(store: Store) -> None:
     (dropped,) = lifetime.enforce(store, Lifetime(keep), first + timedelta(days=10))
     assert (dropped.table, dropped.partition) == ("edge_hours", last_month.strftime("%Y%m01"))
     assert store.query("SELECT toDate(minute) FROM edge_hours") == [(first.date(),)]
+
+
+def test_every_table_that_keeps_months_drops_them(store: Store) -> None:
+    """Among them the labels of metrics, which outlive the points: their hours need them."""
+    monthly = {name for name, kept in migrate.kept_tables().items() if kept.keep == "rollups" and kept.monthly}
+    assert {"metric_series", "metric_hours"} <= monthly
+    monthly -= {"edge_hours"}  # a row of zeros is none there; it has a test above
+    keys = store.query(
+        """SELECT name, partition_key FROM system.tables
+        WHERE database = {data:String} AND name IN {names:Array(String)}""",
+        {"data": store.shape.data, "names": sorted(monthly)},
+    )
+    old = NOW.replace(day=1) - timedelta(days=100)
+    for name, key in keys:
+        column = re.fullmatch(r"\w+\((\w+)\)", key)
+        assert column, key
+        for moment in (old, NOW):
+            store.command(
+                f"INSERT INTO {name} ({column[1]}) SELECT toDateTime({{at:DateTime('UTC')}}, 'UTC')", {"at": moment}
+            )
+    dropped = lifetime.enforce(store, Lifetime({**FOREVER, "rollups": 60}), NOW)
+    assert {one.table: one.partition[:6] for one in dropped} == dict.fromkeys(monthly, old.strftime("%Y%m"))
+    for name in monthly - {"dropped_partitions"}:
+        assert store.query(f"SELECT count() FROM {name}") == [(1,)], name
 
 
 def test_a_longer_retention_counts_at_once(store: Store) -> None:
