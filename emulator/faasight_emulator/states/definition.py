@@ -16,7 +16,6 @@ TYPES = ("Task", "Pass", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map")
 _ENDS = ("Succeed", "Fail")
 JSONATA = "JSONata"
 _LANGUAGES = ("JSONPath", JSONATA)
-_NOT_EMULATED = ("ItemReader", "ItemBatcher", "ResultWriter")
 # What belongs to one of the two languages.
 _OF_PATHS = ("InputPath", "OutputPath", "ResultPath", "Parameters", "ResultSelector", "ItemsPath", "Result")
 _OF_JSONATA = ("Arguments", "Output", "Items", "Assign")
@@ -65,9 +64,6 @@ def _problem_of_state(state: State, states: Mapping[str, Any], language: str) ->
         if key in state:
             other = "JSONPath" if own == JSONATA else JSONATA
             return f"has '{key}', which is emulated with {other} only, and its language is {own}; change one of them."
-    for key in _NOT_EMULATED:
-        if key in state:
-            return f"has '{key}', which is not emulated; leave it out."
     for target in _targets(state):
         if target not in states:
             return f"goes on to '{target}', which is no state; there are {', '.join(states)}."
@@ -132,7 +128,13 @@ def _parallel(state: State, language: str) -> str | None:
 
 def _map(state: State, language: str) -> str | None:
     problem = problem_of(processor_of(state), language)
-    return f"has an ItemProcessor that {problem}" if problem else None
+    if problem:
+        return f"has an ItemProcessor that {problem}"
+    reader = state.get("ItemReader")
+    known = ("arn:aws:states:::s3:getObject", "arn:aws:states:::s3:listObjectsV2")
+    if reader is not None and (not isinstance(reader, dict) or reader.get("Resource") not in known):
+        return f"has an ItemReader whose Resource is none of {', '.join(known)}."
+    return None
 
 
 def processor_of(state: State) -> Any:  # noqa: ANN401 -- checked by problem_of

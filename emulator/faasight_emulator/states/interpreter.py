@@ -22,6 +22,7 @@ from faasight_emulator.states.errors import (
     StatesError,
 )
 from faasight_emulator.states.history import History
+from faasight_emulator.states.items import batches, read_items, write_results
 from faasight_emulator.states.jsonata import Query, is_expression
 from faasight_emulator.states.paths import read, write
 from faasight_emulator.states.payload import fill, find
@@ -219,31 +220,56 @@ class Interpreter:
         return await self.tokens[token] if token else answer
 
     async def _map(self, state: State, given: Json, scope: Scope) -> Json:
-        items = _items(state, given, scope)
-        selector = state.get("ItemSelector", state.get("Parameters"))
+        inputs = await self._inputs(state, given, scope)
+        outcomes: list[Json] = [None] * len(inputs)
 
-        async def one(index: int, item: Json) -> Json:
-            context = {**scope.context, "Map": {"Item": {"Index": index, "Value": item}}}
-            value = item if selector is None else _filled(selector, given, replace(scope, context=context))
+        async def one(index: int, value: Json, item: Json) -> Json:
+            context = _of_item(scope, index, item)
             named = {"name": context["State"]["Name"], "index": index}
             self.history.add("MapIterationStarted", "mapIterationStartedEventDetails", **named)
             with self.trace.span(f"item {index}", scope.span, {}) as span:
                 try:
                     output = await self.run(processor_of(state), value, replace(scope, context=context, span=span.id))
-                except StatesError:
+                except StatesError as error:
+                    outcomes[index] = error
                     self.history.add("MapIterationFailed", "mapIterationFailedEventDetails", **named)
                     raise
+            outcomes[index] = output
             self.history.add("MapIterationSucceeded", "mapIterationSucceededEventDetails", **named)
             return output
 
         limit = int(_filled(state.get("MaxConcurrency", 0), given, scope)) or _MAP_CONCURRENCY
-        tolerated = _tolerated(state, len(items))
-        works = [one(index, item) for index, item in enumerate(items)]
-        self.history.add("MapStateStarted", "mapStateStartedEventDetails", length=len(items))
+        tolerated = _tolerated(state, len(inputs))
+        works = [one(index, *given) for index, given in enumerate(inputs)]
+        self.history.add("MapStateStarted", "mapStateStartedEventDetails", length=len(inputs))
         together = self._together(works, limit) if tolerated is None else _some(works, limit, tolerated)
-        results = await together
+        results: Json = await together
+        if "ResultWriter" in state:
+            where = _effective(state["ResultWriter"], given, scope)
+            results = await write_results(where, [value for value, _ in inputs], outcomes, self.tasks.objects)
         self.history.add("MapStateSucceeded")
         return results
+
+    async def _inputs(self, state: State, given: Json, scope: Scope) -> list[tuple[Json, Json]]:
+        """Return what each run of a Map is given, and its item: of its input or S3, chosen from, in batches."""
+        if "ItemReader" in state:
+            where = _effective(state["ItemReader"], given, scope)
+            items = await read_items(state["ItemReader"], where, self.tasks.objects)
+        else:
+            items = _items(state, given, scope)
+        selector = state.get("ItemSelector", state.get("Parameters"))
+
+        def selected(index: int, item: Json) -> Json:
+            if selector is None:
+                return item
+            return _filled(selector, given, replace(scope, context=_of_item(scope, index, item)))
+
+        values = [selected(index, item) for index, item in enumerate(items)]
+        if "ItemBatcher" not in state:
+            return list(zip(values, items, strict=True))
+        batcher = state["ItemBatcher"]
+        common = _filled(batcher["BatchInput"], given, scope) if "BatchInput" in batcher else None
+        return [(batch, batch) for batch in batches(values, batcher, common)]
 
     async def _together(self, works: list[Any], limit: int) -> list[Json]:
         """Run all, `limit` at once (0: all); the first error ends the others."""
@@ -286,6 +312,11 @@ async def _some(works: list[Any], limit: int, tolerated: int) -> list[Json]:
     if failures > tolerated:
         raise StatesError(TOLERATED, f"{failures} items failed; {tolerated} may")
     return list(results)
+
+
+def _of_item(scope: Scope, index: int, item: Json) -> Mapping[str, Any]:
+    """Return the context object within one item of a Map."""
+    return {**scope.context, "Map": {"Item": {"Index": index, "Value": item}}}
 
 
 def _tolerated(state: State, count: int) -> int | None:

@@ -14,6 +14,7 @@ from faasight_emulator.errors import TooManyRequestsError, UnknownFunctionError
 from faasight_emulator.invocation import Invocation, Json, Result
 from faasight_emulator.model import Function, Place
 from faasight_emulator.states.errors import RUNTIME, TASK_FAILED, StatesError, cause_of
+from faasight_emulator.states.items import reading_failed, writing_failed
 
 # Names under which Step Functions knows a service, and its error names begin; boto's own names of them differ.
 _BOTO = {"eventbridge": "events", "sfn": "stepfunctions"}
@@ -43,6 +44,45 @@ class Call:
         return ""
 
 
+class Objects:
+    """S3 for a distributed Map, in threads."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    async def get(self, bucket: str, key: str) -> bytes:
+        """Return an object's bytes. Raises StatesError."""
+
+        def read() -> bytes:
+            return bytes(self._clients.get("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+
+        try:
+            return await asyncio.to_thread(read)
+        except (BotoCoreError, ClientError) as error:
+            raise reading_failed(error) from error
+
+    async def listing(self, bucket: str, prefix: str) -> list[dict[str, Json]]:
+        """Return what ListObjectsV2 tells of the objects below a prefix. Raises StatesError."""
+
+        def read() -> list[dict[str, Json]]:
+            pages = self._clients.get("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            found = [one for page in pages for one in page.get("Contents", ())]
+            return [{**_plain(one), "LastModified": round(one["LastModified"].timestamp())} for one in found]
+
+        try:
+            return await asyncio.to_thread(read)
+        except (BotoCoreError, ClientError) as error:
+            raise reading_failed(error) from error
+
+    async def put(self, bucket: str, key: str, body: bytes) -> None:
+        """Write an object. Raises StatesError."""
+        arguments = {"Bucket": bucket, "Key": key, "Body": body, "ContentType": "application/json"}
+        try:
+            await asyncio.to_thread(self._clients.get("s3").put_object, **arguments)
+        except (BotoCoreError, ClientError) as error:
+            raise writing_failed(error) from error
+
+
 class Starter(Protocol):
     """Starts executions of other state machines."""
 
@@ -68,6 +108,7 @@ class Tasks:
         self._clients = clients
         self._place = place
         self._starter = starter
+        self.objects = Objects(clients)
 
     @property
     def region(self) -> str:
