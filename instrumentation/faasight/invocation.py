@@ -93,17 +93,16 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
         _parent_of_client(trigger, context)
     span = _root_span(trigger, now)
     request_id = safe_str((call.request_id if call else _of(context, "aws_request_id")) or _request_id())[:_MAX_ID]
-    agent.know_account(_of(context, "invoked_function_arn"))
+    if not agent.account:
+        agent.know_account(_of(context, "invoked_function_arn"))
     cold, ahead = agent.coldstart.take(now)
     remaining_ms = call.remaining_ms if call else _remaining_ms(context)
     path = span.attributes.get("url.path")
     if path:
         span.attributes["url.path"] = mask.value("url.path", path)
-    span.attributes.update({
-        "faas.invocation_id": request_id,
-        "faas.coldstart": cold,
-        "faasight.init_type": agent.coldstart.init_type,
-    })  # fmt: skip
+    span.attributes["faas.invocation_id"] = request_id
+    span.attributes["faas.coldstart"] = cold
+    span.attributes["faasight.init_type"] = agent.coldstart.init_type
     if ahead:
         span.attributes["faasight.proactive_init"] = True
     deadline = float("inf")

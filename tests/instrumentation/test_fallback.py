@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from faasight.complain import complaints
 from faasight.delivery import Exporter
-from faasight.fallback import Stdout
+from faasight.fallback import Stdout, _line
 from faasight.settings import Settings
 from faasight.spans import INTERNAL, Span
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -173,3 +173,11 @@ def test_a_line_that_no_log_would_keep_whole_is_counted_as_lost(
     delivery.flush(0.2)
     assert capfd.readouterr().out == ""
     assert delivery.dropped == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 700, 4_096, 4_097, 100_000])
+def test_a_body_of_any_size_comes_back(size: int) -> None:
+    """The window is that of the body's size: a smaller one would be read wrongly, a larger one is dear."""
+    for body in (bytes(size), os.urandom(size)):
+        said = json.loads(_line("/v1/traces", body))
+        assert zlib.decompress(base64.b64decode(said["z"], validate=True)) == body

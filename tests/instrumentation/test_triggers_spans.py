@@ -100,3 +100,34 @@ def test_50_events_at_once_never_mix(agent: Any, sink: Any) -> None:
     spans = sink.wait(50)
     found = {(span.trace_id, span.attributes["messaging.message.id"]) for span in spans}
     assert found == {(f"{number + 1:032x}", f"m{number}") for number in range(50)}
+
+
+def spoil(value: Any) -> None:
+    """Do to an event what a handler may: it is the handler's."""
+    if isinstance(value, dict):
+        for item in value.values():
+            spoil(item)
+        value.clear()
+        value.update({"traceparent": f"00-{'9' * 32}-{'8' * 16}-01", "requestContext": None, "Records": 5})
+    elif isinstance(value, list):
+        for item in value:
+            spoil(item)
+        value[:] = [None]
+
+
+def told(span: Any) -> tuple[Any, ...]:
+    """Return what the event has told of a span."""
+    own = {"faas.invocation_id", "faas.coldstart", "faasight.overhead_ms", "faasight.memory_used"}
+    timed = {"faasight.queue_wait_ms", "faasight.iterator_age_ms"}
+    kept = {key: value for key, value in span.attributes.items() if key not in own | timed}
+    links = [(link.trace_id, link.span_id) for link in span.raw.links]
+    trace_id = span.trace_id if span.parent_id else ""
+    return span.name, span.raw.kind, trace_id, span.parent_id, links, kept
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EVENTS.glob("*.json")))
+def test_what_a_handler_does_to_its_event_changes_nothing_that_is_told(agent: Any, sink: Any, name: str) -> None:
+    faasight.observe(lambda event, _: spoil(event))(sample(name), None)
+    invoke(sample(name))
+    first, second = sink.wait(2)
+    assert told(first) == told(second)
