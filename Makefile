@@ -25,7 +25,7 @@ up: $(STAMP) assets  ## run the platform alone, on an embedded ClickHouse
 	$(BIN)/faasight up
 
 test: $(STAMP) chromium assets clients hosts  ## run all tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 torture: $(STAMP)  ## kill everything 50 times under load, in four ways; compare what was acknowledged with what is stored
 	$(BIN)/python tests/collector/kill_rounds.py --mode all --rounds 50

@@ -15,6 +15,7 @@ from clickhouse_node import Node
 from faasight_collector import Collector
 from faasight_collector import Settings as CollectorSettings
 from faasight_store import Store
+from longest import longest_first
 from ports import free_ports
 
 # An example's time says nothing on a busy machine.
@@ -28,6 +29,18 @@ OWN_INTERFACE = os.environ.get("CLICKHOUSE") == "node"
 MODES = os.environ.get("STORE_MODES", "embedded,server").split(",")
 
 StoreNamed = Callable[[str, str], Store]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest."""
+    longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Let `-n auto` be a worker more than there are cores: a third of the time a worker waits for processes."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 @pytest.fixture(scope="session")

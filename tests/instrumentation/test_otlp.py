@@ -29,7 +29,7 @@ def handler(event, context):
 
 def test_by_http(function: Any, sink: Any) -> None:
     sandbox = function(
-        CODE, FAASIGHT_EXPORTER="otlp", FAASIGHT_FLUSH_TIMEOUT="5", OTEL_EXPORTER_OTLP_HEADERS="x-key=abc"
+        CODE, FAASIGHT_EXPORTER="otlp", FAASIGHT_FLUSH_TIMEOUT="30", OTEL_EXPORTER_OTLP_HEADERS="x-key=abc"
     )
     assert sandbox.invoke({"a": 1}).body == {"a": 1}, sandbox.output()
     (root,) = sink.wait()
@@ -60,7 +60,7 @@ def test_by_grpc(function: Any) -> None:
     sandbox = function(
         "def handler(event, context):\n    return event\n",
         FAASIGHT_EXPORTER="otlp",
-        FAASIGHT_FLUSH_TIMEOUT="5",
+        FAASIGHT_FLUSH_TIMEOUT="30",
         FAASIGHT_ENDPOINT=f"http://127.0.0.1:{port}",
         OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
     )

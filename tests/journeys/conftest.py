@@ -17,9 +17,9 @@ def slack() -> Iterator[SlackServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(slack: SlackServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """One demo for all journeys that only look."""
+    """One demo for all journeys of a file that only look; it ends with them, for its customers take half a core."""
     running = make_demo(tmp_path_factory.mktemp("demo"), slack.url)
     running.start()
     yield running
