@@ -23,6 +23,7 @@ METHODS = {
 }
 _MAX_STREAMS = 128  # calls at once on one connection
 _READERS = 8  # messages that are read at once, each up to `max_grpc_bytes`
+_KEPT = 6  # of them, large ones that wait for the disk; through the others small ones pass
 _LARGE = 256 * 1024  # bytes of a message that keeps its place until it is safe: so few of them are in memory
 _LOOKAHEAD = 64 * 1024  # bytes of a call that are taken before it is read
 _MAX_METADATA = 16 * 1024  # bytes of a call's headers
@@ -43,7 +44,7 @@ class GrpcServer:
     async def start(self) -> tuple[str, int]:
         """Begin to listen and return the address. Raises OSError."""
         settings = self._settings
-        readers = Readers(_READERS, settings.request_timeout_s)
+        readers = Readers(_READERS, settings.request_timeout_s, kept=_KEPT)
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", settings.max_grpc_bytes),
@@ -109,7 +110,7 @@ class _Exporter:
         try:
             grant = None if self._guard is None else self._guard.admit(_headers(context))
             message = await self._readers.read(context.read, _is_large)
-            leave = self._readers.leave if _is_large(message) else _nothing
+            leave = self._readers.let_go if _is_large(message) else _nothing
             payload = self._checked(message, leave)
         except Refusal as refusal:
             self._intake.refused(self._signal, refusal)

@@ -17,11 +17,15 @@ class Readers:
     """A bounded number of places to read from; a whole message is there at once, so that a place is free again soon.
 
     When all are taken, the newest call waits least (the older ones' clients may have given up), and whoever has been
-    sending for longest gives way.
+    sending for longest gives way. Of those that keep their place after reading, for the disk, at most `kept` do so for
+    long: what is left goes round, so that small messages pass while large ones wait.
     """
 
-    def __init__(self, places: int, longest_s: float, *, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(
+        self, places: int, longest_s: float, *, kept: int | None = None, patience_s: float = _PATIENCE_S
+    ) -> None:
         self._free = places
+        self._keeping = asyncio.Semaphore(places if kept is None else kept)
         self._longest_s = longest_s
         self._patience_s = patience_s
         self._reading: dict[asyncio.Timeout, float] = {}  # oldest first; since when
@@ -31,9 +35,9 @@ class Readers:
     async def read(
         self, message: Callable[[], Awaitable[Message]], keep: Callable[[Message], bool] = lambda _: False
     ) -> Message:
-        """Await a message in a place of its own; with `keep` of it true, the caller gives the place back by `leave`.
+        """Await a message in a place of its own; with `keep` of it true, the caller gives the place back by `let_go`.
 
-        Raises Refusal (UNAVAILABLE) if it does not come in time, or no place becomes free.
+        Raises Refusal (UNAVAILABLE) if it does not come in time, or no place becomes free, or too many are kept.
         """
         if self._free:
             self._free -= 1
@@ -41,17 +45,36 @@ class Readers:
             await self._wait()
         kept, limit = False, asyncio.timeout(self._longest_s)
         try:
-            async with limit:
-                self._reading[limit] = asyncio.get_running_loop().time()
-                read = await message()
-            kept = keep(read)
-        except TimeoutError:
-            raise overloaded("slow_request", "the message did not come in time", retry_after_s=1) from None
+            try:
+                async with limit:
+                    self._reading[limit] = asyncio.get_running_loop().time()
+                    read = await message()
+            except TimeoutError:
+                raise overloaded("slow_request", "the message did not come in time", retry_after_s=1) from None
+            finally:
+                self._reading.pop(limit, None)
+            if keep(read):
+                kept = await self._keep()
+                if not kept:
+                    del read  # else the refusal, which remembers this frame, would hold it
+                    raise overloaded("busy", "too many large messages wait for the disk", retry_after_s=1)
         finally:
-            self._reading.pop(limit, None)
             if not kept:
                 self.leave()
         return read
+
+    async def _keep(self) -> bool:
+        """Wait for one of the places that may be kept; False if there is none in time."""
+        try:
+            async with asyncio.timeout(_SETTLED_S):
+                return await self._keeping.acquire()
+        except TimeoutError:
+            return False
+
+    def let_go(self) -> None:
+        """Give a place back that was kept."""
+        self._keeping.release()
+        self.leave()
 
     async def _wait(self) -> None:
         loop = asyncio.get_running_loop()
