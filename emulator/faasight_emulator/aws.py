@@ -1,6 +1,7 @@
 """The AWS that the functions see: moto's server as a process, with the template's queues and tables made in it."""
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -13,8 +14,6 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from faasight_emulator.errors import StartError
@@ -25,9 +24,12 @@ from faasight_emulator.warden import Warden
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from botocore.session import Session
+
 Client: TypeAlias = Any  # boto makes its clients at run time; they have no static type
 
 _SERVER = Path(__file__).with_name("moto_server.py")
+_CLIENTS = "botocore.session"
 _START_LIMIT = 60.0  # seconds; moto takes one or two, a machine under load more
 
 
@@ -61,6 +63,7 @@ class Moto:
                 process_group=0,
             )
         self._warden.add(self._process.pid)
+        importlib.import_module(_CLIENTS)  # meanwhile: half of what the emulator imports, and moto takes longer
         deadline = time.monotonic() + _START_LIMIT
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -100,7 +103,7 @@ class Clients:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._lock = threading.Lock()
-        self._session: botocore.session.Session | None = None
+        self._session: Session | None = None
         self._clients: dict[str, Client] = {}
 
     def get(self, service: str) -> Client:
@@ -116,6 +119,9 @@ class Clients:
             one.close()
 
     def _make(self, service: str) -> Client:
+        import botocore.session
+        from botocore.config import Config
+
         if self._session is None:
             self._session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
             self._session.set_config_variable("config_file", os.devnull)

@@ -1,9 +1,17 @@
 """The truth about each function, counted where it happens, for tests to compare the platform's numbers with."""
 
 import threading
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from faasight_emulator.invocation import Result
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Key = TypeVar("Key", bound=Hashable)
+Values = TypeVar("Values", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,34 +31,49 @@ class Counts:
     throttles: int = 0
 
 
-class Counter:
-    """Counts for all functions; safe to read from any thread."""
+class Numbers(Generic[Key, Values]):
+    """Numbers by key, each a frozen dataclass of ints that begins as `zero`; safe to use from any thread."""
 
-    def __init__(self, functions: list[str]) -> None:
+    def __init__(self, zero: Values, keys: Iterable[Key] = ()) -> None:
+        self._zero = zero
         self._lock = threading.Lock()
-        self._counts = {name: Counts() for name in functions}
+        self._values: dict[Key, Values] = dict.fromkeys(keys, zero)
+
+    def begin(self, key: Key) -> None:
+        """Have numbers of this key, if there are none yet."""
+        with self._lock:
+            self._values.setdefault(key, self._zero)
+
+    def add(self, key: Key, **more: int) -> None:
+        """Add to the numbers of these names."""
+        with self._lock:
+            now = self._values.get(key, self._zero)
+            self._values[key] = replace(now, **{name: getattr(now, name) + extra for name, extra in more.items()})
+
+    def all(self) -> dict[Key, Values]:
+        """Return the numbers by key."""
+        with self._lock:
+            return dict(self._values)
+
+
+class Counter(Numbers[str, Counts]):
+    """Counts of all functions, by name."""
+
+    def __init__(self, functions: Iterable[str]) -> None:
+        super().__init__(Counts(), functions)
 
     def result(self, function: str, result: Result, *, cold: bool, init_error: bool) -> None:
         """Count an invocation that has ended."""
-        with self._lock:
-            now = self._counts[function]
-            self._counts[function] = replace(
-                now,
-                invocations=now.invocations + 1,
-                cold_starts=now.cold_starts + cold,
-                errors=now.errors + (not result.ok),
-                timeouts=now.timeouts + (result.status == "timeout"),
-                out_of_memory=now.out_of_memory + (result.error_type == "Runtime.OutOfMemory"),
-                init_errors=now.init_errors + init_error,
-            )
+        self.add(
+            function,
+            invocations=1,
+            cold_starts=cold,
+            errors=not result.ok,
+            timeouts=result.status == "timeout",
+            out_of_memory=result.error_type == "Runtime.OutOfMemory",
+            init_errors=init_error,
+        )
 
     def throttle(self, function: str) -> None:
         """Count an invocation that was turned away."""
-        with self._lock:
-            now = self._counts[function]
-            self._counts[function] = replace(now, throttles=now.throttles + 1)
-
-    def all(self) -> dict[str, Counts]:
-        """Return the numbers by function name."""
-        with self._lock:
-            return dict(self._counts)
+        self.add(function, throttles=1)

@@ -1,7 +1,8 @@
 """The truth about each event source, counted where it happens, for tests to compare the platform's numbers with."""
 
-import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from faasight_emulator.counts import Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +34,17 @@ class SourceKey:
     name: str
 
 
-class SourceCounter:
-    """Counts for all sources; safe to use from any thread."""
+class SourceCounter(Numbers[SourceKey, SourceCounts]):
+    """Counts of all sources."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: dict[SourceKey, SourceCounts] = {}
+        super().__init__(SourceCounts())
 
     def tally(self, function: str, kind: str, name: str) -> "Tally":
         """Return what counts for one source."""
         key = SourceKey(function, kind, name)
-        with self._lock:
-            self._counts.setdefault(key, SourceCounts())
+        self.begin(key)
         return Tally(self, key)
-
-    def add(self, key: SourceKey, **more: int) -> None:
-        """Add to the numbers of these names."""
-        with self._lock:
-            now = self._counts[key]
-            self._counts[key] = replace(now, **{name: getattr(now, name) + extra for name, extra in more.items()})
-
-    def all(self) -> dict[SourceKey, SourceCounts]:
-        """Return the numbers."""
-        with self._lock:
-            return dict(self._counts)
 
 
 @dataclass(frozen=True, slots=True)
