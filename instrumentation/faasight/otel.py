@@ -12,13 +12,22 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from faasight import mask, tracing
 from faasight.context import current
-from faasight.spans import Span
+from faasight.spans import CLIENT, PRODUCER, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
     from faasight.agent import Agent
+
+
+_TURNED_AWAY = {
+    "http.response.status_code": (429,),
+    "http.status_code": (429,),
+    "rpc.grpc.status_code": (8,),
+    "rpc.response.status_code": ("RESOURCE_EXHAUSTED",),
+    "error.type": ("429", "RESOURCE_EXHAUSTED", "ResourceExhausted", "google.api_core.exceptions.ResourceExhausted"),
+}
 
 
 def join(agent: Agent) -> None:
@@ -65,6 +74,8 @@ def convert(span: ReadableSpan) -> Span | None:
     ours.trace_state = context.trace_state.to_header()
     ours.end_ns = span.end_time or ours.start_ns
     ours.attributes = _masked(span.attributes)
+    if ours.kind in (CLIENT, PRODUCER) and _is_throttled(ours.attributes):
+        ours.attributes["faasight.throttled"] = True
     ours.events = [(event.timestamp, event.name, _masked(event.attributes)) for event in span.events]
     ours.links = [
         (
@@ -77,6 +88,11 @@ def convert(span: ReadableSpan) -> Span | None:
     ours.status, ours.message = span.status.status_code.value, mask.text(span.status.description or "")
     ours.scope = span.instrumentation_scope.name if span.instrumentation_scope else "opentelemetry"
     return ours
+
+
+def _is_throttled(attributes: Mapping[str, Any]) -> bool:
+    """Whether a callee turned a call away: HTTP 429, gRPC's RESOURCE_EXHAUSTED; by old and new conventions."""
+    return any(attributes.get(key) in said for key, said in _TURNED_AWAY.items())
 
 
 def _masked(attributes: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -56,6 +56,32 @@ def handler(event, context):
     assert "Overriding" not in sandbox.output()
 
 
+THROTTLED = """
+from opentelemetry import trace
+tracer = trace.get_tracer("t")
+CALLS = [
+    ("http", {"http.response.status_code": 429}),
+    ("old", {"http.status_code": 429}),
+    ("grpc", {"rpc.grpc.status_code": 8}),
+    ("new", {"rpc.response.status_code": "RESOURCE_EXHAUSTED"}),
+    ("fine", {"http.response.status_code": 200, "rpc.grpc.status_code": 0}),
+]
+def handler(event, context):
+    for name, attributes in CALLS:
+        tracer.start_span(name, kind=trace.SpanKind.CLIENT, attributes=attributes).end()
+    tracer.start_span("served", kind=trace.SpanKind.SERVER, attributes={"http.response.status_code": 429}).end()
+"""
+
+
+def test_a_call_that_was_turned_away_is_a_throttle(function: Any, sink: Any) -> None:
+    """By gRPC too, of which we have no hook of our own: seen at the caller."""
+    sandbox = function(THROTTLED)
+    assert sandbox.invoke().kind == "response", sandbox.output()
+    sink.wait()
+    throttled = {span.name for span in sink.spans() if span.attributes.get("faasight.throttled") is True}
+    assert throttled == {"http", "old", "grpc", "new"}
+
+
 def test_an_exception_is_recorded_by_both(function: Any, sink: Any) -> None:
     code = """
 from opentelemetry import trace

@@ -168,6 +168,34 @@ def test_a_killed_one_has_no_duration_until_the_platform_tells_it(shared_store: 
     assert (merged.outcome, merged.duration_ms) == ("out_of_memory", 1_200.0)
 
 
+EXIT = {"status": "error", "error_type": "Runtime.ExitError"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "outcome"),
+    [
+        ("report", {"error_type": "Runtime.OutOfMemory", "status": "error"}, "out_of_memory"),
+        ("report", EXIT | {"memory_used_mb": 512.0}, "out_of_memory"),
+        ("report", EXIT | {"memory_used_mb": 511.0}, "error"),
+        ("report", {"memory_used_mb": 512.0}, "ok"),
+        ("fault", EXIT | {"message": "Error: Runtime exited with error: signal: killed"}, "out_of_memory"),
+        ("fault", EXIT | {"message": "Error: Runtime exited with error: exit status 1"}, "error"),
+    ],
+)
+def test_memory_that_ran_out_has_three_signs(
+    shared_store: Store, kind: str, told: dict[str, Any], outcome: str
+) -> None:
+    """The type, a kill within the time limit, an end with all memory used: whichever comes, and all as one."""
+    run = otlp.Run(time.time_ns() - MINUTE, function=next(_names))
+    assert _one(shared_store, run.record(kind, **told), name=run.function).outcome == outcome
+    function = replace(run, outcome="out_of_memory", error_type="MemoryError", message="no room")
+    merged = _one(shared_store, function, run.record(kind, **told), name=run.function)
+    assert merged.outcome == "out_of_memory"
+    now = from_ns(time.time_ns())
+    total = invocations.totals(shared_store, Scope(now - timedelta(hours=1), now), run.function)
+    assert (total.invocations, total.errors) == (1, 1)
+
+
 def test_one_that_only_started_is_lost_after_a_while_and_found_again(shared_store: Store) -> None:
     old = otlp.Run(time.time_ns() - 20 * MINUTE, function=next(_names))
     assert _one(shared_store, old.record("start"), name=old.function).outcome == "lost"

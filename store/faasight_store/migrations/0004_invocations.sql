@@ -123,7 +123,9 @@ SELECT
         kind IN ('start', 'throttle') OR (kind = 'init' AND status IN ('', 'success')), '',
         status IN ('success', 'ok') OR (status = '' AND kind != 'fault' AND records.error_type = ''), 'ok',
         status = 'timeout' OR records.error_type = 'Sandbox.Timedout', 'timeout',
-        match(records.error_type, 'OutOfMemory'), 'out_of_memory',
+        -- SIGKILL within the time limit, or an end with all memory used: older runtimes have no type of their own for it.
+        match(records.error_type, 'OutOfMemory') OR (records.error_type = 'Runtime.ExitError'
+            AND (match(message, 'signal: killed') OR ifNull(records.memory_used_mb >= records.memory_mb, false))), 'out_of_memory',
         kind = 'init' OR match(records.error_type,
             '^(Init|Runtime\\.(Init|ImportModule|UserCodeSyntax|HandlerNotFound|MalformedHandler|InvalidEntrypoint)|Sandbox\\.Init)'), 'init_error',
         'error') AS outcome,
