@@ -49,7 +49,7 @@ class Settings:
     request_timeout_s: float = 30.0  # from a request's first byte to its last; longer at 64 KiB/s or more
     idle_timeout_s: float = 120.0  # of a kept-alive connection
 
-    commit_window_s: float = 0.002  # how long a request waits for others to share its fdatasync
+    commit_window_s: float = 0.002  # a request waits for others to share its fdatasync; where many come, twice as long
     segment_bytes: int = (
         SEGMENT_BYTES  # an insert has a price of its own; larger ones make the engine use much more memory
     )
