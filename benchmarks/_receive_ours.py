@@ -1,6 +1,6 @@
 """What the benchmark of receiving measures: a collector whose segments never fill, or a server that only answers.
 
-_receive_ours.py DIRECTORY collector|bare    prints its addresses; ends with its standard input
+_receive_ours.py DIRECTORY collector|bare    prints its address; ends with its standard input
 """
 
 import asyncio
@@ -25,14 +25,14 @@ def collector(directory: Path) -> None:
     settings = Settings(
         journal_dir=directory / "journal",
         http_port=0,
-        grpc_port=0,
+        grpc_port=None,
         segment_bytes=_LARGE,
         segment_age_s=_NEVER_S,
         segment_age_max_s=_NEVER_S,
     )
     running = Collector(settings, cast(Store, StoreAway()))
     running.start()
-    print(f"ready {running.http_address} {running.grpc_address}", flush=True)
+    print(f"ready {running.http_address}", flush=True)
     sys.stdin.read()
     running.stop()
 
@@ -62,7 +62,7 @@ async def bare() -> None:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Bare, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
-    print(f"ready {host}:{port} -", flush=True)
+    print(f"ready {host}:{port}", flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
 

@@ -3,7 +3,7 @@
 Ours is the collector: read, checked, digested, written to the journal and synced to the disk before the answer. The
 peer is a server on the same event loop that only counts bytes and answers: what no server in Python goes below.
 
-    python benchmarks/receive.py                5 spans over 64 connections, 1,000 spans over 8
+    python benchmarks/receive.py                5 spans over 64 connections, 1,000 and 100 in JSON over 8
     python benchmarks/receive.py --rounds 5     medians
     python benchmarks/receive.py --threads      who of ours uses it
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 from _subject import DEADLINE_S, line_of, process  # beside this file
 
 HERE = Path(__file__).parent
-WARM = 10  # a tenth of the requests
+_WARM = 10  # of so many requests one is sent before, to warm up
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,6 @@ class Size:
 
 SIZES = (
     Size("receive_json_100_spans", 100, 1000, 8, 900, "json"),
-    Size("receive_grpc_5_spans", 5, 10_000, 16, 250, "grpc"),
     Size("receive_1000_spans", 1000, 1000, 8, 1200),
     Size("receive_5_spans_64_connections", 5, 40_000, 64, 35),
 )
@@ -67,9 +66,8 @@ def measure(way: str, size: Size, *, threads: bool = False) -> float:
     with ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
         program = stack.enter_context(process([sys.executable, str(HERE / "_receive_ours.py"), directory, way]))
-        http, grpc = line_of(program, "ready ").split()
-        address = grpc if size.encoding == "grpc" else http
-        _load(address, size, max(size.connections, size.requests // WARM))
+        address = line_of(program, "ready ")
+        _load(address, size, max(size.connections, size.requests // _WARM))
         before = _threads(program.pid)
         _load(address, size, size.requests)
         used = {
@@ -92,15 +90,17 @@ def main() -> None:
     for size in SIZES:
         if options.names and size.name not in options.names:
             continue
-        ways = ("collector",) if size.encoding == "grpc" else ("collector", "bare")
-        rounds = [[measure(way, size, threads=options.threads) for way in ways] for _ in range(options.rounds)]
-        ours, bare = (*(statistics.median(column) for column in zip(*rounds, strict=True)), 0.0)[:2]
+        rounds = [
+            [measure(way, size, threads=options.threads) for way in ("collector", "bare")]  # in turn
+            for _ in range(options.rounds)
+        ]
+        ours, bare = (statistics.median(column) for column in zip(*rounds, strict=True))
         line = {
             "name": size.name,
             "ours": round(ours, 1),
             "peer": round(bare, 1),
             "unit": "CPU-us a request, socket to answer (peer: a server that only answers)",
-            "ratio": round(ours / bare, 2) if bare else None,
+            "ratio": round(ours / bare, 2),
             "goal": size.goal_us,
             "ok": ours <= size.goal_us,
         }
