@@ -46,6 +46,7 @@ class Took(NamedTuple):
 
     answer: float  # until the answer's first byte
     whole: float  # until the request for the next event: what is billed
+    cpu: float = 0.0  # of all its threads, thawing and freezing included
 
 
 @dataclass(frozen=True)
@@ -175,12 +176,8 @@ class Sandbox:
         return at
 
     def cpu_ms(self) -> float:
-        """Return the time that all its threads were on a CPU: Linux counts it in ns."""
-        total = 0
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
-                total += int((task / "schedstat").read_text().split()[0])
-        return total / 1e6
+        """Return the time that its threads were on a CPU, those that have ended too: Linux counts it in ns."""
+        return time.clock_gettime(~self.process.pid << 3 | 2) * 1e3  # MAKE_PROCESS_CPUCLOCK of the kernel
 
     def memory_kib(self) -> tuple[int, int]:
         """Return resident and proportional size (RSS, PSS)."""
@@ -189,6 +186,7 @@ class Sandbox:
 
     def call(self, event: object = EVENT, limit_ms: int = 30_000, patience: float = 60.0) -> Took:
         """Thaw it, invoke it once, freeze it."""
+        before = self.cpu_ms()
         self.thaw()
         begun = time.perf_counter()
         self.hand_out(event, limit_ms)
@@ -196,8 +194,9 @@ class Sandbox:
         self.api.reply("202 Accepted", b'{"status":"OK"}')
         asked = self._expect("/invocation/next", patience)
         self.freeze()
+        cpu = self.cpu_ms() - before
         time.sleep(PAUSE_S)
-        return Took((answered - begun) * 1e3, (asked - begun) * 1e3)
+        return Took((answered - begun) * 1e3, (asked - begun) * 1e3, cpu)
 
     def hand_out(self, event: object, limit_ms: int) -> None:
         """Answer the runtime's request for an event; `request_id` is then its id, as no other has."""

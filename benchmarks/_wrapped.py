@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from _pairs import Difference, difference
 from _sandbox import Command, Took
 
 HERE = Path(__file__).parent
@@ -58,21 +59,39 @@ def handler(event, context):
 
 
 @dataclass
+class Measure:
+    """What was measured of a subject, and of bare right before it: pair by pair."""
+
+    own: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+
+    def add(self, own: float, bare: float) -> None:
+        """Keep a pair."""
+        self.own.append(own)
+        self.bare.append(bare)
+
+    @property
+    def added(self) -> Difference:
+        """What the subject adds to bare."""
+        return difference(self.own, self.bare)
+
+
+@dataclass
 class Subject:
     """One way to run the function, and what was measured of it (ms, KiB)."""
 
     name: str
     command: Command
     sends: bool = True  # telemetry goes over the network to the collector, and not to the log
-    init_cpu: list[float] = field(default_factory=list)
-    init_wall: list[float] = field(default_factory=list)
-    small_init: list[float] = field(default_factory=list)  # wall, at the CPU share of 128 MB
-    small_answer: list[float] = field(default_factory=list)
-    call_cpu: list[float] = field(default_factory=list)
-    answer: list[float] = field(default_factory=list)  # until the answer, as a caller sees it
-    whole: list[float] = field(default_factory=list)  # until it asks for the next event, as it is billed
-    rss: list[float] = field(default_factory=list)
-    pss: list[float] = field(default_factory=list)
+    starts: int = 10  # pairs of cold starts
+    init_cpu: Measure = field(default_factory=Measure)
+    init_wall: Measure = field(default_factory=Measure)
+    small_init: Measure = field(default_factory=Measure)  # wall, at the CPU share of 128 MB
+    answer: Measure = field(default_factory=Measure)  # until the answer, as a caller sees it
+    whole: Measure = field(default_factory=Measure)  # until it asks for the next event, as it is billed
+    call_cpu: Measure = field(default_factory=Measure)
+    rss: Measure = field(default_factory=Measure)
+    pss: Measure = field(default_factory=Measure)
     dead: dict[str, list[Took]] = field(default_factory=dict)
 
 
@@ -94,6 +113,8 @@ def make_environments(folder: Path, names: Iterable[str] = tuple(PACKAGES)) -> N
     for name in names:
         constraints = ROOT / "constraints.txt" if name == "faasight" else HERE / f"constraints/{name}.txt"
         _make(folder / name, constraints, (*RUNTIME, *PACKAGES[name]))
+        if name == "faasight":  # as it is now, where an environment was kept; compiled, as pip does
+            _pip(folder / name, "--no-deps", "--force-reinstall", str(ROOT / "instrumentation"))
 
 
 def _make(folder: Path, constraints: Path, packages: tuple[str, ...]) -> None:
@@ -101,10 +122,13 @@ def _make(folder: Path, constraints: Path, packages: tuple[str, ...]) -> None:
     if made.exists():
         return
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin/python"), "--disable-pip-version-check"]
-    command = [*pip, "install", "--quiet", "--constraint", str(constraints), *packages]
-    subprocess.run(command, check=True, timeout=300, stderr=subprocess.DEVNULL)
+    _pip(folder, "--constraint", str(constraints), *packages)
     made.touch()
+
+
+def _pip(folder: Path, *what: str) -> None:
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin/python"), "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", *what], check=True, timeout=300, stderr=subprocess.DEVNULL)
 
 
 def subjects(folder: Path, environments: Path) -> list[Subject]:

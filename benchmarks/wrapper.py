@@ -8,70 +8,76 @@ the log). Peers come from PyPI into throw-away environments.
 
 A process is frozen (SIGSTOP) after each invocation and thawed 2 ms later for the next event, as on Lambda: its caches
 are cold, and whatever it left for later waits. An invocation's time is seen from the Runtime API: from the event to the
-answer's first byte, for which a caller waits, and to the request for the next event, which is billed; what a wrapper
-adds is its difference to bare, turn by turn. The collector is a stand-in in a process of its own that reads a request
-and answers 200. Subjects take turns, so that a busy machine is busy for all; CPU is the process's own: waiting for the
-machine does not count.
+answer's first byte, for which a caller waits, and to the request for the next event, which is billed. The collector is
+a stand-in in a process of its own that reads a request and answers 200.
+
+What a wrapper adds is measured in pairs: each start and each call of a subject right after one of bare. Told is the
+median of the pairs' differences, and between what it lies with 95 % confidence (_pairs.py). Where there are two cores,
+functions run on the one, the collector and who measures on the other. CPU is the process's own, its ended threads
+included: waiting for the machine does not count.
 
     python benchmarks/wrapper.py [--rounds N] [--environments FOLDER: kept for the next run]
 """
 
 import argparse
-import compileall
 import json
 import math
+import os
 import statistics
 import subprocess
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-import faasight
 from _near_collector import near_collector, refusing, unreachable
+from _pairs import cores, quartiles, started_on
 from _sandbox import Sandbox, SandboxError, Took, sandbox
 from _share import SMALL, share
-from _wrapped import Subject, make_environments, python_of, subjects, with_collector
+from _wrapped import Measure, Subject, make_environments, python_of, subjects, with_collector
 
-CALLS = 50  # warm invocations of a round
 WARM_UP = 20
-SMALL_STARTS, SMALL_CALLS = 2, 15  # at the CPU share of 128 MB a start takes some ten seconds
+SMALL_STARTS = 2  # at the CPU share of 128 MB a start takes some ten seconds
 PEER_PATIENCE_S = 15.0  # for an invocation without a collector
 
 
-def compile_ours() -> None:
-    """Make our .pyc files, as pip made the peers': not everywhere may Python write them when it imports."""
-    compileall.compile_dir(Path(faasight.__file__).parent, quiet=1)
+def measure_init(everyone: list[Subject], port: int, core: int | None) -> None:
+    """Start each subject again and again, bare before each time; the first pair warms caches and is not counted."""
+    bare = everyone[0]
+    for subject in everyone[1:]:
+        for turn in range(subject.starts + 1):
+            cpu, wall = zip(
+                *(_start(one, port, core) for one in (subject, bare)[:: 1 if turn % 2 else -1]), strict=True
+            )
+            own = 0 if turn % 2 else 1  # who comes first finds what the one before has left
+            if turn:
+                subject.init_cpu.add(cpu[own], cpu[1 - own])
+                subject.init_wall.add(wall[own], wall[1 - own])
 
 
-def measure_init(everyone: list[Subject], port: int, starts: int) -> None:
-    """Start each subject again and again, in turns; the first turn warms caches and is not counted."""
-    for turn in range(starts + 1):
-        for subject in everyone:
-            with sandbox(with_collector(subject.command, port)) as started:
-                if turn:
-                    subject.init_cpu.append(started.init_cpu_ms)
-                    subject.init_wall.append(started.init_wall_ms)
+def _start(subject: Subject, port: int, core: int | None) -> tuple[float, float]:
+    with started_on(core), sandbox(with_collector(subject.command, port)) as started:
+        return started.init_cpu_ms, started.init_wall_ms
 
 
-def measure_calls(everyone: list[Subject], port: int, rounds: int) -> None:
-    """Invoke warm sandboxes in rounds, in turns; then look at their memory."""
+def measure_calls(everyone: list[Subject], port: int, calls: int, core: int | None) -> None:
+    """Invoke warm sandboxes in turns, bare before each other; then look at their memory."""
     with ExitStack() as stack:
-        running = [
-            (subject, stack.enter_context(sandbox(with_collector(subject.command, port)))) for subject in everyone
-        ]
-        for _, warm in running:
+        with started_on(core):
+            bare, *others = (stack.enter_context(sandbox(with_collector(one.command, port))) for one in everyone)
+        for warm in (bare, *others):
             _calls(warm, WARM_UP)
-        for _ in range(rounds):
-            for subject, warm in running:
-                before = warm.cpu_ms()
-                took = _calls(warm, CALLS)
-                subject.answer += [one.answer for one in took]
-                subject.whole += [one.whole for one in took]
-                subject.call_cpu.append((warm.cpu_ms() - before) / CALLS)
-        for subject, warm in running:
-            resident, proportional = warm.memory_kib()
-            subject.rss.append(resident)
-            subject.pss.append(proportional)
+        for _ in range(calls):
+            for subject, warm in zip(everyone[1:], others, strict=True):
+                base, own = bare.call(), warm.call()
+                for measure, mine, its in zip(
+                    (subject.answer, subject.whole, subject.call_cpu), own, base, strict=True
+                ):
+                    measure.add(mine, its)
+        for subject, warm in zip(everyone[1:], others, strict=True):
+            for measure, mine, its in zip(
+                (subject.rss, subject.pss), warm.memory_kib(), bare.memory_kib(), strict=True
+            ):
+                measure.add(mine, its)
 
 
 def _calls(warm: Sandbox, count: int) -> list[Took]:
@@ -100,15 +106,17 @@ def _patient_calls(alone: Sandbox, count: int) -> list[Took]:
 
 
 def measure_small(everyone: list[Subject], port: int) -> None:
-    """Start and invoke at the CPU share of 128 MB; nothing is measured where no control group can be made."""
+    """Start at the CPU share of 128 MB; nothing is measured where no control group can be made."""
     with share(SMALL) as prefix:
         if prefix is None:
             return
         for _ in range(SMALL_STARTS):
+            walls = []
             for subject in everyone:
                 with sandbox(with_collector(subject.command, port), prefix, patience=180) as slow:
-                    subject.small_init.append(slow.init_wall_ms)
-                    subject.small_answer += [took.answer for took in _calls(slow, SMALL_CALLS)[1:]]
+                    walls.append(slow.init_wall_ms)
+            for subject, wall in zip(everyone[1:], walls[1:], strict=True):
+                subject.small_init.add(wall, walls[0])
 
 
 LOG_TURNS = 6
@@ -160,17 +168,26 @@ def measure_log_line(environments: Path) -> dict[str, float]:
 def main() -> None:
     """Measure, print the tables, then each goal as a line of JSON, the most important one last."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=10, help="cold starts, and rounds of 50 warm invocations (10)")
+    parser.add_argument(
+        "--starts", type=int, default=60, help="pairs of cold starts of ours; a third for OpenTelemetry's"
+    )
+    parser.add_argument("--calls", type=int, default=500, help="pairs of warm invocations (500)")
     parser.add_argument("--environments", type=Path, help="where the environments are made, and kept")
     options = parser.parse_args()
+    mine, functions = cores() or (None, None)
+    if mine is not None:
+        os.sched_setaffinity(0, {mine})
     with tempfile.TemporaryDirectory() as folder, near_collector() as port:
         environments = options.environments or Path(folder) / "environments"
         make_environments(environments)
-        compile_ours()
         everyone = subjects(Path(folder), environments)
-        measure_init(everyone, port, options.rounds)
-        measure_calls(everyone, port, options.rounds)
-        measure_without_collector(everyone)
+        for subject in everyone:
+            subject.starts = options.starts if subject.name.startswith("faasight") else max(options.starts // 6, 2)
+        everyone[3].starts = max(options.starts // 3, 2)
+        measure_init(everyone, port, functions)
+        measure_calls(everyone, port, options.calls, functions)
+        with started_on(functions):
+            measure_without_collector(everyone)
         measure_small(everyone[:4], port)
         lines = measure_log_line(environments)
     print_tables(everyone, lines)
@@ -187,46 +204,32 @@ def p99(values: list[float]) -> float:
     return statistics.quantiles(values, n=100)[98]
 
 
-def added(one: Subject, bare: Subject, name: str) -> float:
-    """Return what a subject adds to a measure of bare, turn by turn, the median of them; of bare itself its median.
-
-    A turn's two measures were taken one after the other: what else the machine did then weighs on both.
-    """
-    own, base = getattr(one, name), getattr(bare, name)
-    if one is bare:
-        return median(own)
-    turn = CALLS if len(own) > CALLS else 1
-    pairs = [(median(own[i : i + turn]), median(base[i : i + turn])) for i in range(0, len(own), turn)]
-    return median([mine - its for mine, its in pairs])
-
-
-def added_least(one: Subject, bare: Subject, name: str) -> float:
-    """Return by how much a subject's least measure is above bare's: without what neighbours on a core add."""
-    return min(getattr(one, name)) - (0 if one is bare else min(getattr(bare, name)))
-
-
-def added_tail(one: Subject, bare: Subject, name: str) -> float:
-    """Return how far a subject's 99th percentile is above bare's median: no less than what it adds; of bare its own."""
-    return p99(getattr(one, name)) - (0 if one is bare else median(getattr(bare, name)))
+def tail(of: Measure) -> float:
+    """Return how far a subject's 99th percentile is above bare's median: no less than what it adds."""
+    return p99(of.own) - median(of.bare)
 
 
 def print_tables(everyone: list[Subject], lines: dict[str, float]) -> None:
-    """Print what was measured: of bare in absolute figures, of each other what it adds to them."""
-    bare = everyone[0]
-    print("(added to bare)         init CPU, ms | answer, us      | whole, us       |   us  | memory, MiB | at 128 MB")
-    print(
-        "                        least median |   p50     p99   |   p50     p99   |  CPU  |   RSS   PSS | init, ms us"
-    )
-    for s in everyone:
-        init = f"{added_least(s, bare, 'init_cpu'):8.1f}{added(s, bare, 'init_cpu'):7.1f}"
-        walls = [
-            f"{added(s, bare, name) * 1e3:8.0f}{added_tail(s, bare, name) * 1e3:8.0f}" for name in ("answer", "whole")
-        ]
-        cpu = added(s, bare, "call_cpu") * 1e3
-        memory = f"{added(s, bare, 'rss') / 1024:6.1f}{added(s, bare, 'pss') / 1024:6.1f}"
-        small = [added(s, bare, name) for name in ("small_init", "small_answer")]
-        slow = f"{small[0]:9.0f}{small[1] * 1e3:7.0f}" if s.small_init else "        -      -"
-        print(f"{s.name:22}{init:>16} |{walls[0]:>17} |{walls[1]:>17} |{cpu:6.0f} |{memory:>12} |{slow}")
+    """Print what was measured: of bare its own quartiles, of each other what it adds to bare."""
+    ours = everyone[1]
+    print("bare itself, 25, 50 and 75 %:")
+    for title, measure, scale in (
+        ("a start, ms of CPU", ours.init_cpu, 1), ("a start, ms", ours.init_wall, 1),
+        ("to the answer, us", ours.answer, 1e3),
+        ("billed, us", ours.whole, 1e3), ("a call, us of CPU", ours.call_cpu, 1e3),
+    ):  # fmt: skip
+        low, middle, high = (value * scale for value in quartiles(measure.bare))
+        print(f"  {title:20} {low:8.1f} {middle:8.1f} {high:8.1f}   p99 {p99(measure.bare) * scale:8.1f}")
+    for s in everyone[1:]:
+        print(f"\n{s.name} adds (95 % confidence), from {s.starts} pairs of starts, {len(s.answer.own)} of calls:")
+        print(f"  init                {s.init_cpu.added:.1f} ms of CPU, {s.init_wall.added:.1f} ms")
+        for title, measure in (("to the answer", s.answer), ("billed", s.whole), ("CPU of a call", s.call_cpu)):
+            many = measure.added
+            low, middle, high = (f"{value * 1e3:.0f}" for value in (many.low, many.median, many.high))
+            print(f"  {title:19} {middle} ({low} to {high}) us; p99 {tail(measure) * 1e3:.0f} above bare's median")
+        print(f"  memory              {s.rss.added.median / 1024:.1f} MiB (RSS), {s.pss.added.median / 1024:.1f} (PSS)")
+        if s.small_init.own:
+            print(f"  init at 128 MB      {s.small_init.added.median:.0f} ms")
     print("\nwithout a collector, ms          first: answer    whole   second   worst of the rest")
     for s in everyone:
         for way, took in s.dead.items():
@@ -242,7 +245,7 @@ def report(everyone: list[Subject], lines: dict[str, float]) -> None:
     bare, ours, joined, layer = everyone[:4]
     json_lines = (lines[name] - lines[PLAIN_LINE] for name in ("faasight", "powertools"))
     _result("wrapper_added_log_line", "us", *json_lines, at_most=6)
-    _result("wrapper_added_memory", "MiB", *(added(s, bare, "rss") / 1024 for s in (ours, layer)), at_most=10)
+    _result("wrapper_added_memory", "MiB", *(s.rss.added.median / 1024 for s in (ours, layer)), at_most=10)
     for way in ("refused", "unreachable"):
         base = median([took.whole for took in bare.dead[way]])
         first, *rest = (took.whole - base for took in ours.dead[way])
@@ -251,17 +254,19 @@ def report(everyone: list[Subject], lines: dict[str, float]) -> None:
         )  # 0.2 s and a first call
         _result(f"wrapper_later_calls_{way}", "ms", median(rest), layer.dead[way][-1].whole, at_most=0.5)
     for s, goal in ((joined, 35.0), (ours, 10.0)):
-        figures = (added_least(one, bare, "init_cpu") for one in (s, layer))
+        figures = (one.init_cpu.added.median for one in (s, layer))
         _result(f"wrapper_added_init_{'with_sdk' if s is joined else 'lean'}", "ms", *figures, at_most=goal)
-    if ours.small_init:
-        figures = (added(one, bare, "small_init") for one in (ours, layer))
+    if ours.small_init.own:
+        figures = (one.small_init.added.median for one in (ours, layer))
         _result("wrapper_added_init_at_128_mb", "ms", *figures, ratio_at_most=0.1)
-    figures = (added_least(one, bare, "init_cpu") for one in (ours, layer))
+    figures = (one.init_cpu.added.median for one in (ours, layer))
     _result("wrapper_added_init_ratio", "ms", *figures, ratio_at_most=0.1)
-    for name, statistic, goal in (("p99", added_tail, 1000), ("p50", added, 100)):
-        for of in ("whole", "answer"):
-            figures = (statistic(one, bare, of) * 1e3 for one in (ours, layer))
-            _result(f"wrapper_added_{of}_{name}", "us", *figures, at_most=goal)
+    for of in ("whole", "answer"):
+        figures = (tail(getattr(one, of)) * 1e3 for one in (ours, layer))
+        _result(f"wrapper_added_{of}_p99", "us", *figures, at_most=1000)
+    for of in ("whole", "answer"):
+        figures = (getattr(one, of).added.median * 1e3 for one in (ours, layer))
+        _result(f"wrapper_added_{of}_p50", "us", *figures, at_most=100)
 
 
 def _result(name: str, unit: str, ours: float, peer: float, *, at_most: float = 0, ratio_at_most: float = 0) -> None:
