@@ -109,6 +109,7 @@ def test_a_compensated_saga(seen: tuple[Store, Collector], run: Callable[[str], 
     scope = Scope(began, datetime.now(UTC) + timedelta(minutes=1))
     edges = {(one.source, one.target): one.errors for one in maps.invocation_map(store, scope).edges}
     assert edges["function:place-order", "workflow:order-saga"] == 0
+    assert edges["workflow:order-saga", "queue:news-queue"] == 0
     assert {step: edges["workflow:order-saga", f"function:{step}"] for step in STEPS} == {
         "reserve-stock": 0,
         "charge-card": 0,

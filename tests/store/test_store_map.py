@@ -83,6 +83,16 @@ def test_a_transaction_is_an_edge_to_each_of_its_tables(store: Store) -> None:
     assert [(edge.target, edge.calls) for edge in edges] == [("table:orders", 1), ("table:products", 1)]
 
 
+def test_a_call_that_names_its_source_is_an_edge_of_that(store: Store) -> None:
+    """A state machine that sends to a queue has no function of its own."""
+    source = {"faasight.source.kind": "workflow", "faasight.source.name": "order-saga"}
+    target = {"messaging.system": "aws_sqs", "messaging.destination.name": "news"}
+    sent = otlp.span("sqs:sendMessage", time.time_ns(), 3, 4, attributes=source | target)
+    store.land("traces", otlp.segment(otlp.traces([sent], {"service.name": "order-saga"})), "t")
+    edges = maps.invocation_map(store, _scope()).edges
+    assert [(edge.source, edge.target, edge.calls) for edge in edges] == [("workflow:order-saga", "queue:news", 1)]
+
+
 def test_an_edge_that_both_ends_tell_of_counts_once(store: Store) -> None:
     now = time.time_ns()
     callee = otlp.Run(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from faasight_emulator.invocation import Json
+from faasight_emulator.states import targets
 from faasight_emulator.states.choice import holds
 from faasight_emulator.states.definition import JSONATA, Flow, State, compensations, language_of, processor_of
 from faasight_emulator.states.errors import (
@@ -197,6 +198,7 @@ class Interpreter:
         effective, limit = _effective(state, given, scope), _limit(state, given, scope)
         name = f"{_action(resource)} {Call(resource, effective, '', {}).function}".strip()
         attributes = {"faasight.attempt": attempt} if attempt > 1 else {}
+        attributes |= targets.attributes(resource, effective, self.trace.machine)
         if token:
             self.tokens[token] = asyncio.get_running_loop().create_future()
         self.history.scheduled(resource, effective, self.tasks.region)

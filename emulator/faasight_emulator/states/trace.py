@@ -11,6 +11,7 @@ from typing import Any
 
 from faasight_emulator.invocation import Json
 from faasight_emulator.platform import Event, Identity, Sink
+from faasight_emulator.states import targets
 from faasight_emulator.states.errors import StatesError
 
 _TRACEPARENT_PARTS = 4
@@ -85,6 +86,11 @@ class ExecutionTrace:
             raise
         self._end(span, None)
 
+    @property
+    def machine(self) -> str:
+        """The name of the state machine."""
+        return self._who.function
+
     def context_of(self, span: Span) -> dict[str, str]:
         """Return the W3C trace context for what a span calls; `w` says that a workflow calls."""
         return {
@@ -103,7 +109,7 @@ class ExecutionTrace:
             "spanId": span.id,
             "parentSpanId": span.parent,
             "name": span.name,
-            "kind": 1,  # internal: a client's span would be taken for a function's call
+            "kind": _kind(span.attributes),
             "startTimeUnixNano": str(span.began),
             "endTimeUnixNano": str(time.time_ns()),
             "attributes": _attributes(attributes),
@@ -111,6 +117,13 @@ class ExecutionTrace:
         if error is not None:
             event["status"] = {"code": 2, "message": error.name}  # the cause may quote the payload
         self._sink.put(self._who, event)
+
+
+def _kind(attributes: Mapping[str, Any]) -> int:
+    """Return OTLP's kind: client or producer where the machine itself called, which makes an edge of the map."""
+    if targets.SOURCE_KIND not in attributes:
+        return 1  # internal
+    return 4 if "messaging.destination.name" in attributes else 3
 
 
 def _from_input(value: Json) -> tuple[str, str] | None:

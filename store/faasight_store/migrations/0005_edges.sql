@@ -51,7 +51,8 @@ FROM (
         arrayJoin(if(called,
             [('callee', source_kind, multiIf(source_name != '', source_name, source_kind = 'function', caller, source_kind), 'function', function),
              if(source_kind IN ('api', 'url') AND source_name != '', ('callee', 'function', caller, source_kind, source_name), ('', '', '', '', ''))],
-            arrayMap(peer -> ('caller', 'function', function, peer.1, peer.2), multiIf(
+            -- A call that names its source is that source's own: a state machine's.
+            arrayMap(peer -> ('caller', if(source_kind = '', 'function', source_kind), if(source_kind = '', function, source_name), peer.1, peer.2), multiIf(
                 peer_service != '', [('external', peer_service)],
                 invoked_name != '', [('function', {{function_name invoked_name}})],
                 -- One transaction may reach several tables.
