@@ -1,7 +1,6 @@
 """What a function's requirements.txt asks for and this Python does not have: functions see its packages, no others."""
 
 import re
-from importlib import metadata
 from pathlib import Path
 
 from faasight_emulator.model import Function
@@ -12,7 +11,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 def missing_packages(functions: tuple[Function, ...]) -> list[str]:
     """Return a sentence for each requirements.txt of which something is neither installed nor beside the code."""
     said = []
-    for file in sorted({function.code / "requirements.txt" for function in functions}):
+    files = {function.code / "requirements.txt" for function in functions}
+    for file in sorted(file for file in files if file.is_file()):
         missing = [name for name in _names(file) if not _installed(name) and not _beside(name, file.parent)]
         if missing:
             said.append(
@@ -34,6 +34,8 @@ def _names(file: Path) -> list[str]:
 
 
 def _installed(name: str) -> bool:
+    from importlib import metadata  # takes a while, and many functions need no packages
+
     try:
         metadata.distribution(name)
     except (metadata.PackageNotFoundError, ValueError):

@@ -233,7 +233,7 @@ class Emulator:
         except OSError as error:
             raise StartError(
                 f"The gateway cannot listen on 127.0.0.1:{port} ({error.strerror}); "
-                "stop what uses the port or choose another gateway port."
+                "stop what uses the port or choose another gateway port (--port; 0 takes a free one)."
             ) from error
         self._undo.callback(listener.close)
         return listener

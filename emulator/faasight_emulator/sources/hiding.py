@@ -7,6 +7,7 @@ it together: of messages of one FIFO group that come back one after the other mo
 """
 
 import contextlib
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -20,19 +21,23 @@ _ENTRIES = 10  # of a request
 
 
 class Hidden:
-    """Frees what was received from one queue and is not done."""
+    """Frees what was received from one queue and is not done; that of a FIFO queue in order, by a timer a batch."""
 
     def __init__(self, sqs: Client, url: str) -> None:
         self._sqs = sqs
         self._url = url
+        self._ordered = url.endswith(".fifo")
         self._lock = threading.Lock()
         self._waiting: dict[threading.Timer, Sequence[dict[str, Any]]] = {}
 
     def free_in(self, seconds: float, messages: Sequence[dict[str, Any]]) -> None:
         """Let messages come again in some seconds from now, at once if that is over."""
+        if not self._ordered or seconds <= 0:
+            self._set(messages, math.ceil(max(0.0, seconds)))
+            return
         if not messages:
             return
-        timer = threading.Timer(max(0.0, seconds), lambda: self._end(timer))
+        timer = threading.Timer(seconds, lambda: self._end(timer))
         timer.daemon = True
         with self._lock:
             self._waiting[timer] = messages
@@ -49,9 +54,12 @@ class Hidden:
     def _end(self, timer: threading.Timer) -> None:
         with self._lock:
             messages = self._waiting.pop(timer, ())
+        self._set(messages, 0)
+
+    def _set(self, messages: Sequence[dict[str, Any]], seconds: int) -> None:
         for start in range(0, len(messages), _ENTRIES):
             entries = [
-                {"Id": str(index), "ReceiptHandle": one["ReceiptHandle"], "VisibilityTimeout": 0}
+                {"Id": str(index), "ReceiptHandle": one["ReceiptHandle"], "VisibilityTimeout": seconds}
                 for index, one in enumerate(messages[start : start + _ENTRIES])
             ]
             with contextlib.suppress(ClientError, BotoCoreError):  # then they come when they are no longer hidden
