@@ -313,7 +313,7 @@ def test_a_user_pools_tokens(start: Start, issuer: Issuer, tmp_path: Path) -> No
 
     def status(emulator: Emulator, path: str, token: str) -> int:
         headers = {"authorization": token} if token else {}
-        return httpx.get(f"{emulator.gateway_address}{path}", headers=headers, timeout=60).status_code
+        return httpx.get(f"{emulator.gateway_address}{path}", headers=headers, timeout=180).status_code
 
     emulator = start(POOL, jwks=file)
     event = httpx.get(
@@ -338,11 +338,11 @@ def test_signed_requests(start: Start) -> None:
     for url in (f"{gateway}/signed", f"{gateway}/new", of_url):
         assert httpx.get(url).status_code == 403
     assert httpx.get(f"{gateway}/signed").json() == {"message": "Missing Authentication Token"}
-    rest = httpx.get(f"{gateway}/signed", headers=signed, timeout=60).json()["requestContext"]["identity"]
+    rest = httpx.get(f"{gateway}/signed", headers=signed, timeout=180).json()["requestContext"]["identity"]
     assert (rest["accessKey"], rest["accountId"]) == ("AKIALOCAL", "123456789012")
     assert rest["userArn"].startswith("arn:aws:iam::123456789012:user/")
     query = "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIALOCAL%2F2026&X-Amz-Signature=ab"
-    for answer in (httpx.get(f"{gateway}/new{query}", timeout=60), httpx.get(of_url, headers=signed, timeout=60)):
+    for answer in (httpx.get(f"{gateway}/new{query}", timeout=180), httpx.get(of_url, headers=signed, timeout=180)):
         assert answer.json()["requestContext"]["authorizer"]["iam"]["accessKey"] == "AKIALOCAL"
 
 

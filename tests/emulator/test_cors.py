@@ -42,7 +42,7 @@ RESOURCES = """
 def preflight(url: str, path: str = "", origin: str = SITE, method: str = "POST") -> httpx.Response:
     """Ask as a browser does."""
     asked = {"origin": origin, "access-control-request-method": method}
-    return httpx.options(f"{url}{path}", headers=asked, timeout=30)
+    return httpx.options(f"{url}{path}", headers=asked, timeout=180)
 
 
 def allowed(answer: httpx.Response) -> dict[str, str]:
@@ -84,14 +84,14 @@ def test_answers_carry_the_headers(start: Start) -> None:
     """Of an HTTP API and a URL the template's replace the function's; without an origin there are none."""
     emulator = start(RESOURCES)
     own = '{"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "mine", "X-Own": "1"}}'
-    answer = httpx.post(f"{emulator.gateway_address}/orders/1", content=own, headers={"origin": SITE}, timeout=60)
+    answer = httpx.post(f"{emulator.gateway_address}/orders/1", content=own, headers={"origin": SITE}, timeout=180)
     assert answer.headers.get_list("access-control-allow-origin") == [SITE]
     assert allowed(answer)["expose-headers"] == "x-seen"
     assert answer.headers["x-own"] == "1"
-    assert allowed(httpx.get(f"{emulator.gateway_address}/orders/1", timeout=60)) == {}
+    assert allowed(httpx.get(f"{emulator.gateway_address}/orders/1", timeout=180)) == {}
     refused = httpx.get(emulator.place.urls["Web"], headers={"origin": SITE})
     assert (refused.status_code, allowed(refused)) == (403, {"allow-origin": "*"})
-    rest = httpx.post(f"{emulator.gateway_address}/old", content=own, headers={"origin": SITE}, timeout=60)
+    rest = httpx.post(f"{emulator.gateway_address}/old", content=own, headers={"origin": SITE}, timeout=180)
     assert rest.headers["access-control-allow-origin"] == "mine", "of a REST API the function says it"
 
 

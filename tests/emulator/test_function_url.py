@@ -2,7 +2,8 @@
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 import httpx
 import pytest
@@ -44,12 +45,23 @@ def test_function_urls(start: Start) -> None:
 
 def test_its_ports_follow_the_gateways(one: Start) -> None:
     """The port after the gateway's is the URL's, so that it stays the same; if it is taken, any."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with taken_after_a_free_port() as port:
         emulator = one("http", "FunctionUrlConfig: {AuthType: NONE}", gateway_port=port - 1)
         url = emulator.place.urls["F"]
         assert not url.endswith(f":{port}/")
         assert json.loads(httpx.get(url, timeout=180).text)["rawPath"] == "/"
+
+
+@contextmanager
+def taken_after_a_free_port() -> Iterator[int]:
+    """Hold a port of which the one before it is free: others on this machine take ports too."""
+    with ExitStack() as held:
+        for _ in range(200):
+            taken = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+            port = taken.getsockname()[1]
+            with suppress(OSError), socket.create_server(("127.0.0.1", port - 1)):
+                break
+        yield port
 
 
 def test_a_wrong_auth_type(one: Start) -> None:

@@ -44,6 +44,7 @@ class Queues:
 
 
 def template(handler: str, source: str = "", function: str = "", visibility: int = 2, redrive: str = "") -> str:
+    """Return a queue and its function, which may take five seconds, or less if the visibility time-out is."""
     return f"""
   Dead: {{Type: AWS::SQS::Queue}}
   Work:
@@ -53,7 +54,7 @@ def template(handler: str, source: str = "", function: str = "", visibility: int
     Type: AWS::Serverless::Function
     Properties:
       Handler: app.{handler}
-      Timeout: 2
+      Timeout: {min(5, visibility)}
       {function}
       Events:
         Q: {{Type: SQS, Properties: {{Queue: !GetAtt Work.Arn {source}}}}}
@@ -150,8 +151,9 @@ def test_throttled_polls_are_tried_again(start: Start, sink: Any) -> None:
     emulator = start(template("slow_batch", source, "ReservedConcurrentExecutions: 1", visibility=30))
     queues = Queues(emulator)
     queues.send("a", "b", "c", "d")
-    wait_until(lambda: sorted(chain.from_iterable(bodies(sink))) == ["a", "b", "c", "d"], "all are processed")
+    wait_until(lambda: sorted(chain.from_iterable(bodies(sink))) == ["a", "b", "c", "d"], "all are processed", 60)
     assert emulator.counts()["f"].throttles > 0
+    wait_until(lambda: emulator.counts()["f"].invocations >= 4, "all are counted")  # a line is told of before its end
     assert emulator.counts()["f"].invocations == 4
     wait_until(lambda: queues.waiting("work") == 0, "the queue is empty")
 
