@@ -18,7 +18,7 @@ def handler(event, context):
     return {version}
 """
 RESOURCES = """
-  F: {Type: AWS::Serverless::Function, Properties: {Handler: main.handler, CodeUri: code}}
+  F: {Type: AWS::Serverless::Function, Properties: {Handler: main.handler, CodeUri: code, Timeout: 300}}
   Other: {Type: AWS::Serverless::Function, Properties: {Handler: app.count}}
 """
 
