@@ -13,7 +13,7 @@ from faasight_collector.receive.answers import ACCEPTED
 from faasight_collector.receive.connection import Connection, Shared
 from faasight_collector.receive.heads import Head, Heads, head_of
 from faasight_collector.receive.routes import Reply, Request, Routes, otlp_door
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
@@ -175,7 +175,7 @@ def _requests() -> st.SearchStrategy[bytes]:
     return st.builds(lambda path, body, more: post(path, body, **more), paths, bodies, more)
 
 
-@effort(max_examples=300, deadline=None)
+@effort(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(st.lists(_requests(), min_size=1, max_size=6), st.lists(st.integers(1, 250), max_size=12), st.booleans())
 def test_nothing_is_read_otherwise_than_by_the_parser(requests: list[bytes], cuts: list[int], whole: bool) -> None:
     heads = Heads()

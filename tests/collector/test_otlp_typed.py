@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from faasight_collector import admit, otlp_json, otlp_typed
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -177,7 +177,7 @@ def _objects(element: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional=fields)
 
 
-@effort(max_examples=400, deadline=None)
+@effort(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(
     st.sampled_from(["traces", "logs"]).flatmap(
         lambda s: st.tuples(st.just(s), _objects(SPAN if s == "traces" else RECORD))
