@@ -9,11 +9,11 @@ calls, and log lines) are made for some days. Everything ends now: minutes that 
 facts, as they are on a live system.
 With --folder the data is kept, and brought up to the present when it is used again.
 
-Prints p50 and p95 in ms for each query and range, and the median of the CPU time, which other work on the machine
-changes far less; then the same for pages, whose queries run on four threads; then the peer beside it over 7 days. All
-as for the only viewer, for whom the store remembers nothing: what queries share is asked anew in each call, or once a
-page. `ours` and `peer` are the sums of the medians of the questions
-that both can answer.
+Prints p50 and p95 in ms for each query and range, and the median of the CPU time of the whole process, which other
+work on the machine changes far less: first as the only viewer of a running dashboard asks (what all queries must know
+first is kept fresh by a thread, `Store.expect`; this is what the goals are compared with), then with nothing
+remembered, as a first page after a quiet time. Pages ask their queries on four threads. Then the peer beside it over 7
+days: `ours` and `peer` are the sums of the medians of the questions that both can answer, with nothing remembered.
 """
 
 import argparse
@@ -41,7 +41,9 @@ DAY = 24 * HOUR
 RANGES = {"15 min": 15 * MINUTE, "1 h": HOUR, "3 h": 3 * HOUR, "24 h": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY}
 GOAL_MS, SEARCH_GOAL_MS, TRACE_GOAL_MS, GOAL_RATIO = 150, 500, 300, 20
 ONE = "fn-03"
-REMEMBER_S = 60.0  # `faasight` has 2: on a busy machine a page should not ask twice
+REMEMBER_S = 60.0  # with nothing remembered: on a busy machine a page should not ask twice
+RUNNING_S = 2.0  # as `faasight up` has it
+LOOKING_S = 5.0
 THREADS = 4  # that ask for a page's data at once
 
 
@@ -66,7 +68,10 @@ def catch_up(store: Store, invocations_a_month: int, days: int) -> int:
     last = store.query("SELECT toUnixTimestamp64Nano(max(ts)) FROM invocation_facts WHERE witness = 'start'")[0][0]
     now = time.time_ns() // 1000 * 1000
     rate = 1.6 * invocations_a_month / (days * 24)  # an hour, at the time of most traffic
-    _fleet.fill(store, last, now - last, int((now - last) / HOUR * rate))
+    for start, end in ((last, now - 30 * SECOND), *((now - k * SECOND, now - (k - 10) * SECOND) for k in (30, 20, 10))):
+        start = max(start, last)  # as on a live system, what is newest came in small inserts
+        if end > start:
+            _fleet.fill(store, start, end - start, int((end - start) / HOUR * rate))
     while settle(store):
         pass
     while rollup.settle_minutes(store, time.time_ns()):
@@ -154,12 +159,32 @@ class Took:
         return f"p50 {self.p50:7.0f}  p95 {self.p95:7.0f}  CPU {statistics.median(self.cpu):7.0f}"
 
 
-def timed(store: Store, call: Callable[[], object], repeats: int) -> Took:
-    """Return how long some calls took; the first, which warms the engine's caches, is left out."""
+@dataclass(slots=True)
+class Missed:
+    """How many queries missed their goal at p95: as a running dashboard asks, and with nothing remembered."""
+
+    running: int = 0
+    cold: int = 0
+
+    def note(self, cold: Took, running: Took, goal: float) -> None:
+        """Count a query."""
+        self.running += running.p95 > goal
+        self.cold += cold.p95 > goal
+
+
+def timed(store: Store, call: Callable[[], object], repeats: int, *, looked_at: bool = False) -> Took:
+    """Return how long some calls took; the first, which warms the engine's caches, is left out.
+
+    `looked_at`: as the pages of a running dashboard ask, which keeps fresh what all queries must know first.
+    """
+    if looked_at:
+        store.expect(LOOKING_S)
     call()
     wall, cpu = [], []
     for _ in range(repeats):
-        store.forget()
+        if looked_at:
+            store.expect(LOOKING_S)
+        store.forget(shared=not looked_at)
         began, spent = time.perf_counter(), time.process_time()
         call()
         wall.append((time.perf_counter() - began) * 1000)
@@ -174,30 +199,33 @@ def _scope(now: int, length: int) -> Scope:
     return Scope(from_ns(end - length), from_ns(end))
 
 
-def measure(store: Store, arguments: argparse.Namespace) -> tuple[dict[str, dict[str, Took]], int]:
-    """Time every query over every range; return the times, and how many missed their goal."""
+def measure(store: Store, running: Store, arguments: argparse.Namespace) -> tuple[dict[str, dict[str, Took]], Missed]:
+    """Time every query over every range, with nothing remembered and as a running dashboard asks."""
     found: dict[str, dict[str, Took]] = {}
-    missed = 0
+    missed = Missed()
     for label, length in RANGES.items():
         if length > arguments.days * DAY or (arguments.ranges and label not in arguments.ranges):
             continue
         now = catch_up(store, arguments.invocations, arguments.days)
-        found[label], scope = {}, _scope(now, length)
-        for name, call in {**queries(store, scope), **pages(store, scope)}.items():
-            found[label][name] = took = timed(store, call, arguments.repeats)
-            goal = SEARCH_GOAL_MS if name.startswith("search") else GOAL_MS
-            late = took.p95 > goal and not (name.startswith("search") and length > DAY)
-            missed += late
-            print(f"{label:7} {name:24} {took}{'  !' if late else ''}", flush=True)
+        scope = _scope(now, length)
+        found[label] = {
+            name: timed(store, call, arguments.repeats)
+            for name, call in {**queries(store, scope), **pages(store, scope)}.items()
+        }
+        for name, call in {**queries(running, scope), **pages(running, scope)}.items():
+            cold, took = found[label][name], timed(running, call, arguments.repeats, looked_at=True)
+            goal = float("inf") if name.startswith("search") and length > DAY else GOAL_MS
+            goal = SEARCH_GOAL_MS if name.startswith("search") and length <= DAY else goal
+            missed.note(cold, took, goal)
+            print(f"{label:7} {name:24} {took}{' !' if took.p95 > goal else '  '} | {cold}", flush=True)
     return found, missed
 
 
-def measure_others(store: Store, arguments: argparse.Namespace) -> int:
-    """Time a signal of an alert, a large trace and the live tail; return how many missed their goal."""
+def measure_others(store: Store, arguments: argparse.Namespace, missed: "Missed") -> None:
+    """Time a signal of an alert, a large trace and the live tail."""
     now = catch_up(store, arguments.invocations, arguments.days)
     large = _fleet.large_trace(store, now, 10_000)
     window = timedelta(minutes=5)
-    missed = 0
     for name, goal, call in (
         (
             "a signal over 5 min",
@@ -208,9 +236,8 @@ def measure_others(store: Store, arguments: argparse.Namespace) -> int:
         ("the live tail", GOAL_MS, lambda: logs.tail(store, 0)),
     ):
         took = timed(store, call, arguments.repeats)
-        missed += took.p95 > goal
+        missed.note(took, took, goal)
         print(f"{name:32} {took}{'  !' if took.p95 > goal else ''}", flush=True)
-    return missed
 
 
 def beside(store: Store, peer: Store, arguments: argparse.Namespace, ours: dict[str, Took]) -> tuple[float, float]:
@@ -257,8 +284,9 @@ def main() -> None:
             _peer.copy(store, peer, time.time_ns() - arguments.span_days * DAY, time.time_ns())
         if arguments.make_only:
             return
-        found, missed = measure(store, arguments)
-        missed += measure_others(store, arguments)
+        running = stack.enter_context(Store.open(f"chdb://{folder}", remember_s=RUNNING_S))
+        found, missed = measure(store, running, arguments)
+        measure_others(store, arguments, missed)
         peer = stack.enter_context(Store.open(f"chdb://{folder}?database=otel"))
         ours, theirs = beside(store, peer, arguments, found["7 d"])
     ratio = theirs / ours
@@ -268,10 +296,11 @@ def main() -> None:
                 "name": "query",
                 "ours": round(ours, 1),
                 "peer": round(theirs, 1),
-                "unit": f"ms: {len(_peer.QUESTIONS)} questions over 7 days, sum of medians (missed goals: {missed})",
+                "unit": f"ms: {len(_peer.QUESTIONS)} questions over 7 days, sum of medians, nothing remembered"
+                f" (goals missed at p95: {missed.running} in a running dashboard, {missed.cold} else)",
                 "ratio": round(ratio, 1),
                 "goal": GOAL_RATIO,
-                "ok": ratio >= GOAL_RATIO and not missed,
+                "ok": ratio >= GOAL_RATIO and not missed.running,
             }
         )
     )

@@ -43,6 +43,8 @@ _SHARDING = {
     "invocation_hours": _BY_HOUR,
     "fleet_slots": _BY_HOUR,
     "fleet_hours": _BY_HOUR,
+    "invocation_days": _BY_HOUR,
+    "settled_days": _BY_HOUR,
     "error_hours": _BY_HOUR,
     "usage_hours": _BY_HOUR,
     "settled_hours": _BY_HOUR,

@@ -5,9 +5,11 @@ both. Every settling has a version (its time), its rows are written before the m
 says of how many facts it was made: one that broke off is never seen, and of two at once either is right.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from faasight_store import buckets
 from faasight_store.connection import Store
 from faasight_store.queries import settled, usage
 from faasight_store.queries.cells import OF_CELLS, SLOT_NS, measures, of_invocations
@@ -18,6 +20,7 @@ from faasight_store.times import HOUR, MINUTE, SECOND, moment
 # An hour is over when its last invocation has ended or counts as lost, and their news had time to come.
 OVER_AFTER_NS = max(LOST_NS, SLACK_NS) + 4 * MINUTE
 MOST_HOURS = 24  # in one call
+MOST_DAYS = 8  # in one call
 MOST_MINUTES = 60  # in one call, the newest
 
 # Those last about which nothing more became known since they were settled.
@@ -35,6 +38,15 @@ ORDER BY settled.version > 0 AND touched.facts = settled.known, touched.hour DES
 
 _SUMS = """sum(cell.invocations), sum(cell.errors), sum(cell.timeouts), sum(cell.out_of_memory), sum(cell.throttles),
     sum(cell.cold_starts), sum(cell.cost_usd), sum(cell.busy_ms), max(cell.max_ms), max(cell.memory_used_mb)"""
+# How long a cold start took to begin stands in a row of its own, which counts nothing but cold starts.
+_PARTS = "ARRAY JOIN if(cell.cold_starts > 0, [0, 1], [0]) AS part"
+_OF_PART = f"""environment, if(part = 0, cell.bucket, {buckets.NONE}) AS duration,
+    if(part = 1, cell.init_bucket, {buckets.NONE}) AS init, if(part = 1, toString(cell.init_type), '') AS kind"""
+_SUMS_OF_PARTS = re.sub(
+    r"(sum|max)\(cell\.(\w+)\)",
+    lambda some: f"{some[1]}If(cell.{some[2]}, part = {int(some[2] == 'cold_starts')})",
+    _SUMS,
+)
 _KEYS = "environment, bucket, init_bucket, init_type"
 # Tables of cells: what each is made of, by which more keys, and whether whole hours lie in one slot.
 _CELL_TABLES = (
@@ -60,6 +72,8 @@ def settle(store: Store, *, now_ns: Callable[[], int] = time.time_ns, limit: int
             continue  # some of its facts were deleted: the two will never agree
         _settle_hour(store, hour_s * SECOND, now_ns(), known, facts)
         count += 1
+    if count:
+        _settle_days(store, now_ns())
     _forget_replaced(store, now_ns())
     settle_minutes(store, now_ns())
     return count
@@ -162,10 +176,12 @@ def _settle_hour(store: Store, hour: int, version: int, known: int, facts: int) 
 
 def _settle_cells(store: Store, source: Sql, head: str, parameters: dict[str, object]) -> None:
     columns = f"hour, version, slot, {_KEYS}, function, {measures()}"
+    slot = f"toStartOfInterval(cell.slot, INTERVAL {SLOT_NS // SECOND} SECOND)"
     store.command(
         f"INSERT INTO invocation_slots ({columns})"
-        f" SELECT {head}, toStartOfInterval(cell.slot, INTERVAL {SLOT_NS // SECOND} SECOND) AS at, {_KEYS}, function,"
-        f" {_SUMS} FROM ({of_invocations(source)}) AS cell GROUP BY at, {_KEYS}, function",
+        f" SELECT {head}, {slot} AS at, {_OF_PART}, function, {_SUMS_OF_PARTS}"
+        f" FROM ({of_invocations(source)}) AS cell {_PARTS}"
+        " GROUP BY at, environment, duration, init, kind, function",
         parameters,
     )
     for table, made_of, more, whole in _CELL_TABLES:
@@ -179,15 +195,51 @@ def _settle_cells(store: Store, source: Sql, head: str, parameters: dict[str, ob
         )
 
 
+# Days that are over, made of other hours than those that count now: (first hour, the versions of its hours).
+_DUE_DAYS = f"""
+SELECT toUnixTimestamp(of_hours.day), of_hours.versions FROM (
+    SELECT toStartOfDay(hour) AS day, groupArray(newest) AS versions, arraySum(versions) AS made_of
+    FROM (SELECT hour, max(version) AS newest FROM settled_hours GROUP BY hour) GROUP BY day
+) AS of_hours LEFT JOIN (
+    SELECT hour AS day, argMax(made_of, version) AS made_of FROM settled_days GROUP BY hour
+) AS of_day USING day
+WHERE of_hours.made_of != of_day.made_of AND of_hours.day + INTERVAL 1 DAY <= {moment("over")}
+ORDER BY of_hours.day DESC LIMIT {{limit:UInt32}}"""
+
+
+def _settle_days(store: Store, now: int) -> None:
+    """Add up the days that are over, of their settled hours; the newest first, the rest in the next calls."""
+    keys = f"function, {_KEYS}"
+    due = store.query(_DUE_DAYS, {"over": now - OVER_AFTER_NS, "limit": MOST_DAYS})
+    for i, (day_s, versions) in enumerate(due):
+        # No two days have one version: that alone tells a query which rows count.
+        parameters = {"day": day_s, "version": now + i, "versions": versions, "made_of": sum(versions) % 2**64}
+        head = "toDateTime({day:Int64}, 'UTC') AS day, {version:UInt64} AS settling"
+        day = "toDateTime({day:Int64}, 'UTC')"
+        store.command(
+            f"INSERT INTO invocation_days (hour, version, slot, {keys}, {measures()})"
+            f" SELECT {head}, day, {keys}, {_SUMS} FROM invocation_hours AS cell"
+            f" WHERE hour >= {day} AND hour < {day} + INTERVAL 1 DAY AND version IN {{versions:Array(UInt64)}}"
+            f" GROUP BY {keys}",
+            parameters,
+        )
+        store.command(
+            f"INSERT INTO settled_days (hour, version, made_of) SELECT {head}, {{made_of:UInt64}}", parameters
+        )
+
+
 def _forget_replaced(store: Store, now: int) -> None:
     """Delete settlings that newer ones replaced some time ago: whoever learned of them before has read them by now."""
     rows = store.query(
-        """SELECT toUnixTimestamp(hour), max(version) AS newest FROM settled_hours GROUP BY hour
+        """SELECT marks, toUnixTimestamp(hour), max(version) AS newest FROM (
+            SELECT 'settled_hours' AS marks, hour, version FROM settled_hours
+            UNION ALL SELECT 'settled_days', hour, version FROM settled_days
+        ) GROUP BY marks, hour
         HAVING count() > 1 AND newest < {before:Int64} ORDER BY hour LIMIT {limit:UInt32}""",
         {"before": now - REPLACED_FOR_NS, "limit": MOST_HOURS},
     )
-    for hour_s, newest in rows:
-        for table in (*_OF_HOURS, "settled_hours"):  # the marks last: if this breaks off, it is done again
+    for marks, hour_s, newest in rows:
+        for table in (*_SETTLED[marks], marks):  # the marks last: if this breaks off, it is done again
             store.command(
                 f"DELETE FROM {store.shape.table(table)}"
                 " WHERE hour = toDateTime({hour:Int64}, 'UTC') AND version < {newest:UInt64}",
@@ -195,4 +247,9 @@ def _forget_replaced(store: Store, now: int) -> None:
             )
 
 
-_OF_HOURS = ("invocation_slots", "invocation_hours", "fleet_slots", "fleet_hours", "error_hours", "usage_hours")
+_SETTLED = {
+    "settled_hours": (
+        "invocation_slots", "invocation_hours", "fleet_slots", "fleet_hours", "error_hours", "usage_hours"
+    ),
+    "settled_days": ("invocation_days",),
+}  # fmt: skip

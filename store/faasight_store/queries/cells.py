@@ -12,8 +12,8 @@ import numpy.typing as npt
 from faasight_store import buckets
 from faasight_store.connection import Store
 from faasight_store.queries.merged import Interval, Sql
-from faasight_store.queries.settled import Sources, settled_hours, sources
-from faasight_store.times import HOUR, MINUTE, moment, to_ns
+from faasight_store.queries.settled import Sources, settled_days, settled_hours, sources
+from faasight_store.times import DAY, HOUR, MINUTE, moment, to_ns
 from faasight_store.types import Scope
 
 # The measures of a cell, in the order of the tables invocation_slots and invocation_hours.
@@ -56,6 +56,7 @@ class Grain(Enum):
     EXACT = 0  # finer than half a minute
     SLOTS = 1
     HOURS = 2
+    DAYS = 3
 
     @classmethod
     def of_step(cls, step_ns: int, hours_from: int = 6 * HOUR) -> "Grain":
@@ -73,7 +74,8 @@ HOURS_IN_SCOPE = f"hour >= toStartOfHour({moment('scope_ns')}) AND hour < {momen
 class Plan:
     """Where the invocations of a range are read from."""
 
-    hours: tuple[int, ...]  # versions of settled hours that lie wholly in the range
+    days: tuple[int, ...]  # versions of settled days
+    hours: tuple[int, ...]  # versions of other settled hours that lie wholly in the range
     slots: tuple[int, ...]  # versions of settled hours at its edges, or of all, where half minutes are asked for
     rest: Sources
     start_ns: int  # between these two, slots
@@ -92,7 +94,7 @@ class Cells:
         return cls({name: _array(name, columns.get(name, columns.get(f"all_{name}", ()))) for name in names})
 
     def __len__(self) -> int:
-        return len(self.columns[SUMS[0]])
+        return len(next(iter(self.columns.values())))
 
     def __getitem__(self, name: str) -> Array:
         return self.columns[name]
@@ -120,15 +122,17 @@ def measures() -> str:
     return _MEASURES
 
 
-def plan(store: Store, scope: Scope, grain: Grain = Grain.HOURS) -> Plan:
+def plan(store: Store, scope: Scope, grain: Grain = Grain.DAYS) -> Plan:
     """Choose the cheapest tables that are fine enough."""
     start, end = to_ns(scope.start), to_ns(scope.end)
     settled = settled_hours(store, start, end) if grain is not Grain.EXACT else {}
     first, last = -(-start // SLOT_NS) * SLOT_NS, end // SLOT_NS * SLOT_NS
-    whole = {h for h in settled if grain is Grain.HOURS and h >= start and h + HOUR <= end}
+    days = settled_days(store, start, end, settled) if grain is Grain.DAYS else {}
+    whole = {h for h in settled if grain.value >= Grain.HOURS.value and h >= start and h + HOUR <= end}
     covered = [(max(h, first), min(h + HOUR, last)) for h in sorted(settled)]
     return Plan(
-        hours=tuple(settled[h] for h in sorted(whole)),
+        days=tuple(version for _, version in sorted(days.items())),
+        hours=tuple(settled[h] for h in sorted(whole) if h // DAY * DAY not in days),
         slots=tuple(version for h, version in sorted(settled.items()) if h not in whole),
         rest=sources(store, complement(start, end, [c for c in covered if c[0] < c[1]]), time.time_ns()),
         start_ns=first,

@@ -1,6 +1,8 @@
 """The functions of a scope, each with its figures."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from faasight_store.types import ColdStarts, FunctionRow, ImportCost, Scope
 
 SPARK_BUCKETS = 24
 MOST_IMPORTS = 40
+_LATELY = timedelta(days=2)  # what is known of a function is in its newest hours; most were seen so lately
 _HOURS = f"{HOURS_IN_SCOPE} AND ({{environment:String}} = '' OR environment IN ({{environment:String}}, ''))"
 
 
@@ -88,12 +91,18 @@ def _span_parameters(scope: Scope, name: str) -> dict[str, Any]:
 
 def _rows(store: Store, scope: Scope, name: str) -> list[FunctionRow]:
     step = step_ns(scope, SPARK_BUCKETS)
-    sparks = gather(store, scope, ["function", "i"], name, step_ns=step, grain=Grain.of_step(step, hours_from=HOUR))
+    newest = store.beside(lambda: _about(store, replace(scope, start=max(scope.start, scope.end - _LATELY))))
+    sparks = gather(
+        store, scope, ["function", "i"], name, step_ns=step, grain=Grain.of_step(step, hours_from=HOUR),
+        measures=("invocations",),
+    )  # fmt: skip
     found = _by_function(store, scope, name)
     names, key = np.unique(found["function"], return_inverse=True)
     of_names = figures(found, key, len(names))
     inits = quantiles_ms(key, len(names), found["init_bucket"], found["cold_starts"])[:, LEVELS.index(0.95)]
-    about = _about(store, scope)
+    about = newest.result()
+    if not about.keys() >= set(names):
+        about = _about(store, scope)
     nothing = (to_ns(scope.end), "", "", "", "", "", "", None, None)
     return [
         _row(function, of_names, i, known(inits[i]), _spark(sparks, function), about.get(function, nothing), scope)

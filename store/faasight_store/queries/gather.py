@@ -27,36 +27,47 @@ from faasight_store.queries.settled import invocations
 from faasight_store.times import SECOND, to_ns
 from faasight_store.types import Scope
 
-# Not called as the columns: an alias would stand for the column in the other expressions.
-_GROUPED = ", ".join(
-    [*(f"sum({name}) AS all_{name}" for name in SUMS), *(f"ifNull(max({name}), -1) AS all_{name}" for name in MAXIMA)]
-)
-
 
 def gather(
-    store: Store, scope: Scope, by: Sequence[str], function: str = "", *, step_ns: int = 0, grain: Grain = Grain.HOURS
+    store: Store,
+    scope: Scope,
+    by: Sequence[str],
+    function: str = "",
+    *,
+    step_ns: int = 0,
+    grain: Grain = Grain.DAYS,
+    measures: Sequence[str] = (*SUMS, *MAXIMA),
 ) -> Cells:
     """Return the cells of a scope by some of: function, bucket, init_bucket, init_type, i (which step of `step_ns`).
+
+    Of their measures only those that are asked for are read.
 
     Where `i` is asked for, the busy time of invocations that no settled hour holds is spread over the steps that they
     ran through, in cells that count nothing else.
     """
-    planned, names = plan(store, scope, grain), [*by, *SUMS, *MAXIMA]
+    by_function = bool(function) or "function" in by
+    if grain is Grain.DAYS and not by_function:
+        grain = Grain.HOURS  # of the fleet there are no days: its hours are few
+    planned, names = plan(store, scope, grain), [*by, *measures]
     found = []
     newest = planned.rest.recent and store.beside(lambda: live_cells(store, planned.rest, function, scope.environment))
-    if parts := _parts(planned, by, scope, function, step_ns):
+    if parts := _parts(planned, by, measures, scope, function, step_ns):
         sql = " UNION ALL ".join(part.text for part in parts)
         parameters = {name: value for part in parts for name, value in part.parameters.items()}
         found.append(Cells.of(store.columns(sql, parameters), names))
     if newest:
         cells = newest.result()
-        found.append(_placed(cells, scope, step_ns) if "i" in by else cells)
+        if "i" in by:
+            cells = _placed(cells, scope, step_ns) if "busy_ms" in measures else _started(cells, scope, step_ns)
+        found.append(cells)
     if not found:
         return Cells.of({}, names)
     return Cells({name: np.concatenate([some[name] for some in found]) for name in names})
 
 
-def _parts(planned: Plan, by: Sequence[str], scope: Scope, function: str, step_ns: int) -> list[Sql]:
+def _parts(
+    planned: Plan, by: Sequence[str], measures: Sequence[str], scope: Scope, function: str, step_ns: int
+) -> list[Sql]:
     """Return a select of each table that is needed."""
     own = {"scope_ns": to_ns(scope.start), "scope_end_ns": to_ns(scope.end), "step_ns": step_ns}
     chosen = {name: value for name, value in (("function", function), ("environment", scope.environment)) if value}
@@ -65,32 +76,52 @@ def _parts(planned: Plan, by: Sequence[str], scope: Scope, function: str, step_n
     if not function and "function" not in by:
         hours, slots = "fleet_hours", "fleet_slots"
     found = []
+    if planned.days:
+        where = f"{HOURS_IN_SCOPE} AND version IN {{days:Array(UInt64)}}{conditions}"
+        found.append(
+            Sql(_grouped(by, measures, "invocation_days", where), {**own, **chosen, "days": list(planned.days)})
+        )
     if planned.hours:
         where = f"{HOURS_IN_SCOPE} AND version IN {{hours:Array(UInt64)}}{conditions}"
-        found.append(Sql(_grouped(by, hours, where), {**own, **chosen, "hours": list(planned.hours)}))
+        found.append(Sql(_grouped(by, measures, hours, where), {**own, **chosen, "hours": list(planned.hours)}))
     if planned.slots:
         where = (
             f"{HOURS_IN_SCOPE} AND version IN {{slots:Array(UInt64)}}{conditions}"
             " AND slot >= toDateTime({first_s:Int64}, 'UTC') AND slot < toDateTime({last_s:Int64}, 'UTC')"
         )
         times = {"first_s": planned.start_ns // SECOND, "last_s": planned.end_ns // SECOND}
-        found.append(Sql(_grouped(by, slots, where), {**own, **chosen, **times, "slots": list(planned.slots)}))
+        found.append(
+            Sql(_grouped(by, measures, slots, where), {**own, **chosen, **times, "slots": list(planned.slots)})
+        )
     rest = planned.rest.without_newest() if planned.rest.recent else planned.rest
     if rest:
         source = invocations(rest, columns=OF_CELLS, function=function, environment=scope.environment)
         cells = of_invocations(source)
-        text = _grouped(by, f"({_SPREAD % {'cells': cells}})" if "i" in by else f"({cells})", "1")
+        spread = "i" in by and "busy_ms" in measures
+        text = _grouped(by, measures, f"({_SPREAD % {'cells': cells}})" if spread else f"({cells})", "1")
         found.append(Sql(text, {**own, **source.parameters}))
     return found
 
 
-_STEP = "intDiv(toUnixTimestamp64Nano(toDateTime64(slot, 9, 'UTC')) - {scope_ns:Int64}, {step_ns:Int64}) AS i"
+_STEP = "intDiv(toUnixTimestamp64Nano(slot) - {scope_ns:Int64}, {step_ns:Int64}) AS i"
+_STEP_OF_SLOT = "intDiv(toInt64(toUnixTimestamp(slot)) * 1000000000 - {scope_ns:Int64}, {step_ns:Int64}) AS i"
 
 
-def _grouped(by: Sequence[str], table: str, where: str) -> str:
-    keys = "".join(f"{_STEP if name == 'i' else name}, " for name in by)
+def _grouped(by: Sequence[str], measures: Sequence[str], table: str, where: str) -> str:
+    # Not called as the columns: an alias would stand for the column in the other expressions.
+    told = ", ".join(
+        f"ifNull(max({name}), -1) AS all_{name}" if name in MAXIMA else f"sum({name}) AS all_{name}"
+        for name in measures
+    )
+    step = _STEP if table.startswith("(") else _STEP_OF_SLOT  # slots of the tables are whole seconds
+    keys = "".join(f"{step if name == 'i' else name}, " for name in by)
     grouping = f" GROUP BY {', '.join(by)}" if by else ""
-    return f"SELECT {keys}{_GROUPED} FROM {table} WHERE {where}{grouping}"
+    return f"SELECT {keys}{told} FROM {table} WHERE {where}{grouping}"
+
+
+def _started(cells: Cells, scope: Scope, step_ns: int) -> Cells:
+    """Say in which step single invocations started."""
+    return Cells({**cells.columns, "i": (cells["start"] - to_ns(scope.start)) // step_ns})
 
 
 def _placed(cells: Cells, scope: Scope, step_ns: int) -> Cells:

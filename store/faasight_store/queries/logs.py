@@ -69,8 +69,8 @@ def volume(store: Store, scope: Scope, query: str = "", buckets: int = 80) -> Lo
 def tail(store: Store, after_seq: int, query: str = "", limit: int = 200) -> list[LogRow]:
     """Return lines that arrived after `after_seq` (0: the newest `limit`), in order of arrival.
 
-    Lines that arrived together come together, so there may be some more than `limit`. With `after_seq`, lines show up
-    half a second after they arrived, so that none is stepped over.
+    What arrived together stands by its time. With `after_seq` it comes together, so there may be some more than
+    `limit`; lines show up half a second after they arrived, so that none is stepped over.
     """
     condition = log_query.to_sql(query)
     if after_seq == 0:
@@ -87,12 +87,12 @@ def tail(store: Store, after_seq: int, query: str = "", limit: int = 200) -> lis
 def _newest_arrivals(store: Store, condition: Sql, limit: int) -> list[LogRow]:
     """Look at the last minutes first: all lines that ever came are many."""
     found: list[LogRow] = []
-    for seconds in (60, 3600, 0):
+    for seconds in (60, 3600, 86400, 0):
         found = _arrivals(
             store,
             condition,
             "({seconds:Int64} = 0 OR seq > toUnixTimestamp64Nano(now64(9)) - {seconds:Int64} * 1000000000)",
-            "seq DESC LIMIT {limit:UInt32} WITH TIES",
+            "seq DESC, ts DESC LIMIT {limit:UInt32}",  # of a whole segment that arrived at once, its newest
             {"seconds": seconds, "limit": limit},
         )
         if len(found) >= limit:
@@ -105,7 +105,7 @@ def _arrivals(store: Store, condition: Sql, window: str, order: str, parameters:
         f"SELECT {COLUMNS} FROM logs WHERE {window} AND ({condition.text}) ORDER BY {order}",
         {**condition.parameters, **parameters},
     )
-    return sorted((row(r) for r in rows), key=lambda line: line.seq)
+    return sorted((row(r) for r in rows), key=lambda line: (line.seq, line.ts_ns))
 
 
 _ENVIRONMENT = "({environment:String} = '' OR environment = {environment:String})"

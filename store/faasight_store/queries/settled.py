@@ -12,7 +12,7 @@ from typing import Any
 from faasight_store.cache import Once
 from faasight_store.connection import Store
 from faasight_store.queries.merged import COLUMNS, Interval, Sql, begins, late_since, maybe_retried, merged
-from faasight_store.times import HOUR, MINUTE, SECOND, moment, within
+from faasight_store.times import DAY, HOUR, MINUTE, SECOND, moment, within
 
 # How long minutes are looked for: until their hour is settled, twenty minutes after its end, and some more.
 MINUTES_FOR_NS = 2 * HOUR
@@ -62,7 +62,7 @@ def settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
     return {hour: version for hour, version in known.items() if start - HOUR < hour < end}
 
 
-_LOOKS_BACK = (9 * HOUR, 3 * 24 * HOUR, 20 * 24 * HOUR, 70 * 24 * HOUR)
+_LOOKS_BACK = (9 * HOUR, 3 * DAY, 20 * DAY, 70 * DAY)
 
 
 def _settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
@@ -80,6 +80,27 @@ def _settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
         {"start": start, "end": end},
     )
     return {hour * 10**9: version for hour, version in rows}
+
+
+def settled_days(store: Store, start: int, end: int, hours: Mapping[int, int]) -> dict[int, int]:
+    """Return the version of each day that lies wholly in the range and was made of these very hours."""
+    if -(-start // DAY) * DAY + DAY > end:
+        return {}
+
+    def ask(_: object = None) -> list[tuple[int, int, int]]:
+        rows = store.query(
+            "SELECT toUnixTimestamp(hour), max(version), argMax(made_of, version) FROM settled_days GROUP BY hour"
+        )
+        return [(day * SECOND, version, made_of) for day, version, made_of in rows]
+
+    of_day: dict[int, int] = {}
+    for hour, version in hours.items():
+        of_day[hour // DAY * DAY] = of_day.get(hour // DAY * DAY, 0) + version
+    return {
+        day: version
+        for day, version, made_of in store.shared("days", ask, ask)
+        if day >= start and day + DAY <= end and day in of_day and of_day[day] % 2**64 == made_of
+    }
 
 
 _MINUTES = f"minute >= toStartOfMinute({moment('from_ns')}) AND minute < {moment('to_ns')}"

@@ -78,14 +78,16 @@ def trace(store: Store, trace_id: str, limit: int = 10_000) -> Trace | None:
     if times is None:
         return None
     parameters = {"ids": ids, "start": times[0], "end": times[1]}
+    cost, lines = store.beside(lambda: _cost(store, ids, times)), store.beside(lambda: _logs(store, parameters))
     spans = _spans(store, {**parameters, "limit": limit + 1})
+    cost_usd, logs_of_it = cost.result(), lines.result()
     if not spans:
         return None
     return Trace(
         trace_ids=ids,
         spans=_told_once(spans[:limit]),
-        logs=_logs(store, parameters),
-        cost_usd=_cost(store, ids, times),
+        logs=logs_of_it,
+        cost_usd=cost_usd,
         truncated=len(spans) > limit,
     )
 
@@ -155,10 +157,9 @@ def _told_once(spans: list[Span]) -> list[Span]:
 
 
 def _span(row: Sequence[Any]) -> Span:
-    *columns, events, links, types, resource_types = row
-    columns[11] = values.all_shown(columns[11], resource_types)
-    columns[12] = values.all_shown(columns[12], types)
-    columns += [list(map(_event, events)), list(map(_link, links))]
+    *columns, resource, attributes, scope, events, links, types, resource_types = row
+    columns += [values.all_shown(resource, resource_types), values.all_shown(attributes, types), scope]
+    columns += [list(map(_event, events)) if events else [], list(map(_link, links)) if links else []]
     return Span(*columns)
 
 
