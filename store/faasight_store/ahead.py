@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 USED_WITHIN_S = 10.0  # what nobody asked for so long is left to grow old
 GOOD_FOR = 1.5  # times the pace: time for the next renewal to begin
 WAITED_FOR = 3  # times the pace: the old answer is given while it is renewed, but for no longer
-_STOP_WAIT_S = 5.0
+_STOP_WAIT_S = 1.0  # a stop takes five seconds at most; the clients wait for what is late
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Ahead:
         """Keep what is asked for fresh for so long."""
         with self._lock:
             self._until = max(self._until, self._clock() + seconds)
-            if self._thread is None and not self._stopping.is_set():
+            if not self.running and not self._stopping.is_set():
                 self._thread = threading.Thread(target=self._run, name="faasight-store-ahead", daemon=True)
                 self._thread.start()
 
