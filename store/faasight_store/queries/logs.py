@@ -69,7 +69,7 @@ def volume(store: Store, scope: Scope, query: str = "", buckets: int = 80) -> Lo
 def tail(store: Store, after_seq: int, query: str = "", limit: int = 200) -> list[LogRow]:
     """Return lines that arrived after `after_seq` (0: the newest `limit`), in order of arrival.
 
-    What arrived together stands by its time. With `after_seq` it comes together, so there may be some more than
+    With `after_seq`, lines that arrived together come together, so there may be some more than
     `limit`; lines show up half a second after they arrived, so that none is stepped over.
     """
     condition = log_query.to_sql(query)
