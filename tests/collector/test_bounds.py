@@ -166,7 +166,7 @@ def test_places_are_not_more_than_asked_for() -> None:
 def test_headers_that_never_end_are_ended_and_whole_requests_are_not(
     start_collector: StartCollector, make_traces: MakeTraces
 ) -> None:
-    collector = start_collector(header_timeout_s=0.5, request_timeout_s=60)
+    collector = start_collector(header_timeout_s=2, request_timeout_s=60)
     body = make_traces(10)
     with Wire(collector.http_address) as slow_head, Wire(collector.http_address) as slow_body:
         slow_head.send(b"POST /v1/traces HTTP/1.1\r\n")

@@ -246,7 +246,7 @@ def test_refresh_is_off_until_wanted_and_then_remembered(dark: Visit) -> None:
     page.locator("#refresh-label").click()
     page.locator("[data-refresh='5']").click()
     expect(page.locator("#refresh-label")).to_have_text("5s")
-    with page.expect_response(re.compile("_dash-update-component"), timeout=15_000):
+    with page.expect_response(re.compile("_dash-update-component"), timeout=60_000):
         pass
     page.reload()
     expect(page.locator("#refresh-label")).to_have_text("5s")
