@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, expect, sync_playwright  # noqa: A004 - its own, not Python's
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+LIVE_MS = 10_000  # for a live page to be idle for a moment, which on a busy machine it never is
 PATIENCE_MS = 90_000  # a busy machine is slow; on an idle one a page takes a second
 ARGUMENTS = [
     "--no-sandbox",  # in containers there is no user namespace for it
@@ -49,8 +50,11 @@ class Visit:
             expect(self.page.locator(".skeleton")).to_have_count(0, timeout=PATIENCE_MS)
         except AssertionError as problem:
             raise LateError(str(problem)) from None
-        if not self.live:
-            self.page.wait_for_load_state("networkidle", timeout=PATIENCE_MS)
+        try:
+            self.page.wait_for_load_state("networkidle", timeout=LIVE_MS if self.live else PATIENCE_MS)
+        except TimeoutError:
+            if not self.live:
+                raise
 
     def _watch(self) -> None:
         page = self.page
