@@ -39,7 +39,7 @@ def proxy(clickhouse_port: int) -> Iterator[FaultProxy]:
 @pytest.fixture
 def broken_store(database: Store, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """Return the same database, by way of the proxy, with less patience than an insert may need at times."""
-    monkeypatch.setattr("faasight_store.clients.ANSWER_TIMEOUT_S", 3)
+    monkeypatch.setattr("faasight_store.clients.ANSWER_TIMEOUT_S", 8)
     with Store.open(f"clickhouse://127.0.0.1:{proxy.port}/shared") as store:
         yield store
 
@@ -58,7 +58,7 @@ def send_all(collector: Collector, bodies: list[bytes]) -> None:
     for sender in senders:
         sender.start()
     for sender in senders:
-        sender.join(60)
+        sender.join(180)
 
 
 def check(database: Store, name: str, ids: list[bytes]) -> None:
