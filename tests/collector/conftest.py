@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """Wait until a condition holds; fail if it does not within three minutes (it takes far less, but machines are busy)."""
+    """Wait until a condition holds; fail if it does not in three minutes (it takes far less, but machines are busy)."""
 
     def wait(condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + 180
