@@ -18,7 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 MADE = ("/opt/faasight", "/var/lib/faasight", "/wheels")
-START_S = 180
+BASE = "/usr/bin/python3"
+START_S = 300
 PORTS = {"FAASIGHT_COLLECTOR_HTTP": 24318, "FAASIGHT_COLLECTOR_GRPC": 24317, "FAASIGHT_DASHBOARDS": 28050}
 
 
@@ -34,7 +35,7 @@ def build(folder: Path) -> dict[str, str]:
     source, environ = folder / "src", {"PATH": os.environ["PATH"], "HOME": str(folder)}
     source.mkdir(parents=True)
     python = folder / "base"
-    subprocess.run([sys.executable, "-m", "venv", str(python)], check=True)
+    subprocess.run([BASE, "-m", "venv", str(python)], check=True)  # one that the image's user may run too
     environ["PATH"] = f"{python / 'bin'}:{environ['PATH']}"
     # pip's own settings say where packages come from.
     environ |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}

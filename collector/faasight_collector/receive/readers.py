@@ -10,6 +10,9 @@ from faasight_collector.errors import overloaded
 Message = TypeVar("Message")
 
 _SETTLED_S = 1.0  # who reads for longer gives its place up if others wait
+_KEPT_S = (
+    3.0  # how long a large message waits for its turn at the disk: on a busy machine a second refused three in four
+)
 _PATIENCE_S = 8.0  # for a place; clients give up after 10 s, as OTLP has it, and are better told to come again
 
 
@@ -66,7 +69,7 @@ class Readers:
     async def _keep(self) -> bool:
         """Wait for one of the places that may be kept; False if there is none in time."""
         try:
-            async with asyncio.timeout(_SETTLED_S):
+            async with asyncio.timeout(_KEPT_S):
                 return await self._keeping.acquire()
         except TimeoutError:
             return False
