@@ -123,7 +123,7 @@ _TRACE = (
 )
 _SEEN = "".join(
     f", (tupleElement({name}, 1) {_AGO}, tupleElement({name}, 2)) AS {name}"
-    for name in ("version", "runtime", "architecture", "region", "account", "provider", "memory_mb", "timeout_ms")
+    for name in ("runtime", "architecture", "region", "account", "provider", "memory_mb", "timeout_ms")
 )
 _ROLLUPS = {
     **dict.fromkeys(
@@ -132,8 +132,7 @@ _ROLLUPS = {
     "error_hours": f"{_SETTLED}, first {_AGO} AS first, last {_AGO} AS last",
     "usage_hours": _SETTLED,
     "settled_hours": f"{_SETTLED}, 0 AS facts, 0 AS known",
-    "function_hours": f"hour {_AGO} AS hour, last_seen {_AGO} AS last_seen{_SEEN}",
-    "version_hours": f"hour {_AGO} AS hour, first {_AGO} AS first, last {_AGO} AS last",
+    "function_hours": f"hour {_AGO} AS hour, first_seen {_AGO} AS first_seen, last_seen {_AGO} AS last_seen{_SEEN}",
 }
 _EDGES = f"minute {_AGO} AS minute"
 _MOVED = f"ts {_AGO} AS ts, {_TRACE} AS trace_id"

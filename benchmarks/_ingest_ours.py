@@ -1,7 +1,8 @@
 """What the ingest benchmark measures of ours: store and collector in one process.
 
-_ingest_ours.py DIRECTORY TABLE [STORE]    prints its addresses; each line of its input asks for the rows of TABLE, and
-"floor" at the end for the CPU-seconds that the engine alone needs to insert what was stored
+_ingest_ours.py DIRECTORY TABLE [STORE]    prints its addresses; each line of its input asks for the rows of TABLE,
+"grow ROWS" for as many after copying those that are there, and "floor" at the end for the CPU-seconds that the engine
+alone needs to insert what was stored
 """
 
 import sys
@@ -13,6 +14,13 @@ from faasight_store import Store
 
 _BLOCK_ROWS = 100_000  # as many as a segment of the largest size has
 _OWN = ("schema_migrations", "ingest_stats")  # not made of what was sent
+_GROWN = {  # tables with a row for each span, line, point, trace or invocation; sums stay as they are
+    "spans": "",
+    "logs": "",
+    "metric_points": "",
+    "trace_index": "REPLACE (toFixedString(unhex(hex(sipHash128(trace_id, {step}))), 16) AS trace_id)",
+    "invocation_facts": "REPLACE (concat(request_id, ':{step}') AS request_id)",
+}
 
 
 def floor_s(store: Store, folder: Path) -> float:
@@ -42,6 +50,24 @@ def floor_s(store: Store, folder: Path) -> float:
     return used
 
 
+def grow(store: Store, table: str, rows: int) -> None:
+    """Copy what is stored, with all that is kept of it by trace and invocation, until a table has so many rows."""
+
+    def count(name: str) -> int:
+        return int(store.query(f"SELECT count() FROM {name}")[0][0])
+
+    times = rows / max(count(table), 1)
+    for name, other in _GROWN.items():
+        wanted = round(count(name) * times)
+        step = 0
+        while missing := wanted - (there := count(name)):
+            step += 1
+            store.command(
+                f"INSERT INTO {name} SELECT * {other.format(step=step)} FROM {name} LIMIT {min(there, missing)}"
+                " SETTINGS insert_deduplicate = 0, optimize_on_insert = 0, materialize_skip_indexes_on_insert = 0"
+            )
+
+
 def main() -> None:
     """Run until the standard input ends."""
     directory, table = Path(sys.argv[1]), sys.argv[2]
@@ -58,6 +84,8 @@ def main() -> None:
                 collector.stop()
                 print(f"floor {floor_s(store, directory)}", flush=True)
                 break
+            if line.startswith("grow"):
+                grow(store, table, int(line.split()[1]))
             print(f"rows {store.query(f'SELECT count() FROM {table}')[0][0]}", flush=True)
         collector.stop()
 

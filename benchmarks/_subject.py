@@ -21,6 +21,7 @@ class Subject:
     processes: tuple[psutil.Process, ...]
     stored: Callable[[], int]
     floor_s: Callable[[], float] | None = None  # ends it; CPU time of the engine alone for the same rows
+    grow: Callable[[int], int] | None = None  # until it has stored so many rows
 
     def cpu_s(self) -> float:
         """Return the CPU time of all its processes."""

@@ -86,17 +86,15 @@ def ours(directory: Path, signal: str) -> Iterator[Subject]:
             (psutil.Process(program.pid),),
             lambda: int(ask("", "rows ")),
             lambda: float(ask("floor", "floor ")),
+            lambda rows: int(ask(f"grow {rows}", "rows ")),
         )
 
 
-_FILL_ROWS = 50_000  # items of one load generator: it makes all its requests before it sends the first
-
-
-def _fill(subject: Subject, size: Size, rows: int) -> None:
-    """Store rows that are there already when the measuring begins."""
-    while (missing := rows - subject.stored()) >= size.items:
-        _post(subject, size, min(missing, _FILL_ROWS) // size.items)
-    _until_calm(subject)
+def _fill(subject: Subject, rows: int) -> None:
+    """Store rows that are there already when the measuring begins: copies, made by the engine itself."""
+    if subject.grow and subject.stored() < rows:
+        subject.grow(rows)
+        _until_calm(subject)
 
 
 def _send(subject: Subject, size: Size, requests: int) -> float:
@@ -135,7 +133,7 @@ def measure(run: Callable[[Path, str], AbstractContextManager[Subject]], size: S
     with tempfile.TemporaryDirectory() as directory, run(Path(directory), size.signal) as subject:
         warm = max(size.connections, size.requests // 20)
         _send(subject, size, warm)
-        _fill(subject, size, stored)
+        _fill(subject, stored)
         cpu_s = subject.cpu_s()
         seconds = _send(subject, size, size.requests)
         used, peak_mib = subject.cpu_s() - cpu_s, subject.peak_mib()

@@ -38,7 +38,7 @@ VIEWS = {
     "spans_to_attribute_keys": "spans",
     "logs_to_attribute_keys": "logs",
     "logs_to_log_patterns": "logs",
-    "facts_to_version_hours": "invocation_facts",
+    "facts_to_function_hours": "invocation_facts",
 }
 
 

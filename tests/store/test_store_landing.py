@@ -57,7 +57,6 @@ def _counts(store: Store) -> dict[str, int]:
         "metric_sources": "uniqExact(source)",
         "log_patterns": "sum(lines)",
         "attribute_keys": "sum(count)",
-        "version_hours": "uniqExact(hour, function, version)",
         "metric_series": "sum(points)",
         "metric_minutes": "sum(points)",
         "metric_hours": "sum(points)",
@@ -66,7 +65,7 @@ def _counts(store: Store) -> dict[str, int]:
         "arrivals": "uniqExact(signal)",
         "touched_hours": "sum(facts)",
         "touched_minutes": "sum(near)",
-        "function_hours": "uniqExact(hour, function)",
+        "function_hours": "uniqExact(hour, function, version)",
     }
     return {name: store.query(f"SELECT {sums.get(name, 'count()')} FROM {name}")[0][0] for name, _ in rows}
 

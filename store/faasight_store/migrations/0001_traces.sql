@@ -205,11 +205,25 @@ ORDER BY (signal, received_at)
 {{keep traces}}
 {{settings}};
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_quarantine TO quarantine AS
-SELECT received_at, 'traces' AS signal, 'id of a wrong length' AS reason, service, name, hex(trace_id) AS trace_id, hex(span_id) AS span_id,
+CREATE TABLE IF NOT EXISTS invalid_spans (
+    received_at DateTime64(9, 'UTC'),
+    service LowCardinality(String),
+    name LowCardinality(String),
+    trace_id String,
+    span_id String,
+    parent_span_id String,
+    start_ns UInt64,
+    duration_ns UInt64,
+    attributes Map(LowCardinality(String), String)
+) ENGINE = Null;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_invalid_spans TO invalid_spans AS
+SELECT received_at, service, name, trace_id, span_id, parent_span_id, start_ns, duration_ns, attributes FROM span_stream WHERE NOT valid;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS invalid_spans_to_quarantine TO quarantine AS
+SELECT received_at, 'traces' AS signal, 'id of a wrong length' AS reason, service, name, hex(invalid.trace_id) AS trace_id, hex(invalid.span_id) AS span_id,
        toJSONString((start_ns, duration_ns, hex(parent_span_id), attributes)) AS row
-FROM span_stream
-WHERE NOT valid;
+FROM invalid_spans AS invalid;
 
 -- One row a trace and five minutes, so that a list of traces and the opening of one read little.
 CREATE TABLE IF NOT EXISTS trace_index (
@@ -261,7 +275,21 @@ ORDER BY (trace_id, ts)
 {{keep traces}}
 {{settings}};
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_span_links TO span_links AS
+-- Few spans have any: they go through a Null table, whose view is planned only when there are some.
+CREATE TABLE IF NOT EXISTS linked_spans (
+    ts DateTime64(9, 'UTC'),
+    trace_id String,
+    links {{links_type}},
+    sent String,
+    received String
+) ENGINE = Null;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_linked_spans TO linked_spans AS
+SELECT ts, trace_id, links, attributes['faasight.sent.ids'] AS sent, attributes['faasight.source.ids'] AS received
+FROM span_stream
+WHERE valid AND (notEmpty(links) OR sent != '' OR received != '');
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS linked_spans_to_span_links TO span_links AS
 SELECT DISTINCT
     ts,
     toFixedString(if(forward, own, other), 16) AS trace_id,
@@ -270,13 +298,12 @@ SELECT DISTINCT
     by_id
 FROM (
     SELECT ts, trace_id AS own, target.1 AS other, target.2 AS by_id, arrayJoin([true, false]) AS forward
-    FROM span_stream
+    FROM linked_spans
     ARRAY JOIN arrayConcat(
         arrayMap(link -> (link.trace_id, false), links),
         -- By hex, or a hash that ends in a NUL would lose it.
         arrayMap(id -> (unhex(hex(sipHash128(id))), true), arrayConcat(
-            JSONExtract(attributes['faasight.sent.ids'], 'Array(String)'),
-            JSONExtract(attributes['faasight.source.ids'], 'Array(String)')))) AS target
-    WHERE valid
+            JSONExtract(sent, 'Array(String)'),
+            JSONExtract(received, 'Array(String)')))) AS target
 )
 WHERE own != other AND length(other) = 16;

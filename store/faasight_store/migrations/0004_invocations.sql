@@ -186,13 +186,14 @@ FROM (
 ARRAY JOIN if(vague_facts > 0, range(-16, 17), range(-2, 3)) AS d
 GROUP BY minute, function;
 
--- What is known of each function, the newest value of each field, by hour.
+-- What is known of each version of a function, the newest value of each field, by hour; deployments are read from it too.
 CREATE TABLE IF NOT EXISTS function_hours (
     hour DateTime('UTC'),
     environment LowCardinality(String),
     function LowCardinality(String),
+    version LowCardinality(String),  -- '' where it was not told
+    first_seen SimpleAggregateFunction(min, DateTime64(9, 'UTC')),
     last_seen SimpleAggregateFunction(max, DateTime64(9, 'UTC')),
-    version SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
     runtime SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
     architecture SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
     region SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), String)),
@@ -202,7 +203,7 @@ CREATE TABLE IF NOT EXISTS function_hours (
     timeout_ms SimpleAggregateFunction(max, Tuple(DateTime64(9, 'UTC'), Float64))
 ) ENGINE = {{engine AggregatingMergeTree}}
 PARTITION BY toStartOfMonth(hour)
-ORDER BY (hour, function, environment)
+ORDER BY (hour, function, environment, version)
 {{keep rollups}}
 {{settings}};
 
@@ -211,8 +212,9 @@ SELECT
     toStartOfHour(ts) AS hour,
     fact.environment AS environment,
     function,
+    fact.version AS version,
+    min(ts) AS first_seen,
     max(ts) AS last_seen,
-    max((if(fact.version = '', {{epoch}}, ts), toString(fact.version))) AS version,
     max((if(fact.runtime = '', {{epoch}}, ts), toString(fact.runtime))) AS runtime,
     max((if(fact.architecture = '', {{epoch}}, ts), toString(fact.architecture))) AS architecture,
     max((if(fact.region = '', {{epoch}}, ts), toString(fact.region))) AS region,
@@ -221,4 +223,4 @@ SELECT
     max((if(fact.memory_mb IS NULL, {{epoch}}, ts), ifNull(fact.memory_mb, 0))) AS memory_mb,
     max((if(fact.timeout_ms IS NULL, {{epoch}}, ts), ifNull(fact.timeout_ms, 0))) AS timeout_ms
 FROM invocation_facts AS fact
-GROUP BY hour, environment, function;
+GROUP BY hour, environment, function, version;

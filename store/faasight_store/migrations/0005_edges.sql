@@ -23,16 +23,18 @@ ORDER BY (minute, environment, side, source_kind, source_name, target_kind, targ
 {{settings}};
 
 -- The caller's side: whom its CLIENT or PRODUCER span reached. The callee's side: its source, and behind a gateway the function named in the
--- propagated context. One view for both, each attribute named once: to plan two took twice as long, at every insert.
+-- propagated context. One view for both, each attribute named once: to plan two took twice as long, at every insert. Kinds and names are
+-- columns of their own; arrays hold only what makes several edges of a span.
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_edges TO edges AS
 SELECT
     minute,
     environment,
-    edge.1 AS side,
-    edge.2 AS source_kind,
-    edge.3 AS source_name,
-    edge.4 AS target_kind,
-    edge.5 AS target_name,
+    if(called, 'callee', 'caller') AS side,
+    -- A call that names its source is that source's own: a state machine's.
+    if(own_kind = '' OR (called AND edge = 'gateway'), 'function', own_kind) AS source_kind,
+    multiIf(NOT called, if(own_kind = '', function, own_name), edge = 'gateway', caller, own_name != '', own_name, own_kind = 'function', caller, own_kind) AS source_name,
+    multiIf(NOT called, peer_kind, edge = 'gateway', own_kind, 'function') AS target_kind,
+    multiIf(NOT called, edge, edge = 'gateway', own_name, function) AS target_name,
     {{bucket took_ms}} AS bucket,
     {{bucket wait_ms}} AS wait_bucket,
     count() AS calls,
@@ -43,31 +45,44 @@ FROM (
     SELECT
         minute,
         environment,
+        function,
+        called,
+        own_kind,
+        own_name,
+        caller,
         took_ms,
         toFloat64OrNull(if(called, queue_wait, '')) AS wait_ms,
         status = 2 OR (called AND outcome NOT IN ('', 'ok')) AS failed,
         NOT called AND is_throttled = 'true' AS throttled,
         if(called, toUInt64(toUInt64OrZero(attempt) > 1), toUInt64OrZero(resends)) AS again,
-        arrayJoin(if(called,
-            [('callee', source_kind, multiIf(source_name != '', source_name, source_kind = 'function', caller, source_kind), 'function', function),
-             if(source_kind IN ('api', 'url') AND source_name != '', ('callee', 'function', caller, source_kind, source_name), ('', '', '', '', ''))],
-            -- A call that names its source is that source's own: a state machine's.
-            arrayMap(peer -> ('caller', if(source_kind = '', 'function', source_kind), if(source_kind = '', function, source_name), peer.1, peer.2), multiIf(
-                peer_service != '', [('external', peer_service)],
-                invoked_name != '', [('function', {{function_name invoked_name}})],
-                -- One transaction may reach several tables.
-                startsWith(tables, '['), arrayMap(name -> ('table', name), arrayDistinct(JSONExtract(tables, 'Array(String)'))),
-                tables != '', [('table', tables)],
-                destination != '', [(multiIf(
-                    match(what, 'sns|pubsub|kafka'), 'topic', match(what, 'kinesis|eventhub|firehose'), 'stream', match(what, 'event'), 'bus', 'queue'), destination)],
-                bucket_name != '', [('bucket', bucket_name)],
-                state_machine != '', [('workflow', splitByChar(':', state_machine)[-1])],
-                collection != '', [('table', collection)],
-                db_namespace != '', [('table', db_namespace)],
-                rpc_service != '', [('external', rpc_service)],
-                address != '', [('external', if(port IN ('', '80', '443'), address, concat(address, ':', port)))],
-                db_system != '', [('external', db_system)],
-                [('external', domain(url))])))) AS edge
+        multiIf(
+            peer_service != '', 'external',
+            invoked_name != '', 'function',
+            tables != '', 'table',
+            destination != '', multiIf(
+                match(what, 'sns|pubsub|kafka'), 'topic', match(what, 'kinesis|eventhub|firehose'), 'stream', match(what, 'event'), 'bus', 'queue'),
+            bucket_name != '', 'bucket',
+            state_machine != '', 'workflow',
+            collection != '' OR db_namespace != '', 'table',
+            'external') AS peer_kind,
+        multiIf(
+            peer_service != '', peer_service,
+            invoked_name != '', {{function_name invoked_name}},
+            tables != '', tables,
+            destination != '', destination,
+            bucket_name != '', bucket_name,
+            state_machine != '', splitByChar(':', state_machine)[-1],
+            collection != '', collection,
+            db_namespace != '', db_namespace,
+            rpc_service != '', rpc_service,
+            address != '', if(port IN ('', '80', '443'), address, concat(address, ':', port)),
+            db_system != '', db_system,
+            domain(url)) AS peer_name,
+        arrayJoin(multiIf(
+            called, if(own_kind IN ('api', 'url') AND own_name != '', ['source', 'gateway'], ['source']),
+            -- One transaction may reach several tables.
+            peer_service = '' AND invoked_name = '' AND startsWith(tables, '['), arrayDistinct(JSONExtract(tables, 'Array(String)')),
+            [peer_name])) AS edge
     FROM (
         SELECT
             toStartOfMinute(ts) AS minute,
@@ -76,8 +91,8 @@ FROM (
             status,
             duration_ns / 1e6 AS took_ms,
             kind IN (2, 5) AS called,
-            attributes['faasight.source.kind'] AS source_kind,
-            attributes['faasight.source.name'] AS source_name,
+            attributes['faasight.source.kind'] AS own_kind,
+            attributes['faasight.source.name'] AS own_name,
             attributes['faasight.caller'] AS caller,
             attributes['faasight.queue_wait_ms'] AS queue_wait,
             attributes['faasight.outcome'] AS outcome,
@@ -102,7 +117,7 @@ FROM (
         WHERE valid AND (kind IN (3, 4) OR (kind IN (2, 5) AND attributes['faasight.source.kind'] != '' AND attributes['faas.invocation_id'] != ''))
     )
 )
-WHERE edge.3 != '' AND (edge.5 != '' OR edge.1 = 'callee')
+WHERE source_name != '' AND (target_name != '' OR (called AND edge = 'source'))
 GROUP BY minute, environment, side, source_kind, source_name, target_kind, target_name, bucket, wait_bucket;
 
 -- The same by the hour, for long ranges.

@@ -27,11 +27,11 @@ def deployments(store: Store, scope: Scope, function: str = "") -> list[Deployme
     is known.
     """
     rows = store.query(
-        f"""SELECT function, toUnixTimestamp64Nano(min(first)), toUnixTimestamp64Nano(max(last)), version
-        FROM version_hours
-        WHERE hour < {moment("end")} AND ({{function:String}} = '' OR function = {{function:String}})
+        f"""SELECT function, toUnixTimestamp64Nano(min(first_seen)), toUnixTimestamp64Nano(max(last_seen)), version
+        FROM function_hours
+        WHERE version != '' AND hour < {moment("end")} AND ({{function:String}} = '' OR function = {{function:String}})
           AND ({{environment:String}} = '' OR environment IN ({{environment:String}}, ''))
-        GROUP BY function, version, hour ORDER BY function, min(first)""",
+        GROUP BY function, version, hour ORDER BY function, min(first_seen)""",
         {"end": to_ns(scope.end), "function": function, "environment": scope.environment},
     )
     by_function: dict[str, list[Run]] = {}

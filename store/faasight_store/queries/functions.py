@@ -153,8 +153,8 @@ def _spark(cells: Cells, function: str) -> list[int]:
 
 def _about(store: Store, scope: Scope) -> dict[str, Sequence[Any]]:
     rows = store.query(
-        f"""SELECT function, toUnixTimestamp64Nano(max(last_seen)), max(version).2, max(runtime).2,
-            max(architecture).2, max(region).2, max(account).2, max(provider).2,
+        f"""SELECT function, toUnixTimestamp64Nano(max(last_seen)), argMaxIf(version, last_seen, version != ''),
+            max(runtime).2, max(architecture).2, max(region).2, max(account).2, max(provider).2,
             max(memory_mb).2, max(timeout_ms).2
         FROM function_hours WHERE {_HOURS} GROUP BY function""",
         {"scope_ns": to_ns(scope.start), "scope_end_ns": to_ns(scope.end), "environment": scope.environment},
