@@ -39,10 +39,10 @@ def test_only_who_takes_long_is_told_of_and_once(function: Any, sink: Any) -> No
     sink.wait(21)
     ends = {span.span_id: span for span in sink.invocations()}
     took = {key: span.raw.end_time_unix_nano - span.raw.start_time_unix_nano for key, span in ends.items()}
-    slow = max(took, key=lambda key: took[key])
+    slow = next(key for key, span in ends.items() if "faasight.source.name" in span.attributes)
     told_of = [record.parent_id for record in sink.started()]
     assert len(set(told_of)) == len(told_of)
-    assert {slow} <= set(told_of) <= {key for key in took if took[key] >= 0.2e9}, "a busy machine may be slow itself"
+    assert {slow} <= set(told_of) <= {key for key in took if took[key] >= 0.19e9}, "a busy machine may be slow itself"
     ended, record = ends[slow], next(record for record in sink.started() if record.parent_id == slow)
     assert (record.name, record.trace_id) == (f"{ended.name} (started)", ended.trace_id)
     assert record.raw.start_time_unix_nano == ended.raw.start_time_unix_nano == record.raw.end_time_unix_nano
