@@ -111,10 +111,10 @@ def _families(url: str) -> dict[str, Metric]:
 
 
 def test_a_platform_tells_what_the_documentation_says(
-    faasight: Callable[..., Any], free_ports: dict[str, str], tmp_path: Path
+    faasight: Callable[..., Any], any_ports: dict[str, str], tmp_path: Path
 ) -> None:
     webhook = "http://127.0.0.1:9/services/nobody"
-    env = {**free_ports, "FAASIGHT_METRICS": "127.0.0.1:0", "FAASIGHT_SLACK_WEBHOOK": webhook}
+    env = {**any_ports, "FAASIGHT_METRICS": "127.0.0.1:0", "FAASIGHT_SLACK_WEBHOOK": webhook}
     up = faasight("up", folder=tmp_path, env=env)
     up.wait_for("Ctrl+C stops it", 170)
     url = up.url("metrics")
