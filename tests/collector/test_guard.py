@@ -12,26 +12,16 @@ from faasight_collector.access.limit import RateLimit
 from faasight_collector.errors import Refusal
 from hypothesis import given
 from hypothesis import strategies as st
+from still_clock import StillClock
 
 from tests.collector.keyring import Keyring
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self, now: float = START.timestamp()) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> StillClock:
+    return StillClock(START.timestamp())
 
 
 @pytest.fixture
@@ -40,7 +30,7 @@ def keyring(tmp_path: Path) -> Keyring:
 
 
 @pytest.fixture
-def make_guard(keyring: Keyring, clock: Clock) -> Callable[..., Guard]:
+def make_guard(keyring: Keyring, clock: StillClock) -> Callable[..., Guard]:
     def make(**limits: float) -> Guard:
         return Guard(keyring.path, clock=clock, monotonic=clock, **limits)
 
@@ -115,7 +105,7 @@ def test_a_refusal_quotes_nothing_of_what_was_sent(keyring: Keyring, make_guard:
     assert "s3cret" not in str(refusal(make_guard(), b"Bearer s3cret"))
 
 
-def test_an_expired_token_is_refused_by_its_name(keyring: Keyring, make_guard: MakeGuard, clock: Clock) -> None:
+def test_an_expired_token_is_refused_by_its_name(keyring: Keyring, make_guard: MakeGuard, clock: StillClock) -> None:
     secret = keyring.add("checkout", expires=START + timedelta(hours=1)).encode()
     guard = make_guard()
     assert guard.verify(secret)
@@ -171,7 +161,7 @@ def test_no_file_at_the_start_is_an_error_with_what_to_type(tmp_path: Path) -> N
 
 
 def test_the_last_use_is_kept_over_restarts(
-    keyring: Keyring, make_guard: MakeGuard, clock: Clock, tmp_path: Path
+    keyring: Keyring, make_guard: MakeGuard, clock: StillClock, tmp_path: Path
 ) -> None:
     secret = keyring.add("used").encode()
     keyring.add("unused")
@@ -190,7 +180,7 @@ def test_the_last_use_is_kept_over_restarts(
 
 
 def test_beyond_its_rate_a_token_is_told_when_to_come_back(
-    keyring: Keyring, make_guard: MakeGuard, clock: Clock
+    keyring: Keyring, make_guard: MakeGuard, clock: StillClock
 ) -> None:
     slow, other = keyring.add("slow", requests_per_s=0.1).encode(), keyring.add("other").encode()
     guard = make_guard()
@@ -220,7 +210,7 @@ def test_several_processes_share_a_limit(keyring: Keyring, make_guard: MakeGuard
     assert refusal(guard, b"Bearer " + secret).http == 429
 
 
-def test_a_large_body_is_paid_off_by_those_after_it(keyring: Keyring, make_guard: MakeGuard, clock: Clock) -> None:
+def test_a_large_body_is_paid_off_by_those_after_it(keyring: Keyring, make_guard: MakeGuard, clock: StillClock) -> None:
     secret = keyring.add("a", bytes_per_s=1000).encode()
     guard = make_guard()
     guard.verify(secret).spend(12_000)
@@ -249,7 +239,7 @@ def test_a_changed_limit_holds_at_once(keyring: Keyring, make_guard: MakeGuard) 
 )
 def test_the_mean_rate_holds_whatever_comes(rate: float, steps: list[tuple[float, float]]) -> None:
     """All but the last request together never exceed what the time allowed and the burst."""
-    clock = Clock(0.0)
+    clock = StillClock(0.0)
     limit = RateLimit(rate, clock)
     spent = last = 0.0
     for pause, size in steps:

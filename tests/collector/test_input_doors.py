@@ -40,10 +40,10 @@ def test_a_log_stream_becomes_logs_and_invocations(
     assert [row for row in found if row[0] == "report"] == [
         ("report", "ok", 101.51, 116.67, ""),
         ("report", "timeout", 3000.0, None, ""),
-        ("report", "error", 500.2, None, ""),
+        ("report", "out_of_memory", 500.2, None, ""),  # killed with all of its memory used
         ("report", "ok", 306.34, 511.25, "snap-start"),
     ]
-    assert sorted(row[:2] for row in found if row[0] == "fault") == [("fault", "error"), ("fault", "timeout")]
+    assert sorted(row[:2] for row in found if row[0] == "fault") == [("fault", "out_of_memory"), ("fault", "timeout")]
     logs = "SELECT level, message FROM logs WHERE function = {function:String} ORDER BY message"
     eventually(lambda: len(query(logs)) == 4)
     assert query(logs)[-2:] == [("ERROR", "no stock"), ("INFO", "paid 3 orders")]

@@ -5,25 +5,16 @@ from dataclasses import replace
 import pytest
 from faasight_collector import Settings
 from faasight_collector.pace import Pace
-
-
-class Clock:
-    """Stands where it is put."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        """Return the seconds."""
-        return self.now
+from still_clock import StillClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> StillClock:
+    return StillClock()
 
 
 @pytest.fixture
-def pace(settings: Settings, clock: Clock) -> Pace:
+def pace(settings: Settings, clock: StillClock) -> Pace:
     return Pace(replace(settings, segment_age_s=1.0, segment_age_max_s=5.0), clock)
 
 
@@ -48,7 +39,7 @@ def test_a_segment_grows_while_another_waits_but_not_for_ever(pace: Pace) -> Non
     assert pace.age_s(waiting=True) == 5
 
 
-def test_a_signal_that_is_no_longer_sent_is_forgotten(pace: Pace, clock: Clock) -> None:
+def test_a_signal_that_is_no_longer_sent_is_forgotten(pace: Pace, clock: StillClock) -> None:
     pace.inserted("metrics", 1)
     assert pace.age_s(waiting=False) == 4
     clock.now += 31

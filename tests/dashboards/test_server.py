@@ -5,8 +5,9 @@ import os
 import resource
 import socket
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -185,6 +186,9 @@ def test_a_query_that_fails_shows_inside_its_panel(tmp_path: Path) -> None:
 
         def expect(self, _seconds: float) -> None:
             """Nothing is read ahead of a store that is away."""
+
+        def beside(self, work: Callable[[], Any]) -> Any:
+            return work()
 
         def query(self, *_args: object, **_options: object) -> None:
             raise StoreUnavailableError("ClickHouse does not answer at db:8123. Is it running?")

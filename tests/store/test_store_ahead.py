@@ -14,33 +14,23 @@ from faasight_store.errors import StoreUnavailableError
 from faasight_store.queries import invocations
 from faasight_store.times import MINUTE, from_ns
 from polling import wait_until
+from still_clock import StillClock
 
 PACE_S = 2.0
 
 
-class Clock:
-    """A time that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        """Return it."""
-        return self.now
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def cache(clock: Clock) -> Cache:
+def cache(clock: StillClock) -> Cache:
     return Cache(clock)
 
 
 @pytest.fixture
-def ahead(cache: Cache, clock: Clock) -> Iterator[Ahead]:
+def ahead(cache: Cache, clock: StillClock) -> Iterator[Ahead]:
     made = Ahead(cache, PACE_S, clock)
     yield made
     made.close()
@@ -50,7 +40,7 @@ def _never() -> int:
     raise AssertionError("the answer was to be there already")
 
 
-def test_what_was_asked_for_is_renewed_of_the_old_answer(cache: Cache, ahead: Ahead, clock: Clock) -> None:
+def test_what_was_asked_for_is_renewed_of_the_old_answer(cache: Cache, ahead: Ahead, clock: StillClock) -> None:
     assert cache.get("k", lambda: 1, PACE_S) == 1
     ahead.used("k", lambda old: old + 1)
     clock.now += PACE_S - 0.1
@@ -61,7 +51,7 @@ def test_what_was_asked_for_is_renewed_of_the_old_answer(cache: Cache, ahead: Ah
     assert cache.get("k", lambda: 7, PACE_S) == 7  # nobody renewed it: it has grown too old
 
 
-def test_what_nobody_asks_for_is_renewed_no_more(cache: Cache, ahead: Ahead, clock: Clock) -> None:
+def test_what_nobody_asks_for_is_renewed_no_more(cache: Cache, ahead: Ahead, clock: StillClock) -> None:
     cache.get("k", lambda: 1, 1000)
     ahead.used("k", lambda old: old + 1)
     clock.now += USED_WITHIN_S + 1
@@ -70,7 +60,7 @@ def test_what_nobody_asks_for_is_renewed_no_more(cache: Cache, ahead: Ahead, clo
 
 
 def test_callers_get_the_old_answer_while_it_is_renewed_but_not_for_ever(
-    cache: Cache, ahead: Ahead, clock: Clock
+    cache: Cache, ahead: Ahead, clock: StillClock
 ) -> None:
     started, release = threading.Event(), threading.Event()
 
@@ -93,7 +83,7 @@ def test_callers_get_the_old_answer_while_it_is_renewed_but_not_for_ever(
     assert cache.get("k", _never, PACE_S) == 50  # what came late replaces nothing newer
 
 
-def test_a_renewal_that_fails_leaves_it_to_the_next_who_asks(cache: Cache, ahead: Ahead, clock: Clock) -> None:
+def test_a_renewal_that_fails_leaves_it_to_the_next_who_asks(cache: Cache, ahead: Ahead, clock: StillClock) -> None:
     def fail(_old: int) -> int:
         raise StoreUnavailableError("gone")
 
@@ -117,7 +107,7 @@ def test_what_was_forgotten_meanwhile_stays_forgotten(cache: Cache, ahead: Ahead
 
 
 def test_it_works_only_while_somebody_is_expected(cache: Cache) -> None:
-    clock = Clock()
+    clock = StillClock()
     ahead = Ahead(cache, 0.01, clock)
     renewed = threading.Semaphore(0)
 

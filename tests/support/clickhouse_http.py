@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import chdb
 import lz4.frame
 import zstandard
 
@@ -71,7 +70,7 @@ class Engine:
         self._path = f"{path}?backups.allowed_path=/" + (f"&config-file={config}" if config else "")
         self._idle: queue.Queue[Any] = queue.Queue()
         for _ in range(READERS):
-            self._idle.put(chdb.connect(self._path))
+            self._idle.put(_connect(self._path))
 
     @contextmanager
     def connection(self, database: str) -> Iterator[Any]:
@@ -82,7 +81,7 @@ class Engine:
             yield connection
         except BaseException:
             connection.close()
-            connection = chdb.connect(self._path)
+            connection = _connect(self._path)
             raise
         finally:
             self._idle.put(connection)
@@ -133,6 +132,12 @@ def _query(connection: Any, text: str, bound: dict[str, str], settings: str, fmt
     return (result.bytes() if result is not None else b"") or b""
 
 
+def _connect(path: str) -> Any:
+    import chdb  # not at the top: it blocks SIGPIPE in whoever only wants to read a request as we do
+
+    return chdb.connect(path)
+
+
 def plain_ddl(statement: str) -> str:
     """Return a statement for all nodes of a cluster as one node without replicas runs it."""
     return _REPLICATED.sub(r"ENGINE = \1(", _ON_CLUSTER.sub("", statement))
@@ -154,6 +159,25 @@ def _decompressed(body: bytes, encoding: str) -> bytes:
     return body
 
 
+def body_of(request: BaseHTTPRequestHandler) -> bytes:
+    """Return a request's body whole, chunked or not; ConnectionResetError where a client has cut it off: no insert."""
+    if request.headers.get("Transfer-Encoding", "") != "chunked":
+        return _read(request, int(request.headers.get("Content-Length", 0)))
+    chunks = []
+    while size := int(request.rfile.readline().split(b";")[0], 16):
+        chunks.append(_read(request, size))
+        request.rfile.readline()
+    request.rfile.readline()
+    return b"".join(chunks)
+
+
+def _read(request: BaseHTTPRequestHandler, size: int) -> bytes:
+    data = request.rfile.read(size)
+    if len(data) < size:
+        raise ConnectionResetError(f"{size - len(data)} bytes are missing")
+    return data
+
+
 class Handler(BaseHTTPRequestHandler):
     """One request of the HTTP interface."""
 
@@ -169,7 +193,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Run a query or an insert."""
-        self._run(_decompressed(self._body(), self.headers.get("Content-Encoding", "")))
+        self._run(_decompressed(body_of(self), self.headers.get("Content-Encoding", "")))
 
     def _run(self, body: bytes) -> None:
         parameters = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
@@ -181,23 +205,6 @@ class Handler(BaseHTTPRequestHandler):
         except Exception as error:  # noqa: BLE001 - whatever the engine says goes to the client, as a server does it
             code = _CODE.search(str(error))
             self._send(500, str(error).encode(), code.group(1) if code else "1")
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "") != "chunked":
-            return self._read(int(self.headers.get("Content-Length", 0)))
-        chunks = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            chunks.append(self._read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(chunks)
-
-    def _read(self, size: int) -> bytes:
-        """Read a body, or a part of it, whole: what a client has cut off is no insert."""
-        data = self.rfile.read(size)
-        if len(data) < size:
-            raise ConnectionResetError(f"{size - len(data)} bytes are missing")
-        return data
 
     def _send(self, status: int, body: bytes, code: str = "") -> None:
         self.send_response(status)

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import clickhouse_node
-from clickhouse_http import plain_ddl
+from clickhouse_http import body_of, plain_ddl
 from clickhouse_node import Node
 
 CLUSTER = "nodes"  # the name in the nodes' remote_servers
@@ -34,7 +34,7 @@ class Balancer(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Pass it on; a statement for all nodes to each of them."""
-        body = self._chunks() if self.headers.get("Transfer-Encoding") else self._read(self.headers["Content-Length"])
+        body = body_of(self)
         if b" ON CLUSTER `" not in body:
             self._pass(body)
             return
@@ -70,20 +70,6 @@ class Balancer(BaseHTTPRequestHandler):
             return 502, [], f"{node}: {error}".encode()
         finally:
             connection.close()
-
-    def _read(self, size: str | int) -> bytes:
-        data = self.rfile.read(int(size))
-        if len(data) < int(size):
-            raise ConnectionResetError("the body was cut off")
-        return data
-
-    def _chunks(self) -> bytes:
-        chunks = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            chunks.append(self._read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(chunks)
 
     def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.send_response(status)
