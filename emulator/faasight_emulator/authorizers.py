@@ -98,27 +98,29 @@ class Authorizers:
             return Pass(signer.context(match, self._place), signer.identity(match, self._place))
         raise RefusedError(_UNSIGNED[match.api.kind])
 
-    async def _cognito(self, authorizer: Authorizer, match: Match, token: str) -> Pass:
-        from faasight_emulator.jwt import ScopeError, TokenError, TokenVerifier, plain_claims
+    def _verifier(self, authorizer: Authorizer, match: Match) -> "TokenVerifier":
+        # joserfc and what it needs take an eighth of the emulator's start; few templates have such an authorizer.
+        from faasight_emulator.jwt import TokenVerifier
 
         key = (match.api.name, authorizer.name)
         if key not in self._verifiers:
             self._verifiers[key] = TokenVerifier(authorizer, self._keys, self._say)
+        return self._verifiers[key]
+
+    async def _cognito(self, authorizer: Authorizer, match: Match, token: str) -> Pass:
+        from faasight_emulator.jwt import ScopeError, TokenError, plain_claims
+
         try:
-            claims = await self._verifiers[key].verify(token, match.route.scopes)
+            claims = await self._verifier(authorizer, match).verify(token, match.route.scopes)
         except (TokenError, ScopeError) as error:
             raise RefusedError(_message(401, "Unauthorized")) from error
         return Pass({"claims": plain_claims(claims)})
 
     async def _jwt(self, authorizer: Authorizer, match: Match, token: str) -> Pass:
-        # joserfc and what it needs take an eighth of the emulator's start; few templates have such an authorizer.
-        from faasight_emulator.jwt import ScopeError, TokenError, TokenVerifier, scopes_of, shown_claims
+        from faasight_emulator.jwt import ScopeError, TokenError, scopes_of, shown_claims
 
-        key = (match.api.name, authorizer.name)
-        if key not in self._verifiers:
-            self._verifiers[key] = TokenVerifier(authorizer, self._keys, self._say)
         try:
-            claims = await self._verifiers[key].verify(token, match.route.scopes)
+            claims = await self._verifier(authorizer, match).verify(token, match.route.scopes)
         except TokenError as error:
             text = f'Bearer scope="" error="invalid_token" error_description="{error}"'
             raise RefusedError(_message(401, "Unauthorized", (("www-authenticate", text),))) from error

@@ -14,6 +14,7 @@ from faasight_cli.errors import SettingError
 from faasight_cli.main import main
 from faasight_cli.metrics import MetricsServer
 from faasight_cli.settings import Address, Settings, load
+from panel_calls import ATTENTION
 from polling import wait_until
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.metrics_core import Metric
@@ -119,16 +120,7 @@ def test_a_platform_tells_what_the_documentation_says(
     up.wait_for("Ctrl+C stops it", 170)
     url = up.url("metrics")
     assert urlsplit(url).path == "/metrics"
-    asked = {
-        "output": "overview-attention.children",
-        "outputs": {"id": "overview-attention", "property": "children"},
-        "inputs": [
-            {"id": "scope", "property": "data", "value": {"from": "now-3h", "to": "now"}},
-            {"id": "tick", "property": "n_intervals", "value": 0},
-        ],
-        "changedPropIds": ["scope.data"],
-    }
-    answer = httpx.post(f"{up.url('dashboards')}/_dash-update-component", json=asked, timeout=60)
+    answer = httpx.post(f"{up.url('dashboards')}/_dash-update-component", json=ATTENTION, timeout=60)
     assert answer.status_code == 200
 
     def value(name: str, **labels: str) -> float:

@@ -18,6 +18,7 @@ from faasight_dashboards.router import Page
 from faasight_dashboards.service import refuse_remote
 from faasight_store import Store, StoreUnavailableError
 from flask import Flask
+from panel_calls import ATTENTION
 
 LOCAL = {"Host": "127.0.0.1"}
 
@@ -195,16 +196,7 @@ def test_a_query_that_fails_shows_inside_its_panel(tmp_path: Path) -> None:
 
     client = create_app(Gone(), Settings()).server.test_client()  # type: ignore[arg-type]  # the double
     assert client.get("/", headers=LOCAL).status_code == 200
-    asked = {
-        "output": "overview-attention.children",
-        "outputs": {"id": "overview-attention", "property": "children"},
-        "inputs": [
-            {"id": "scope", "property": "data", "value": {"from": "now-3h", "to": "now"}},
-            {"id": "tick", "property": "n_intervals", "value": 0},
-        ],
-        "changedPropIds": ["scope.data"],
-    }
-    answer = client.post("/_dash-update-component", json=asked, headers=LOCAL)
+    answer = client.post("/_dash-update-component", json=ATTENTION, headers=LOCAL)
     assert answer.status_code == 200
     assert "ClickHouse does not answer at db:8123. Is it running?" in answer.text
     assert '"className":"failure"' in answer.text.replace(" ", "")
