@@ -2,7 +2,10 @@
 
 import importlib
 import importlib.util
+import os
+import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
@@ -10,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faasight.coldstart import process_age
 from faasight.complain import complaints
 from faasight.imports import ImportWatcher
 
@@ -122,9 +124,23 @@ def test_modules_of_an_archive_share_one_loader(
     assert [record.module for record in outer.children] == ["fx_deeper"]
 
 
+AGE = """
+import time
+now = lambda: time.clock_gettime(time.CLOCK_BOOTTIME)
+first = now()
+from faasight.coldstart import process_age
+print(first, now(), process_age(), now())
+"""
+
+
 def test_the_age_of_this_process() -> None:
-    """Pytest has been running for a while, and not for a day."""
-    assert 0.0 < process_age() < 900.0
+    """It began after it was asked for, and before its first line ran."""
+    asked = time.clock_gettime(time.CLOCK_BOOTTIME)
+    run = subprocess.run([sys.executable, "-c", AGE], capture_output=True, text=True, check=True, timeout=180)
+    first, before, age, after = map(float, run.stdout.split())
+    tick = 2 / os.sysconf("SC_CLK_TCK")
+    assert asked - tick <= after - age
+    assert before - age <= first + tick
 
 
 def test_nothing_of_ours_stays_on_the_loader_of_a_module(watcher: ImportWatcher, tmp_path: Path) -> None:
