@@ -1,7 +1,7 @@
 """Google Cloud and Azure without touching the functions: `import faasight.auto`, as the first line of their module.
 
 What their hosts take out of the module is wrapped then, and what is imported below that line is timed. On AWS Lambda
-the exec wrapper does this, without any line.
+the exec wrapper does this, without any line; at Google it may run before the host itself (zero/sitecustomize.py).
 """
 
 from __future__ import annotations
@@ -43,21 +43,26 @@ def start() -> None:
         for package, module, host in HOSTS:
             if package in sys.modules and module not in sys.modules:
                 complaints.say(f"{package} has no {module} any more: decorate its functions with @faasight.observe")
-            agent.watcher.after(module, _installer(agent, host))
+            agent.watcher.after(module, _installer(agent, host, module not in sys.modules))
+        agent.coldstart.spend(_since - faasight._spent)
+        faasight._spent = 0
     except Exception as error:  # noqa: BLE001 - the functions run unobserved
         complaints.failure("faasight.auto", error)
 
 
-def _installer(agent: Agent, name: str) -> Hook:
+def _installer(agent: Agent, name: str, late: bool) -> Hook:
+    """`late`: the host is imported after us, and the cost of what is done then is not within that of our own import."""
+
     def install(module: ModuleType) -> None:
+        since = perf_counter_ns()
         from importlib import import_module
 
         known = import_module(f"faasight.{name}")
         if agent.host is None:
             agent.host = known
         known.install(module, agent)
-        agent.coldstart.spend(_since - faasight._spent)
-        faasight._spent = 0
+        if late:
+            agent.coldstart.spend(since)
         agent.coldstart.handler_begins()
 
     return install

@@ -48,7 +48,10 @@ def test_google(code: str, sink: Any, tmp_path: Path) -> None:
         framework.close()
 
 
-@pytest.mark.parametrize("code", blocks(AZURE, "python"), ids=lambda code: re.findall(r"def (\w+)", code)[0])
+APPLICATIONS = [code for code in blocks(AZURE, "python") if "def " in code]
+
+
+@pytest.mark.parametrize("code", APPLICATIONS, ids=lambda code: re.findall(r"def (\w+)", code)[0])
 def test_azure(code: str, sink: Any, tmp_path: Path) -> None:
     google_host.need(azure_host.HOST)
     environment = {
@@ -73,6 +76,27 @@ def test_azure(code: str, sink: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [*blocks(GOOGLE, "sh"), *blocks(AZURE, "sh")], ids=lambda code: code.split()[0])
 def test_commands_are_whole(command: str) -> None:
     subprocess.run(["sh", "-n", "-c", command], check=True)
+
+
+def test_the_file_beside_an_application(sink: Any, tmp_path: Path) -> None:
+    """The page's second file, before the page's first application."""
+    google_host.need(azure_host.HOST)
+    (beside,) = (code for code in blocks(AZURE, "python") if "def " not in code)
+    (tmp_path / "faasight_app.py").write_text(beside)
+    environment = {
+        "FAASIGHT_ENDPOINT": sink.endpoint,
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "PYTHON_SCRIPT_FILE_NAME": "faasight_app.py",
+    }
+    host = azure_host.AzureHost(
+        tmp_path, APPLICATIONS[0].replace("import faasight.auto", "import faasight"), environment
+    )
+    try:
+        assert host.load().status == host.protos.StatusResult.Success, host.output()
+        assert host.call("orders", EVENTS["httpTrigger"]).result.status == 1, host.output()
+        assert [span.name for span in sink.wait()] == ["GET /api/orders/{id}"]
+    finally:
+        host.close()
 
 
 def test_settings_that_the_pages_name_are_the_wrappers() -> None:

@@ -89,7 +89,8 @@ except ValueError:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status"), [(["exec-wrapper"], 0), (["settings"], 0), ([], 2), (["nonsense"], 2)]
+    ("arguments", "status"),
+    [(["exec-wrapper"], 0), (["python-path"], 0), (["settings"], 0), ([], 2), (["nonsense"], 2)],
 )
 def test_the_command_line(arguments: list[str], status: int) -> None:
     run = subprocess.run([sys.executable, "-m", "faasight", *arguments], capture_output=True, text=True, check=False)
@@ -97,5 +98,7 @@ def test_the_command_line(arguments: list[str], status: int) -> None:
     if arguments == ["exec-wrapper"]:
         wrapper = Path(run.stdout.strip())
         assert wrapper.stat().st_mode & 0o111, "it must be executable"
+    if arguments == ["python-path"]:
+        assert (Path(run.stdout.strip()) / "sitecustomize.py").is_file()
     if arguments == ["settings"]:
         assert "FAASIGHT_FLUSH_TIMEOUT=0.2" in run.stdout
