@@ -67,6 +67,11 @@ class Companions:
         else:
             self._happened(event)
 
+    def missing(self) -> str:
+        """Return a sentence about the extensions that have not registered; empty if all have."""
+        names = ", ".join(self._api.missing)
+        return f"not registered by the name of its file: extension {names}" if names else ""
+
     def invoke(self, request_id: str, deadline_ms: int, arn: str, trace_header: str) -> None:
         """Tell of an invocation."""
         self.thaw()

@@ -1,6 +1,7 @@
 """The Extensions API of one sandbox: programs beside the function that are told of invocations and of the end.
 
-Source: docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html.
+Source: docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html; who is external or internal, and what is
+refused, as AWS's own runtime interface emulator does it (lambda/rapi/handler/agentregister.go).
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from faasight_emulator.telemetry import Subscription, Telemetry
 PREFIX = "/2020-01-01/extension"
 TELEMETRY = "/2022-07-01/telemetry"
 _EVENTS = ("INVOKE", "SHUTDOWN")
+_INTERNAL_EVENTS = ("INVOKE",)  # one that lives in the runtime's process ends with it
+_MAX_EXTENSIONS = 10
 _ID = "lambda-extension-identifier"
 
 
@@ -51,7 +54,9 @@ class Extensions:
         self._function = function
         self._place = place
         self._telemetry = telemetry
-        self._missing = set(started)
+        self._external = frozenset(started)
+        self._missing = set(self._external)
+        self._closed = False  # at the first invocation
         self._said = said
         self._known: dict[str, Extension] = {}
 
@@ -60,8 +65,14 @@ class Extensions:
         """Whether all have registered and wait for their next event."""
         return not self._missing and all(one.next is not None for one in self._known.values())
 
+    @property
+    def missing(self) -> list[str]:
+        """The programs that have not registered."""
+        return sorted(self._missing)
+
     def invoke(self, request_id: str, deadline_ms: int, arn: str, trace_header: str) -> None:
         """Tell of an invocation."""
+        self._closed = True
         event = {
             "eventType": "INVOKE",
             "deadlineMs": deadline_ms,
@@ -83,7 +94,8 @@ class Extensions:
             return None
         extension = self._known.get(request.header(_ID))
         if extension is None:
-            return _refused(403, "Extension.InvalidExtensionIdentifier", "give the identifier that register answered")
+            kind = "UnknownExtensionIdentifier" if request.header(_ID) else "MissingExtensionIdentifier"
+            return _refused(403, f"Extension.{kind}", "give the identifier that register answered")
         if (request.method, request.raw_path) == ("GET", f"{PREFIX}/event/next"):
             return await self._next(extension)
         if request.method == "POST" and request.raw_path in (f"{PREFIX}/init/error", f"{PREFIX}/exit/error"):
@@ -97,14 +109,12 @@ class Extensions:
     def _register(self, request: Request) -> Response:
         name = request.header("lambda-extension-name")
         try:
-            events = tuple(json.loads(request.body or b"{}").get("events") or ())
-        except (ValueError, AttributeError):
-            events = ("",)
-        wrong = [one for one in events if one not in _EVENTS]
-        if not name or wrong:
-            return _refused(400, "InvalidEventType" if name else "InvalidRequest", f"cannot register for {wrong}")
-        if any(one.name == name for one in self._known.values()):
-            return _refused(403, "Extension.AlreadyRegistered", f"'{name}' has registered already")
+            events = tuple(str(one) for one in json.loads(request.body).get("events") or ())
+        except (ValueError, AttributeError, TypeError) as error:
+            return _refused(403, "InvalidRequestFormat", f"the body is no JSON object with a list of events: {error}")
+        refusal = self._refusal(name, events)
+        if refusal is not None:
+            return refusal
         extension = Extension(name, events)
         self._known[extension.id] = extension
         self._missing.discard(name)
@@ -118,6 +128,26 @@ class Extensions:
             told["accountId"] = self._place.account
         headers = (("content-type", "application/json"), ("Lambda-Extension-Identifier", extension.id))
         return Response(200, json.dumps(told).encode(), headers)
+
+    def _refusal(self, name: str, events: tuple[str, ...]) -> Response | None:
+        """Return why this one may not register. A name that is no file's is that of an extension inside the runtime."""
+        if not name:
+            return _refused(403, "Extension.InvalidExtensionName", "Empty extension name")
+        internal = name not in self._external
+        wrong = ", ".join(one for one in events if one not in (_INTERNAL_EVENTS if internal else _EVENTS))
+        if wrong and internal and self._external:
+            files = ", ".join(sorted(self._external))
+            text = f"{wrong}: not for internal extensions, and '{name}' is the name of no file in extensions/ ({files})"
+            return _refused(403, "Extension.InvalidEventType", text)
+        if wrong:
+            return _refused(403, "Extension.InvalidEventType", f"{wrong}: Invalid event type for '{name}'")
+        if self._closed:
+            return _refused(403, "Extension.RegistrationClosed", "Extension registration closed already")
+        if any(one.name == name for one in self._known.values()):
+            return _refused(403, "Extension.InvalidExtensionState", f"'{name}' has registered already")
+        if len(self._known) >= _MAX_EXTENSIONS:
+            return _refused(403, "Extension.TooManyExtensions", f"Extension limit ({_MAX_EXTENSIONS}) reached")
+        return None
 
     async def _next(self, extension: Extension) -> Response:
         event, extension.waiting_event = extension.waiting_event, None

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from faasight_emulator.counts import Counter
 from faasight_emulator.errors import TooManyRequestsError
@@ -42,7 +44,8 @@ class Pool:
         """`capacity` may be shared with other pools.
 
         `gate` bounds how many processes start at once: on AWS every one has a CPU of its own. Waiting there is part of
-        no init, as finding a place is none on AWS.
+        no init, as finding a place is none on AWS. Whoever waits takes a sandbox that becomes free before, so that a
+        slow machine is not given the more to start, the slower it is.
         """
         self.function = function
         self._around = around
@@ -51,6 +54,7 @@ class Pool:
         self._counter = counter
         self._idle_limit = idle_limit
         self._idle: list[tuple[Sandbox, float]] = []
+        self._waiting: deque[asyncio.Future[Sandbox]] = deque()  # for a place to start, or for a sandbox that is free
         self._sandboxes: set[Sandbox] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._old: set[Sandbox] = set()  # of code that has changed: they end when they are done
@@ -118,16 +122,15 @@ class Pool:
         self._around.sink.put(identity, throttle_event(invocation.request_id, reason, datetime.now(UTC)))
 
     async def _serve(self, invocation: Invocation, answer: "asyncio.Future[Result]") -> None:
-        warm = await self._warm_sandbox()
-        cold = warm is None or warm.reset
-        sandbox = warm or await self._new_sandbox("on-demand")
+        sandbox = await self._warm_sandbox() or await self._freed_or_new()
+        cold = sandbox.fresh or sandbox.reset
         try:
-            result = await sandbox.run(invocation, answer)
+            result = await sandbox.run(invocation, answer, self._gate)
             init_error = cold and sandbox.init_failed and not sandbox.alive
             self._counter.result(self.function.name, result, cold=cold, init_error=init_error)
         finally:
             if sandbox.alive and not self._closed and sandbox not in self._old:
-                self._idle.append((sandbox, time.monotonic()))
+                self._free(sandbox)
             else:
                 await self._discard(sandbox)
 
@@ -149,6 +152,35 @@ class Pool:
                 return sandbox
             await self._discard(sandbox)
         return None
+
+    def _free(self, sandbox: Sandbox) -> None:
+        """Give a sandbox to who has waited longest, else have it wait."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(sandbox)
+                return
+        self._idle.append((sandbox, time.monotonic()))
+
+    async def _freed_or_new(self) -> Sandbox:
+        """Return whichever comes first: a sandbox that another invocation leaves, or a new one, when it may start."""
+        freed: asyncio.Future[Sandbox] = asyncio.get_running_loop().create_future()
+        place = asyncio.ensure_future(self._gate.acquire())
+        self._waiting.append(freed)
+        try:
+            either: set[asyncio.Future[Any]] = {freed, place}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if freed.done():
+                return freed.result()
+            freed.cancel()
+            sandbox = Sandbox(self.function, self._around, "on-demand")
+            self._sandboxes.add(sandbox)
+            await sandbox.start()
+            return sandbox
+        finally:
+            freed.cancel()
+            if not place.cancel() and not place.cancelled():
+                self._gate.release()
 
     async def _new_sandbox(self, init_type: str) -> Sandbox:
         sandbox = Sandbox(self.function, self._around, init_type)

@@ -63,6 +63,7 @@ class Sandbox:
         self.function = function
         self.instance = log_stream(function.version)
         self.alive = True
+        self.fresh = init_type == "on-demand"  # whoever is the first to use it waits for its init
         self._around = around
         self._init_type = init_type
         self._happened: asyncio.Queue[Happened] = asyncio.Queue()
@@ -100,14 +101,15 @@ class Sandbox:
         self._init_trouble, self._init_ms = await self._init("init", limit, "", limit)
         self._busy = False
 
-    async def run(self, invocation: Invocation, answer: Answer) -> Result:
+    async def run(self, invocation: Invocation, answer: Answer, gate: asyncio.Semaphore) -> Result:
         """Run one invocation; `answer` is set when the caller may have it, the result is returned when all is done.
 
+        `gate` bounds how many processes start at once: an init within the invocation waits there before it all begins.
         Afterwards the sandbox is frozen, or no longer `alive`.
         """
-        self._busy = True
+        self._busy, self.fresh = True, False
         try:
-            return await self._run(invocation, answer)
+            return await self._run(invocation, answer, gate)
         finally:
             self._busy = False
 
@@ -139,6 +141,8 @@ class Sandbox:
                 event = await self._next_event(time.monotonic() + MEMORY_CHECK)
             if not isinstance(event, Ready):
                 trouble = trouble_of(event, request_id, told)
+            if isinstance(event, TimedOut) and self._companions is not None and (missing := self._companions.missing()):
+                self._reporter.fault(missing)
         except OSError as error:
             trouble = launch_trouble(error)
             self._reporter.fault(trouble.payload.decode())
@@ -183,7 +187,9 @@ class Sandbox:
 
     # -- an invocation
 
-    async def _run(self, invocation: Invocation, answer: Answer) -> Result:
+    async def _run(self, invocation: Invocation, answer: Answer, gate: asyncio.Semaphore) -> Result:
+        if self._to_init():
+            await gate.acquire()
         began = time.monotonic()
         deadline = began + self.function.timeout
         init_ms, self._init_ms = self._init_ms, None
@@ -191,9 +197,12 @@ class Sandbox:
         said: Responded | Failed | None = None
         answered = 0.0
         if self._to_init():
-            self._init_trouble, _ = await self._init(
-                "invoke", self.function.timeout, invocation.request_id, self.function.timeout
-            )
+            try:
+                self._init_trouble, _ = await self._init(
+                    "invoke", self.function.timeout, invocation.request_id, self.function.timeout
+                )
+            finally:
+                gate.release()
             # What the init only waited for a CPU is not the function's time.
             deadline += self._process.waited() if self._process is not None else 0.0
         trouble = self._init_trouble

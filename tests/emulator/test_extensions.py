@@ -44,14 +44,16 @@ def notes(tmp_path: Path) -> Notes:
 def watched(start: Start, layer: Path, tmp_path: Path) -> Start:
     """Start a function beside the extension."""
 
-    def run(handler: str, more: str = "", does: str = "", **settings: Any) -> Emulator:
+    def run(
+        handler: str, more: str = "", does: str = "", given: dict[str, str] | None = None, **settings: Any
+    ) -> Emulator:
         resources = f"""
   Watch: {{Type: AWS::Serverless::LayerVersion, Properties: {{ContentUri: {layer}}}}}
   F:
     Type: AWS::Serverless::Function
     Properties: {{Handler: app.{handler}, Layers: [!Ref Watch]{more}}}
 """
-        environment = {"EXTENSION_NOTES": str(tmp_path / "notes"), "EXTENSION_DOES": does}
+        environment = {"EXTENSION_NOTES": str(tmp_path / "notes"), "EXTENSION_DOES": does, **(given or {})}
         return start(resources, environment=environment, **settings)
 
     return run
@@ -107,6 +109,24 @@ def test_one_that_ends_fails_the_function(watched: Start, does: str) -> None:
     result = watched("sleep", does=does).invoke("f", {"seconds": 5})
     assert result.error_type == "Extension.Crash"
     assert "watcher ended: exit status" in result.json()["errorMessage"]
+
+
+def test_a_name_that_is_no_files_is_refused(watched: Start, notes: Notes) -> None:
+    """It would be an internal extension, which hears of no end: refused, and told which names there are."""
+    result = watched("echo", given={"EXTENSION_NAME": "another"}).invoke("f", 1)
+    assert result.error_type == "Extension.Crash", "it left when it was refused"
+    first = notes("registered")[0]
+    assert first["errorType"] == "Extension.InvalidEventType"
+    assert "'another' is the name of no file in extensions/ (watcher)" in first["errorMessage"]
+
+
+def test_one_that_registers_as_internal_is_waited_for_by_its_files_name(watched: Start, sink: Any) -> None:
+    """So it is on AWS: the init goes on to its limit, and fails."""
+    given = {"EXTENSION_NAME": "another", "EXTENSION_EVENTS": "INVOKE"}
+    result = watched("echo", ", Timeout: 1", given=given, init_limit=1.0).invoke("f", 1)
+    assert result.status == "timeout"
+    faults = sink.wait_for("f", "platform.fault")
+    assert faults[0] == "not registered by the name of its file: extension watcher"
 
 
 def test_one_that_does_not_end(watched: Start) -> None:

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,3 +66,41 @@ def test_reservations_beyond_the_account_are_refused(one: Start) -> None:
     """Functions that reserve all there is leave none for the others: said at the start."""
     with pytest.raises(StartError, match="reserve 5 of 5 concurrent executions"):
         one("echo", "ReservedConcurrentExecutions: 5", account_concurrency=5)
+
+
+def test_who_waits_for_a_place_to_start_takes_a_sandbox_that_becomes_free(one: Start, tmp_path: Path) -> None:
+    """A storm of requests does not start a process for each when the machine cannot bring them up."""
+    emulator = one("echo", f"Environment: {{Variables: {{INITS: {tmp_path}}}}}", parallel_inits=1)
+    with ThreadPoolExecutor(8) as callers:
+        answers = [callers.submit(emulator.invoke, "f", number) for number in range(8)]
+        wait_until(lambda: emulator.running("f") == 8 and (tmp_path / "0-began").exists(), "all wait")
+        (tmp_path / "0-may-end").touch()
+        wait_until(lambda: sum(one.done() for one in answers) == 7, "one sandbox has served all but one")
+        wait_until(lambda: (tmp_path / "1-began").exists(), "the second in the row starts one of its own")
+        (tmp_path / "1-may-end").touch()
+        assert sorted(one.result().json() for one in answers) == list(range(8))
+    counts = emulator.counts()["f"]
+    assert (counts.invocations, counts.cold_starts) == (8, 2)
+
+
+def test_what_was_killed_begins_anew_in_its_turn(start: Start, tmp_path: Path) -> None:
+    """The init of a sandbox that was reset waits for a place as well, and the wait is nobody's time."""
+    emulator = start(
+        f"""
+  F: {{Type: AWS::Serverless::Function, Properties: {{Handler: app.keep, Timeout: 60}}}}
+  G:
+    Type: AWS::Serverless::Function
+    Properties: {{Handler: app.echo, Environment: {{Variables: {{INITS: {tmp_path}}}}}}}
+""",
+        parallel_inits=1,
+    )
+    assert emulator.invoke("f", {"code": 3}).error_type == "Runtime.ExitError"
+    with ThreadPoolExecutor(2) as callers:
+        blocking = callers.submit(emulator.invoke, "g", 1)
+        wait_until(lambda: (tmp_path / "0-began").exists(), "the only place is taken")
+        again = callers.submit(emulator.invoke, "f", {})
+        wait_until(lambda: emulator.running("f") == 1, "it waits")
+        assert not again.done()
+        (tmp_path / "0-may-end").touch()
+        assert blocking.result().ok
+        assert again.result().ok

@@ -14,6 +14,13 @@ from typing import Any
 if os.environ.get("SLEEP_AT_IMPORT"):
     time.sleep(float(os.environ["SLEEP_AT_IMPORT"]))
 
+if "INITS" in os.environ:
+    # A folder: each init leaves a file named by its number, and ends when another, "<number>-may-end", is there.
+    number = len(list(Path(os.environ["INITS"]).glob("*-began")))
+    Path(os.environ["INITS"], f"{number}-began").touch()
+    while not Path(os.environ["INITS"], f"{number}-may-end").exists():
+        time.sleep(0.01)
+
 if "BREAKS" in os.environ and Path(os.environ["BREAKS"]).exists():
     raise ImportError("broken on purpose")
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
-NAME = Path(sys.argv[0]).name
+NAME = os.environ.get("EXTENSION_NAME", Path(sys.argv[0]).name)
+EVENTS = os.environ.get("EXTENSION_EVENTS", "INVOKE,SHUTDOWN").split(",")
 DOES = os.environ.get("EXTENSION_DOES", "")
 LOCK = Lock()
 
@@ -51,10 +52,12 @@ def main() -> None:
         connection,
         "POST",
         "/2020-01-01/extension/register",
-        {"events": ["INVOKE", "SHUTDOWN"]},
+        {"events": EVENTS},
         {"Lambda-Extension-Name": NAME, "Lambda-Extension-Accept-Feature": "accountId"},
     )
     note("registered", told)
+    if "errorType" in told:
+        sys.exit(5)
     mine = {"Lambda-Extension-Identifier": headers["Lambda-Extension-Identifier"]}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
     Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
