@@ -70,12 +70,13 @@ _BRISK_S = 0.5  # shorter than any server's keep-alive limit
 class Batch:
     """One request's body, and how often it went out in vain."""
 
-    __slots__ = ("attempts", "body", "path")
+    __slots__ = ("attempts", "body", "path", "rests")
 
     def __init__(self, path: str, body: bytes, attempts: int = 0) -> None:
         self.path = path
         self.body = body
         self.attempts = attempts
+        self.rests = False  # a whole flush could not send it: the collector wants a pause
 
 
 def _joinable(one: Batch, other: Batch) -> bool:
@@ -162,6 +163,11 @@ class Exporter:
             time.sleep(_GLANCE_S)
         if self._pending:  # what came back meanwhile
             self.flush(max(deadline - time.monotonic(), 0.0))
+        if self._pending and self._lock.acquire(timeout=budget):
+            try:
+                self._fall_back(time.monotonic() + _FALLBACK_S, leaving=True)
+            finally:
+                self._lock.release()
 
     def close(self) -> None:
         """Close this process's end of the connection, without a word to the other."""
@@ -185,7 +191,7 @@ class Exporter:
         try:
             self._collect()
             self._exchange(deadline)
-            if self._out_of_reach:
+            if self._pending:
                 self._fall_back(max(deadline, time.monotonic() + _FALLBACK_S))
         except Exception as error:  # noqa: BLE001 - whatever happens here, the function's result must come back
             self._broken(error)
@@ -215,12 +221,24 @@ class Exporter:
             self._pending_bytes -= len(oldest.body)
             self._give_up(oldest)
 
-    def _fall_back(self, deadline: float) -> None:
-        """Write to stdout what could not be sent: the sandbox may be frozen next, and never thawed."""
+    def _fall_back(self, deadline: float, leaving: bool = False) -> None:
+        """Write to stdout what could not be sent: the sandbox may be frozen next, and never thawed.
+
+        What an overloaded collector wants later waits for one more invocation in memory, and not beyond the process.
+        """
         if self._stdout is None:
             return
-        while self._pending and self._stdout.write(self._pending[0].path, self._pending[0].body, deadline):
-            self._pending_bytes -= len(self._pending.popleft().body)
+        kept: deque[Batch] = deque()
+        takes = True  # stdout, until it does not
+        for batch in self._pending:
+            if takes and (self._out_of_reach or leaving or batch.rests):
+                takes = self._stdout.write(batch.path, batch.body, deadline)
+                if takes:
+                    self._pending_bytes -= len(batch.body)
+                    continue
+            batch.rests = True
+            kept.append(batch)
+        self._pending = kept
 
     def _give_up(self, batch: Batch) -> None:
         if self._stdout is None or not self._stdout.write(batch.path, batch.body, time.monotonic() + _FALLBACK_S):
@@ -261,6 +279,7 @@ class Exporter:
 
     def _take(self) -> Batch:
         batch = self._pending.popleft()
+        batch.rests = False
         size = len(batch.body)
         if not self._pending:
             self._pending_bytes -= size

@@ -120,6 +120,39 @@ def test_an_overloaded_collector_is_asked_again_first(
     assert names(capfd.readouterr().out) == ["patient"]
 
 
+def test_what_is_asked_for_later_waits_for_one_invocation_alone(
+    exporter: MakeExporter, sink: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The sandbox may never be used again: no more than the latest invocation's telemetry rests in memory."""
+    sink.answer = lambda _: (503, {"Retry-After": "60"}, b"")
+    delivery = exporter(sink.endpoint, FAASIGHT_CONFIRM="1")
+    out = []
+    for name in ("refused", "second", "third", "fourth"):
+        delivery.add(finished(name))
+        delivery.flush(60.0)
+        out.append(names(capfd.readouterr().out))
+    assert out == [[], ["refused"], ["second"], ["third"]]
+    delivery.linger(0.0)
+    assert names(capfd.readouterr().out) == ["fourth"], "nor beyond the process"
+    delivery.linger(0.0)
+    assert (names(capfd.readouterr().out), delivery.dropped) == ([], 0)
+
+
+def test_what_is_asked_for_later_is_sent_with_the_next_invocation_if_the_pause_is_over(
+    exporter: MakeExporter, sink: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sink.answer = lambda _: (200 if answered else 503, {}, b"")
+    answered: list[bool] = []
+    delivery = exporter(sink.endpoint, FAASIGHT_CONFIRM="1", FAASIGHT_COOLDOWN="0")
+    delivery.add(finished("refused"))
+    delivery.flush(60.0)
+    answered.append(True)
+    delivery.add(finished("next"))
+    delivery.flush(60.0)
+    assert names(capfd.readouterr().out) == []
+    assert sorted(span.name for span in sink.spans()) == ["next", "refused"]
+
+
 def test_what_has_no_room_in_the_buffer_comes_out(exporter: MakeExporter, capfd: pytest.CaptureFixture[str]) -> None:
     delivery = exporter(f"http://127.0.0.1:{free_ports(1)[0]}", FAASIGHT_BUFFER_BYTES="20000")
     for number in range(600):
