@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from faasight.invocation import Invocation
     from faasight.log_records import Records
     from faasight.metrics import Metrics
+    from faasight.printed import Print
 
 
 _SOON_S = 0.1  # instead of FAASIGHT_START_AFTER, if that is longer
@@ -56,6 +57,7 @@ class Agent:
             self.capture = Capture(settings.capture, settings.capture_bytes)
         self._metrics: Metrics | None = None
         self._records: Records | None = None
+        self.printed: Print | None = None  # stands for `print`, where it is asked for
         self.due: list[Invocation] | None = None  # sent when their answer is out; None: nobody will
         self.when_loaded: list[Callable[[], None]] = []  # what waits for the end of the function's own set-up
         self.host: ModuleType | None = calls.host()  # who calls the function, where that is not AWS
@@ -87,6 +89,8 @@ class Agent:
         atexit.register(self._leave)
         if self.settings.send_logs:
             self._send_logs()
+        if self.settings.print == "json":
+            self._take_prints()
         if self.coldstart.init_type == "snap-start":
             from faasight import snapshot
 
@@ -117,6 +121,14 @@ class Agent:
         except Exception as error:  # noqa: BLE001 - the lines are on stdout
             complaints.failure("sending logs", error)
 
+    def _take_prints(self) -> None:
+        try:
+            from faasight import printed
+
+            self.printed = printed.install()
+        except Exception as error:  # noqa: BLE001 - what is printed stays as it is
+            complaints.failure("printed lines", error)
+
     def report_killed(self) -> None:
         """Report what a killed process left unfinished in this sandbox, at once: we may be killed just so."""
         try:
@@ -145,11 +157,15 @@ class Agent:
         self.witness.reset()
         if self._records is not None:
             self._records.reset()
+        if self.printed is not None:
+            self.printed.reset()
         self.forget_numbers()
 
     def _look(self, invocation: Invocation) -> float:
         from faasight.overdue import look
 
+        if self.printed is not None:
+            self.printed.end(invocation)  # it may be what tells why it hangs
         return look(self, invocation)
 
     def function_loaded(self) -> None:
@@ -163,6 +179,8 @@ class Agent:
                 complaints.failure("joining", error)
 
     def _leave(self) -> None:
+        if self.printed is not None:
+            self.printed.end()
         if isinstance(self.delivery, Exporter):
             try:
                 self.delivery.linger(self.settings.flush_timeout)

@@ -229,6 +229,8 @@ def finish(agent: Agent, invocation: Invocation, result: object = None, error: B
     agent.watchdog.forget(invocation)
     mine = invocation.claim()
     try:
+        if agent.printed is not None:
+            agent.printed.end(invocation)
         if mine:
             returned = result
             if invocation.call is not None:

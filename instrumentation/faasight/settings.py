@@ -100,6 +100,7 @@ TABLE = (
         "0",
         "1: log lines go to the collector too, beside stdout: where no log path leads to it, or each comes twice",
     ),
+    Setting("print", "FAASIGHT_PRINT", "json|off", "off", "json: what is printed becomes a log line; off: as it is"),
     Setting("log_level", "FAASIGHT_LOG_LEVEL", "level", "", "DEBUG, INFO...; else logging's own, INFO for structlog"),
     Setting("mask", "FAASIGHT_MASK", "on|off", "on", "on: secrets are hidden in errors, logs, attributes and metrics"),
     Setting("mask_keys", "FAASIGHT_MASK_KEYS", "words", "", "more keys whose values are hidden: iban,birthday"),
@@ -143,6 +144,7 @@ class Settings:
     peer_services: dict[str, str]
     logs: str
     send_logs: bool
+    print: str
     log_level: str
     mask: str
     mask_keys: tuple[str, ...]
