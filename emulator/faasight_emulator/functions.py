@@ -146,7 +146,7 @@ def _events(
 ) -> tuple[tuple[Route, ...], tuple[QueueSource, ...], tuple[ScheduleSource, ...], tuple[Source, ...]]:
     readers: dict[str, Callable[[str, Section], Any]] = {
         "HttpApi": lambda _, properties: _http_route(properties),
-        "Api": lambda _, properties: _rest_route(properties),
+        "Api": lambda _, properties: rest_route(properties),
         "Schedule": lambda name, properties: schedule_source(name, properties, "Schedule"),
         "ScheduleV2": lambda name, properties: schedule_source(name, properties, "ScheduleExpression"),
         **READERS,
@@ -182,7 +182,8 @@ def _http_route(properties: Section) -> Route:
     return Route(api, _method(properties, "ANY"), _path(properties), version, *_authorizer(properties))
 
 
-def _rest_route(properties: Section) -> Route:
+def rest_route(properties: Section) -> Route:
+    """Return the route of an event of type Api. Raises TemplateError."""
     api = properties.text("RestApiId", "serverless-rest-api")
     return Route(api, _method(properties, None), _path(properties), "1.0", *_authorizer(properties))
 

@@ -14,6 +14,8 @@ from faasight_emulator.model import Function, Place
 from faasight_emulator.payloads import BadAnswerError, answer_of, event_of
 from faasight_emulator.routes import Match, Router
 from faasight_emulator.states import api as states
+from faasight_emulator.states.callers import Caller
+from faasight_emulator.states.definition import StateMachine
 
 INTEGRATION_LIMIT = 30.0  # seconds that API Gateway waits for a function
 MAX_BODY = 10 * 1024 * 1024  # bytes API Gateway takes
@@ -76,13 +78,16 @@ class Gateway:
         return cors.preflight(request, (*offered, "OPTIONS"))
 
     async def call(self, request: Request, match: Match) -> Response:
-        """Answer a request whose function is known, if its authorizer lets it."""
-        kind = match.api.kind
-        trace_header = _trace_header(request, match.function)
+        """Answer a request whose function or state machine is known, if its authorizer lets it."""
+        kind, target = match.api.kind, match.target
+        trace_header = _trace_header(request, tracing=isinstance(target, Function) and target.tracing)
         try:
             passed = await self._authorizers.admit(request, match, trace_header)
         except RefusedError as error:
             return error.response
+        if isinstance(target, StateMachine):
+            caller = Caller("api", match.api.name, f"{match.route.method} {match.route.path}")
+            return await self._states.start_by(caller, target, request.body, trace_header)
         values = event_of(request, match, self._place, trace_header)
         if passed.context:
             values["requestContext"]["authorizer"] = dict(passed.context)
@@ -92,7 +97,7 @@ class Gateway:
         if len(event) > MAX_PAYLOAD:
             return _message(413, "Request Entity Too Large")
         try:
-            call = self._run(match.function, Invocation(event, trace_header))
+            call = self._run(target, Invocation(event, trace_header))
             result = await asyncio.wait_for(call, None if kind == "url" else self._limit)
         except TooManyRequestsError:
             return _message(429, "Too Many Requests")
@@ -108,10 +113,10 @@ class Gateway:
         return _FAILED[kind]
 
 
-def _trace_header(request: Request, function: Function) -> str:
+def _trace_header(request: Request, *, tracing: bool) -> str:
     """Return the caller's X-Ray trace if it sends one, else that of a new trace."""
     given = request.header("x-amzn-trace-id")
-    return given if given.startswith("Root=") else new_trace_header(function.tracing)
+    return given if given.startswith("Root=") else new_trace_header(tracing)
 
 
 def _message(status: int, text: str) -> Response:

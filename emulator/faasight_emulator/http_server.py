@@ -22,6 +22,7 @@ class Request:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     peer: str
+    gone: Callable[[], bool] = field(default=lambda: False, compare=False)  # whether the client has hung up
 
     @property
     def path(self) -> str:
@@ -184,6 +185,7 @@ class _Connection(asyncio.Protocol):
             headers=tuple(self._headers),
             body=bytes(self._body),
             peer=self._peer,
+            gone=lambda: self not in self._server.connections,
         )
         self._requests.put_nowait((request, self._parser.should_keep_alive()))
         self._url, self._headers, self._header_bytes, self._body = b"", [], 0, bytearray()

@@ -1,4 +1,4 @@
-"""Which function answers a path: literal segments, then {parameters}, then {greedy+}, then $default, as API Gateway."""
+"""Who answers a path: literal segments win, then {parameters}, then {greedy+}, then $default, as in API Gateway."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from faasight_emulator.authorization import Authorizer
 from faasight_emulator.model import Api, Function, Route
+from faasight_emulator.states.definition import StateMachine
 
 _EVERY = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _PARAMETER = re.compile(r"\{([^}+]+)(\+?)\}")
@@ -18,7 +19,7 @@ class Match:
 
     api: Api
     route: Route
-    function: Function
+    target: Function | StateMachine
     parameters: Mapping[str, str]
 
     @property
@@ -31,12 +32,12 @@ class Match:
 class Router:
     """All routes of all APIs on one port."""
 
-    def __init__(self, apis: Iterable[Api], functions: Iterable[Function]) -> None:
+    def __init__(self, apis: Iterable[Api], targets: Iterable[Function | StateMachine]) -> None:
         by_name = {api.name: api for api in apis}
         entries = [
-            (by_name[route.api], route, function, _pattern(route.path, by_name[route.api].kind == "rest"))
-            for function in functions
-            for route in function.routes
+            (by_name[route.api], route, target, _pattern(route.path, by_name[route.api].kind == "rest"))
+            for target in targets
+            for route in target.routes
             if route.api in by_name
         ]
         # A stable sort: of equal routes in two APIs the first of the template wins.
@@ -44,12 +45,12 @@ class Router:
 
     def match(self, method: str, raw_path: str) -> Match | None:
         """Return the route of a request, None if there is none."""
-        for api, route, function, pattern in self._entries:
+        for api, route, target, pattern in self._entries:
             found = pattern.fullmatch(raw_path) if route.method in (method, "ANY") else None
             if found:
                 names = [name for name, _ in _PARAMETER.findall(route.path)]
                 values = [unquote(value) for value in found.groups()]
-                return Match(api, route, function, dict(zip(names, values, strict=True)))
+                return Match(api, route, target, dict(zip(names, values, strict=True)))
         return None
 
     def methods(self, raw_path: str) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ from faasight_emulator.settings import Settings
 from faasight_emulator.sources.counting import SourceCounts, SourceKey
 from faasight_emulator.sources.model import StreamSource
 from faasight_emulator.sources.running import EventSources
+from faasight_emulator.states.activities import Activities
 from faasight_emulator.states.api import StatesApi
 from faasight_emulator.states.definition import StateMachine
 from faasight_emulator.states.executions import Execution, Executions
@@ -295,17 +296,25 @@ class Emulator:
             self._run, self._targets, self.place, self._say, self.settings.retry_delays
         )
         scheduler = Scheduler(self.place, self._fire)
+        activities = Activities(template.activities)
         executions = self._executions = Executions(
             template.machines,
             self.place,
             around.environment,
             around.sink,
-            lambda starter: Tasks(versions.find, self._run, asynchronous.submit, self._clients, self.place, starter),
+            lambda starter: Tasks(
+                versions.find, self._run, asynchronous.submit, self._clients, self.place, starter, activities
+            ),
         )
         api = LambdaApi(versions.find, self._run, asynchronous.submit)
         authorizers = Authorizers(self._run, self._function, self.place, self._say, self.settings.jwks)
         gateway = Gateway(
-            Router(template.apis, functions), self._run, api, StatesApi(executions, self.place), authorizers, self.place
+            Router(template.apis, [*functions, *template.machines]),
+            self._run,
+            api,
+            StatesApi(executions, activities, self.place),
+            authorizers,
+            self.place,
         )
         servers = [(HttpServer(gateway.handle, max_body=MAX_BODY), listener)]
         servers += [

@@ -72,6 +72,7 @@ class Template:
     tables: tuple[Table, ...] = ()
     plumbing: Plumbing = field(default_factory=Plumbing)
     machines: tuple[StateMachine, ...] = ()
+    activities: tuple[str, ...] = ()  # ARNs
     published: Published = field(default_factory=lambda: Published({}))
     warnings: tuple[str, ...] = ()
 
@@ -130,6 +131,7 @@ class _Builder:
             **dict.fromkeys(states.KINDS, self._machine),
         }
         made: dict[str, list[Value]] = {kind: [] for kind in of_type}
+        activities: list[str] = []
         events = PlumbingReader(self.place, self._warn)
         for logical_id, (kind, resource) in self.resources.items():
             if kind in of_type:
@@ -137,6 +139,8 @@ class _Builder:
                 made[kind] += [] if one is None else [one]
             elif kind in plumbing.KINDS:
                 events.read(kind, logical_id, self._resource_name(logical_id), resource.section("Properties"))
+            elif kind == states.ACTIVITY:
+                activities.append(str(self._names[logical_id]))
             elif kind not in (_HTTP_API, _REST_API, _LAYER, VERSION, ALIAS) and not kind.startswith(_NO_EFFECT):
                 self._warn(resource, "Type", f"{kind} is not emulated; the rest of the template runs without it.")
         functions, pipes = events.finish(made[_FUNCTION] + made[_PLAIN_FUNCTION])
@@ -157,11 +161,12 @@ class _Builder:
         return Template(
             self.document.path,
             tuple(functions),
-            self._apis(functions),
+            self._apis([*functions, *machines]),
             tuple(queues),
             tuple(tables),
             pipes,
             tuple(machines),
+            tuple(activities),
             self._published(functions),
             tuple(self.warnings),
         )
@@ -245,8 +250,8 @@ class _Builder:
             attributes = {"RootResourceId": "root", "RestApiId": name}
         elif kind in plumbing.KINDS:
             ref, attributes = plumbing.references(kind, name, place)
-        elif kind in states.KINDS:
-            ref, attributes = states.references(name, place)
+        elif kind in states.NAME_PROPERTY:
+            ref, attributes = states.references(kind, name, place)
         self._names[logical_id] = ref
         for attribute, value in attributes.items():
             self._attributes[logical_id, attribute] = value
@@ -302,8 +307,8 @@ class _Builder:
                 aliases.append(alias_from(resource.section("Properties"), self._versions))
         return Published({name: tuple(numbers) for name, numbers in self._versions.items()}, tuple(aliases))
 
-    def _apis(self, functions: list[Function]) -> tuple[Api, ...]:
-        used = {(route.api, route.payload) for function in functions for route in function.routes}
+    def _apis(self, owners: Sequence[Function | StateMachine]) -> tuple[Api, ...]:
+        used = {(route.api, route.payload) for owner in owners for route in owner.routes}
         explicit = {
             str(self._names[name]): (name, kind, resource.section("Properties"))
             for name, (kind, resource) in self.resources.items()
@@ -322,7 +327,7 @@ class _Builder:
                     if http
                     else self._api(name, name, "rest", "Prod", none)
                 )
-        self._check_authorizers(functions, apis)
+        self._check_authorizers(owners, apis)
         return tuple(apis)
 
     def _api(self, logical_id: str, name: str, kind: Literal["http", "rest"], stage: str, properties: Section) -> Api:
@@ -334,12 +339,12 @@ class _Builder:
         cors = http_cors(having, key, "http") if kind == "http" else rest_cors(having)
         return Api(logical_id, name, kind, stage, authorization, cors)
 
-    def _check_authorizers(self, functions: list[Function], apis: list[Api]) -> None:
+    def _check_authorizers(self, owners: Sequence[Function | StateMachine], apis: list[Api]) -> None:
         """Refuse a route whose authorizer its API does not have."""
         known = {api.name: api.authorization.authorizers for api in apis}
-        for function in functions:
-            steps = ("Resources", function.logical_id, "Properties", "Events")
-            for route in function.routes:
+        for owner in owners:
+            steps = ("Resources", owner.logical_id, "Properties", "Events")
+            for route in owner.routes:
                 names = known.get(route.api, {})
                 if route.authorizer not in ("", NONE, *names):
                     has = f"it has {', '.join(names)}"

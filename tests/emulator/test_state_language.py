@@ -180,7 +180,6 @@ def test_compensations() -> None:
         ({"Type": "Pass"}, "has neither 'Next' nor 'End: true'; add one."),
         ({"Type": "Pass", "Next": "B"}, "goes on to 'B', which is no state; there are A."),
         ({"Type": "Task", "End": True}, "has the Resource None; must be an ARN"),
-        ({"Type": "Task", "Resource": "arn:aws:states:r:a:activity:x", "End": True}, "waits for an activity"),
         ({"Type": "Choice", "Choices": []}, "has no 'Choices'; add at least one."),
         ({"Type": "Choice", "Choices": [{"Variable": "$", "Is": 1, "Next": "A"}]}, "a comparison that is known"),
         ({"Type": "Wait", "End": True}, "must have one of Seconds"),

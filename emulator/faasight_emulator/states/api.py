@@ -7,6 +7,9 @@ from typing import Any
 
 from faasight_emulator.http_server import Request, Response
 from faasight_emulator.model import Place
+from faasight_emulator.states.activities import MARK, Activities
+from faasight_emulator.states.callers import Caller
+from faasight_emulator.states.definition import StateMachine
 from faasight_emulator.states.errors import StatesError
 from faasight_emulator.states.executions import (
     Execution,
@@ -20,8 +23,10 @@ from faasight_emulator.states.history import page
 TARGET = "AWSStepFunctions."
 _MAX_INPUT = 262_144
 _SYNC_LIMIT = 300.0  # seconds that an express execution may take
+_POLL_LIMIT = 60.0  # seconds that GetActivityTask waits for work
 
 Arguments = dict[str, Any]
+Action = Callable[[Arguments, str], Awaitable[Any]]
 
 
 class _RefusedError(Exception):
@@ -33,10 +38,11 @@ class _RefusedError(Exception):
 class StatesApi:
     """POST / with a header X-Amz-Target, JSON 1.0."""
 
-    def __init__(self, executions: Executions, place: Place) -> None:
+    def __init__(self, executions: Executions, activities: Activities, place: Place) -> None:
         self._executions = executions
+        self._activities = activities
         self._place = place
-        self._actions: dict[str, Callable[[Arguments, str], Awaitable[Any]]] = {
+        self._actions: dict[str, Action] = {
             "StartExecution": self._start,
             "StartSyncExecution": self._start_sync,
             "StopExecution": self._stop,
@@ -48,19 +54,37 @@ class StatesApi:
             "SendTaskSuccess": self._send,
             "SendTaskFailure": self._send,
             "SendTaskHeartbeat": self._heartbeat,
+            "CreateActivity": self._create_activity,
+            "DeleteActivity": self._delete_activity,
+            "DescribeActivity": self._describe_activity,
+            "ListActivities": self._list_activities,
         }
 
     async def handle(self, request: Request) -> Response:
         """Answer one request in the service's words."""
         action = request.header("x-amz-target").removeprefix(TARGET)
+        if action == "GetActivityTask":
+            return await self._refusing(lambda arguments, _: self._fetch(arguments, request.gone), request.body, "")
         if action not in self._actions:
             return _error("UnknownOperationException", f"{action} is not emulated; known: {', '.join(self._actions)}")
+        return await self._refusing(self._actions[action], request.body, request.header("x-amzn-trace-id"))
+
+    async def start_by(self, caller: Caller, machine: StateMachine, body: bytes, header: str) -> Response:
+        """Start a machine with a request's body, as the integration does that SAM makes of an event of type Api."""
+        arguments = {"stateMachineArn": machine_arn(machine, self._place), "input": body.decode("utf-8", "replace")}
+
+        async def begin(given: Arguments, header: str) -> Any:  # noqa: ANN401 -- JSON
+            return _begun(self._begin(given, header, caller))
+
+        return await self._refusing(begin, json.dumps(arguments).encode(), header)
+
+    async def _refusing(self, action: Action, body: bytes, header: str) -> Response:
+        """Answer by an action, or with its refusal."""
         try:
-            arguments = json.loads(request.body or b"{}")
+            arguments = json.loads(body or b"{}")
             if not isinstance(arguments, dict):
                 raise _RefusedError("ValidationException", "the body is no object")
-            header = str(arguments.get("traceHeader") or request.header("x-amzn-trace-id"))
-            answer = await self._actions[action](arguments, header)
+            answer = await action(arguments, str(arguments.get("traceHeader") or header))
         except _RefusedError as error:
             return _error(error.kind, str(error))
         except UnknownMachineError as error:
@@ -72,8 +96,7 @@ class StatesApi:
         return Response(200, json.dumps(answer).encode(), _TYPE)
 
     async def _start(self, arguments: Arguments, header: str) -> Any:  # noqa: ANN401 -- JSON
-        execution = self._begin(arguments, header)
-        return {"executionArn": execution.arn, "startDate": execution.started}
+        return _begun(self._begin(arguments, header))
 
     async def _start_sync(self, arguments: Arguments, header: str) -> Any:  # noqa: ANN401 -- JSON
         if self._executions.machine(str(arguments.get("stateMachineArn"))).kind != "EXPRESS":
@@ -89,7 +112,7 @@ class StatesApi:
             "billingDetails": {"billedDurationInMilliseconds": milliseconds, "billedMemoryUsedInMB": 64},
         }
 
-    def _begin(self, arguments: Arguments, header: str) -> Execution:
+    def _begin(self, arguments: Arguments, header: str, caller: Caller | None = None) -> Execution:
         machine = self._executions.machine(str(arguments.get("stateMachineArn")))
         text = str(arguments.get("input") or "{}")
         if len(text.encode()) > _MAX_INPUT:
@@ -98,7 +121,7 @@ class StatesApi:
             value = json.loads(text)
         except ValueError as error:
             raise _RefusedError("InvalidExecutionInput", f"Invalid State Machine Execution Input: {error}") from error
-        return self._executions.start(machine, value, str(arguments.get("name") or ""), header)
+        return self._executions.start(machine, value, str(arguments.get("name") or ""), header, caller)
 
     async def _stop(self, arguments: Arguments, _: str) -> Any:  # noqa: ANN401 -- JSON
         execution = self._execution(arguments)
@@ -153,14 +176,40 @@ class StatesApi:
         else:
             error_name = str(arguments.get("error") or "States.TaskFailed")
             result = StatesError(error_name, str(arguments.get("cause", "")), task=True)
-        if not self._executions.answer(str(arguments.get("taskToken")), result):
+        if not self._executions.tokens.send(str(arguments.get("taskToken")), result):
             raise _RefusedError("TaskDoesNotExist", "no task waits for this token")
         return {}
 
     async def _heartbeat(self, arguments: Arguments, _: str) -> Any:  # noqa: ANN401 -- JSON
-        if not self._executions.awaits(str(arguments.get("taskToken"))):
+        if not self._executions.tokens.beat(str(arguments.get("taskToken"))):
             raise _RefusedError("TaskTimedOut", "no task waits for this token")
         return {}
+
+    async def _fetch(self, arguments: Arguments, gone: Callable[[], bool]) -> Any:  # noqa: ANN401 -- JSON
+        arn, worker = self._activity(arguments), str(arguments.get("workerName") or "")
+        work = await self._activities.take(arn, worker, gone, _POLL_LIMIT)
+        return {} if work is None else {"taskToken": work.token, "input": json.dumps(work.argument)}
+
+    async def _create_activity(self, arguments: Arguments, _: str) -> Any:  # noqa: ANN401 -- JSON
+        arn = self._place.arn("states", f"{MARK.strip(':')}:{arguments.get('name')}")
+        self._activities.create(arn)
+        return {"activityArn": arn, "creationDate": 0}
+
+    async def _delete_activity(self, arguments: Arguments, _: str) -> Any:  # noqa: ANN401 -- JSON
+        self._activities.delete(str(arguments.get("activityArn")))
+        return {}
+
+    async def _describe_activity(self, arguments: Arguments, _: str) -> Any:  # noqa: ANN401 -- JSON
+        return _activity(self._activity(arguments))
+
+    async def _list_activities(self, _arguments: Arguments, _: str) -> Any:  # noqa: ANN401 -- JSON
+        return {"activities": [_activity(arn) for arn in self._activities.all()]}
+
+    def _activity(self, arguments: Arguments) -> str:
+        arn = str(arguments.get("activityArn"))
+        if arn not in self._activities.all():
+            raise _RefusedError("ActivityDoesNotExist", f"Activity Does Not Exist: '{arn}'")
+        return arn
 
     def _execution(self, arguments: Arguments) -> Execution:
         arn = str(arguments.get("executionArn"))
@@ -171,6 +220,14 @@ class StatesApi:
 
 
 _TYPE = (("content-type", "application/x-amz-json-1.0"),)
+
+
+def _begun(execution: Execution) -> dict[str, Any]:
+    return {"executionArn": execution.arn, "startDate": execution.started}
+
+
+def _activity(arn: str) -> dict[str, Any]:
+    return {"activityArn": arn, "name": arn.rpartition(":")[2], "creationDate": 0}
 
 
 def _summary(execution: Execution, place: Place) -> dict[str, Any]:

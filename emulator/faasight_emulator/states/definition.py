@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from faasight_emulator.model import ScheduleSource
+from faasight_emulator.model import Route, ScheduleSource
 from faasight_emulator.sources.model import Rule
 from faasight_emulator.states.choice import known
 from faasight_emulator.states.jsonata import problem_in
@@ -31,6 +31,7 @@ class StateMachine:
     kind: Literal["STANDARD", "EXPRESS"] = "STANDARD"
     schedules: tuple[ScheduleSource, ...] = ()
     rules: tuple[Rule, ...] = ()
+    routes: tuple[Route, ...] = ()
 
 
 def problem_of(flow: Any, language: str = "") -> str | None:  # noqa: ANN401 -- whatever a template holds
@@ -94,8 +95,6 @@ def _task(state: State, _: str) -> str | None:
     resource = state.get("Resource")
     if not isinstance(resource, str) or not resource.startswith("arn:"):
         return f"has the Resource {resource!r}; must be an ARN: of a function, or as arn:aws:states:::sqs:sendMessage."
-    if ":activity:" in resource:
-        return "waits for an activity, which is not emulated; use a function, or .waitForTaskToken."
     return None
 
 

@@ -8,6 +8,7 @@ from faasight_emulator.invocation import Json
 ALL = "States.ALL"
 TASK_FAILED = "States.TaskFailed"
 TIMEOUT = "States.Timeout"
+HEARTBEAT = "States.HeartbeatTimeout"
 RUNTIME = "States.Runtime"
 NO_CHOICE = "States.NoChoiceMatched"
 PARAMETER_PATH = "States.ParameterPathFailure"
@@ -37,11 +38,11 @@ class StatesError(Exception):
 
     def matched_by(self, names: Sequence[str]) -> bool:
         """Whether an ErrorEquals names it: itself, States.ALL, or States.TaskFailed for all but time-outs."""
-        if self.name in names:
+        if self.name in names or (self.name == HEARTBEAT and TIMEOUT in names):
             return True
         if self.name in _FATAL:
             return False
-        return ALL in names or (TASK_FAILED in names and self.task and self.name != TIMEOUT)
+        return ALL in names or (TASK_FAILED in names and self.task and self.name not in (TIMEOUT, HEARTBEAT))
 
 
 def cause_of(payload: bytes) -> tuple[str, str]:

@@ -12,11 +12,14 @@ from faasight_emulator.errors import EmulatorError
 from faasight_emulator.invocation import Json
 from faasight_emulator.model import Place
 from faasight_emulator.platform import Sink
+from faasight_emulator.states.callers import Caller, caller_of
 from faasight_emulator.states.definition import StateMachine
 from faasight_emulator.states.errors import RUNTIME, TASK_FAILED, TIMEOUT, StatesError
 from faasight_emulator.states.history import History
-from faasight_emulator.states.interpreter import Interpreter, Scope, Tokens, moment
+from faasight_emulator.states.interpreter import Interpreter, Scope, moment
+from faasight_emulator.states.targets import MACHINE_ARN
 from faasight_emulator.states.tasks import Tasks
+from faasight_emulator.states.tokens import Tokens
 from faasight_emulator.states.trace import ExecutionTrace, Workflow
 
 Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
@@ -47,6 +50,7 @@ class Execution:
     ended: float = 0.0
     work: "asyncio.Task[None] | None" = None
     history: History = field(default_factory=History)
+    caller: Caller | None = None
 
 
 class Executions:
@@ -66,7 +70,7 @@ class Executions:
         self._sink = sink
         self._tasks = make_tasks(self)
         self._executions: dict[str, Execution] = {}
-        self._tokens: Tokens = {}
+        self.tokens = Tokens()
 
     def machine(self, name: str) -> StateMachine:
         """Return a state machine by its ARN, name or logical id. Raises UnknownMachineError."""
@@ -77,7 +81,9 @@ class Executions:
         known = ", ".join(one.name for one in self.machines.values()) or "none"
         raise UnknownMachineError(f"There is no state machine '{name}'; there are {known}.")
 
-    def start(self, machine: StateMachine, value: Json, name: str = "", header: str = "") -> Execution:
+    def start(
+        self, machine: StateMachine, value: Json, name: str = "", header: str = "", caller: Caller | None = None
+    ) -> Execution:
         """Begin an execution. `header` is the X-Ray header of whoever starts it. Raises ExecutionExistsError."""
         name = name or str(uuid.uuid4())
         express = machine.kind == "EXPRESS"
@@ -88,7 +94,8 @@ class Executions:
             if known.input == value and known.status == "RUNNING":
                 return known
             raise ExecutionExistsError(f"Execution Already Exists: '{arn}'")
-        execution = Execution(machine, arn, name, value, history=History(kept=not express))
+        history = History(kept=not express)
+        execution = Execution(machine, arn, name, value, history=history, caller=caller or caller_of(value))
         self._executions[arn] = execution
         execution.work = asyncio.get_running_loop().create_task(self._run(execution, header))
         self._forget()
@@ -113,21 +120,6 @@ class Executions:
         if execution.status == "RUNNING" and execution.work is not None:
             self._end(execution, "ABORTED", error=error, cause=cause)
             execution.work.cancel()
-
-    def answer(self, token: str, result: Json) -> bool:
-        """Send a task's result to what waits for its token; a StatesError is its failure. False: nobody waits."""
-        waiting = self._tokens.get(token)
-        if waiting is None or waiting.done():
-            return False
-        if isinstance(result, StatesError):
-            waiting.set_exception(result)
-        else:
-            waiting.set_result(result)
-        return True
-
-    def awaits(self, token: str) -> bool:
-        """Whether anything waits for this token."""
-        return token in self._tokens
 
     async def stop(self) -> None:
         """Stop all executions."""
@@ -161,12 +153,16 @@ class Executions:
         machine = execution.machine
         who = Workflow(machine.name, "", self._place.account, self._place.region, 0, self._environment)
         trace = ExecutionTrace(who, execution.arn, execution.input, header, self._sink)
-        interpreter = Interpreter(self._tasks, trace, self._tokens, execution.history)
+        interpreter = Interpreter(self._tasks, trace, self.tokens, execution.history)
         execution.history.began(execution.input, f"arn:aws:iam::{self._place.account}:role/{machine.name}")
         limit = machine.definition.get("TimeoutSeconds")
-        attributes = {"aws.step_functions.state_machine.arn": machine_arn(machine, self._place)}
+        arn = machine_arn(machine, self._place)
+        parent = trace.parent
+        if execution.caller is not None:  # its call ends at once; what it started stands below
+            with trace.span(execution.caller.what, parent, execution.caller.attributes(arn)) as called:
+                parent = called.id
         try:
-            with trace.span(f"execution {machine.name}", trace.parent, attributes) as span:
+            with trace.span(f"execution {machine.name}", parent, {MACHINE_ARN: arn}) as span:
                 scope = Scope(self._context(execution), span.id)
                 try:
                     work = interpreter.run(machine.definition, execution.input, scope)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from faasight_emulator.invocation import Json
-from faasight_emulator.states.errors import TIMEOUT, StatesError
+from faasight_emulator.states.activities import MARK as ACTIVITY
+from faasight_emulator.states.errors import HEARTBEAT, TIMEOUT, StatesError
 
 MAX_EVENTS = 25_000  # as on AWS
 _PAYLOADS = ("input", "output", "parameters")
@@ -80,6 +81,9 @@ class History:
             self.add("LambdaFunctionScheduled", details, resource=resource, input=argument)
             self.add("LambdaFunctionStarted")
             return
+        if ACTIVITY in resource:
+            self.add("ActivityScheduled", "activityScheduledEventDetails", resource=resource, input=argument)
+            return
         named = _named(resource)
         self.add("TaskScheduled", "taskScheduledEventDetails", **named, region=region, parameters=argument)
         self.add("TaskStarted", "taskStartedEventDetails", **named)
@@ -89,10 +93,12 @@ class History:
         which, key, named = "Task", "task", _named(resource)
         if _is_function(resource):
             which, key, named = "LambdaFunction", "lambdaFunction", {}
+        elif ACTIVITY in resource:
+            which, key, named = "Activity", "activity", {}
         if not isinstance(result, StatesError):
             self.add(f"{which}Succeeded", f"{key}SucceededEventDetails", **named, output=result)
             return
-        how = "TimedOut" if result.name == TIMEOUT else "Failed"
+        how = "TimedOut" if result.name in (TIMEOUT, HEARTBEAT) else "Failed"
         self.add(f"{which}{how}", f"{key}{how}EventDetails", **named, error=result.name, cause=result.cause)
 
     def ended(self, status: str, output: Json, error: str, cause: str) -> None:

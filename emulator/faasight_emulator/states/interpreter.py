@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import Any
 
 from faasight_emulator.invocation import Json
 from faasight_emulator.states import targets
+from faasight_emulator.states.activities import MARK as ACTIVITY
 from faasight_emulator.states.choice import holds
 from faasight_emulator.states.definition import JSONATA, Flow, State, compensations, language_of, processor_of
 from faasight_emulator.states.errors import (
@@ -28,13 +28,12 @@ from faasight_emulator.states.jsonata import Query, is_expression
 from faasight_emulator.states.paths import read, write
 from faasight_emulator.states.payload import fill, find
 from faasight_emulator.states.tasks import WAIT, Call, Tasks
+from faasight_emulator.states.tokens import Tokens
 from faasight_emulator.states.trace import ExecutionTrace, Span
 
 _MAX_DATA = 262_144  # bytes of a state's input or output
 _MAP_CONCURRENCY = 40  # what AWS reaches for a Map state without a limit of its own
 _STATES_LIMIT = 25_000  # events of an execution's history on AWS, after which it fails
-
-Tokens = dict[str, "asyncio.Future[Json]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,35 +190,43 @@ class Interpreter:
     async def _task(self, state: State, given: Json, scope: Scope, attempt: int) -> Json:
         resource = str(state["Resource"])
         token, context = "", scope.context
-        if resource.endswith(WAIT):
-            token = secrets.token_hex(16)
+        if resource.endswith(WAIT) or ACTIVITY in resource:
+            token = self.tokens.issue()
             context = {**context, "Task": {"Token": token}}
-        scope = replace(scope, context=context)
-        effective, limit = _effective(state, given, scope), _limit(state, given, scope)
+        try:
+            return await self._attempt(state, given, replace(scope, context=context), attempt, token)
+        finally:
+            self.tokens.drop(token)
+
+    async def _attempt(self, state: State, given: Json, scope: Scope, attempt: int, token: str) -> Json:
+        resource, effective = str(state["Resource"]), _effective(state, given, scope)
+        limits = tuple(_limit(key, state, given, scope) for key in ("TimeoutSeconds", "HeartbeatSeconds"))
         name = f"{_action(resource)} {Call(resource, effective, '', {}).function}".strip()
         attributes = {"faasight.attempt": attempt} if attempt > 1 else {}
         attributes |= targets.attributes(resource, effective, self.trace.machine)
-        if token:
-            self.tokens[token] = asyncio.get_running_loop().create_future()
         self.history.scheduled(resource, effective, self.tasks.region)
         try:
             with self.trace.span(name, scope.span, attributes) as span:
                 call = Call(resource, effective, self.trace.header_of(span), self.trace.context_of(span))
-                try:
-                    answer = await asyncio.wait_for(self._called(call, token), limit)
-                except TimeoutError as error:
-                    raise StatesError(TIMEOUT, f"the task took longer than {limit:g} s", task=True) from error
+                answer = await self._called(call, token, *limits)
             self.history.answered(resource, answer)
             return answer
         except StatesError as error:
             self.history.answered(resource, error)
             raise
-        finally:
-            self.tokens.pop(token, None)
 
-    async def _called(self, call: Call, token: str) -> Json:
-        answer = await self.tasks.call(call)
-        return await self.tokens[token] if token else answer
+    async def _called(self, call: Call, token: str, limit: float | None, heartbeat: float | None) -> Json:
+        """Return what a call gives, or what is sent for its token; an activity's time begins when a worker has it."""
+        if ACTIVITY in call.resource:
+            worker = await self.tasks.activities.hand_over(call.resource, token, call.argument)
+            self.history.add("ActivityStarted", "activityStartedEventDetails", workerName=worker)
+            return await _within(limit, self.tokens.answer(token, heartbeat))
+
+        async def called() -> Json:
+            answer = await self.tasks.call(call)
+            return await self.tokens.answer(token, heartbeat) if token else answer
+
+        return await _within(limit, called())
 
     async def _map(self, state: State, given: Json, scope: Scope) -> Json:
         inputs = await self._inputs(state, given, scope)
@@ -397,10 +404,17 @@ def _seconds(state: State, value: Json, context: Json) -> float:
         raise StatesError(RUNTIME, f"'{wanted}' is nothing to wait for: {error}") from error
 
 
-def _limit(state: State, value: Json, scope: Scope) -> float | None:
-    """Return a task's time limit; a heartbeat is one too, as there is nothing here that sends any but task tokens."""
-    limit = read(state["TimeoutSecondsPath"], value, scope.context) if "TimeoutSecondsPath" in state else None
-    limit = state.get("TimeoutSeconds", limit)
+async def _within(limit: float | None, work: Awaitable[Json]) -> Json:
+    try:
+        return await asyncio.wait_for(work, limit)
+    except TimeoutError as error:
+        raise StatesError(TIMEOUT, f"the task took longer than {limit:g} s", task=True) from error
+
+
+def _limit(key: str, state: State, value: Json, scope: Scope) -> float | None:
+    """Return a task's TimeoutSeconds or HeartbeatSeconds: a number, by a path or an expression; None if it has none."""
+    limit = read(state[f"{key}Path"], value, scope.context) if f"{key}Path" in state else None
+    limit = state.get(key, limit)
     return scope.query(value).number(limit) if is_expression(limit) else None if limit is None else float(limit)
 
 
@@ -414,6 +428,8 @@ def _action(resource: str) -> str:
     """Return what a resource does, for a span's name: invoke, sqs:sendMessage, aws-sdk:s3:getObject."""
     if ":function:" in resource or ":::lambda:" in resource:
         return "invoke"
+    if ACTIVITY in resource:
+        return f"activity {resource.rpartition(':')[2]}"
     return resource.removeprefix("arn:aws:states:::").partition(".")[0]
 
 

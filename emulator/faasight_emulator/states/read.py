@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from faasight_emulator.functions import schedule_source
-from faasight_emulator.model import Place, ScheduleSource, kebab
+from faasight_emulator.functions import rest_route, schedule_source
+from faasight_emulator.model import Place, Route, ScheduleSource, kebab
 from faasight_emulator.section import Section
 from faasight_emulator.sources.model import Rule
 from faasight_emulator.sources.read import rule_source
@@ -19,7 +19,8 @@ from faasight_emulator.states.definition import StateMachine, problem_of
 SAM = "AWS::Serverless::StateMachine"
 PLAIN = "AWS::StepFunctions::StateMachine"
 KINDS = (SAM, PLAIN)
-NAME_PROPERTY = {SAM: "Name", PLAIN: "StateMachineName"}
+ACTIVITY = "AWS::StepFunctions::Activity"
+NAME_PROPERTY = {SAM: "Name", PLAIN: "StateMachineName", ACTIVITY: "Name"}
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 _MAX_BYTES = 1024 * 1024
 
@@ -46,12 +47,14 @@ def machine_from(
         definition,
         "EXPRESS" if kind == "EXPRESS" else "STANDARD",
         tuple(one for one in made if isinstance(one, ScheduleSource)),
-        tuple(_started(one, references(name, place)[0]) for one in made if isinstance(one, Rule)),
+        tuple(_started(one, references(SAM, name, place)[0]) for one in made if isinstance(one, Rule)),
+        tuple(one for one in made if isinstance(one, Route)),
     )
 
 
-def _events(logical_id: str, events: Section, warnings: list[str]) -> list[ScheduleSource | Rule]:
-    readers: dict[str, Callable[[str, Section], ScheduleSource | Rule | None]] = {
+def _events(logical_id: str, events: Section, warnings: list[str]) -> list[ScheduleSource | Rule | Route]:
+    readers: dict[str, Callable[[str, Section], ScheduleSource | Rule | Route | None]] = {
+        "Api": lambda _, properties: rest_route(properties),
         "Schedule": lambda name, properties: schedule_source(name, properties, "Schedule"),
         "ScheduleV2": lambda name, properties: schedule_source(name, properties, "ScheduleExpression"),
         "EventBridgeRule": rule_source,
@@ -71,9 +74,9 @@ def _events(logical_id: str, events: Section, warnings: list[str]) -> list[Sched
     return made
 
 
-def references(name: str, place: Place) -> tuple[str, dict[str, str]]:
-    """Return what !Ref gives of a state machine, and its attributes for !GetAtt."""
-    arn = place.arn("states", f"stateMachine:{name}")
+def references(kind: str, name: str, place: Place) -> tuple[str, dict[str, str]]:
+    """Return what !Ref gives of a state machine or an activity, and its attributes for !GetAtt."""
+    arn = place.arn("states", f"{'activity' if kind == ACTIVITY else 'stateMachine'}:{name}")
     return arn, {"Arn": arn, "Name": name}
 
 

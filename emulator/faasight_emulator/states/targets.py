@@ -8,6 +8,7 @@ from faasight_emulator.invocation import Json
 
 # What a machine itself calls: then the source of the call is no function (docs/design/wire.md).
 SOURCE_KIND, SOURCE_NAME = "faasight.source.kind", "faasight.source.name"
+MACHINE_ARN = "aws.step_functions.state_machine.arn"
 _BEFORE = ("arn:aws:states:::aws-sdk:", "arn:aws:states:::")
 
 
@@ -37,7 +38,7 @@ def _target(service: str, argument: Mapping[str, Json]) -> dict[str, Any]:
     if service == "s3" and (bucket := last("Bucket")):
         return {"aws.s3.bucket": bucket}
     machine = argument.get("StateMachineArn") if service in {"states", "sfn"} else None
-    return {"aws.step_functions.state_machine.arn": machine} if isinstance(machine, str) else {}
+    return {MACHINE_ARN: machine} if isinstance(machine, str) else {}
 
 
 def _bus(argument: Mapping[str, Json]) -> str:

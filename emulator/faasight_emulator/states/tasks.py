@@ -13,6 +13,7 @@ from faasight_emulator.aws import Clients
 from faasight_emulator.errors import TooManyRequestsError, UnknownFunctionError
 from faasight_emulator.invocation import Invocation, Json, Result
 from faasight_emulator.model import Function, Place
+from faasight_emulator.states.activities import Activities
 from faasight_emulator.states.errors import RUNTIME, TASK_FAILED, StatesError, cause_of
 from faasight_emulator.states.items import reading_failed, writing_failed
 
@@ -101,7 +102,9 @@ class Tasks:
         clients: Clients,
         place: Place,
         starter: Starter,
+        activities: Activities,
     ) -> None:
+        self.activities = activities
         self._find = find
         self._run = run
         self._submit = submit
