@@ -25,7 +25,7 @@ class Setting:
         self.meaning = meaning
 
 
-_LIBRARIES = "botocore,urllib3,httpx,aiohttp,psycopg,pymysql,sqlite3,redis,pymongo,structlog,opentelemetry"
+_LIBRARIES = "botocore,urllib3,httpx,aiohttp,psycopg,pymysql,sqlite3,redis,pymongo,structlog,orjson,opentelemetry"
 
 TABLE = (
     Setting("disabled", "FAASIGHT_DISABLED", "flag", "0", "1 switches the wrapper off altogether"),

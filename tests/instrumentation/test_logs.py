@@ -1,15 +1,20 @@
 """Log lines under the real runtime client, by the standard library and by structlog."""
 
+import datetime as dt
+import enum
 import io
 import json
 import logging
 import sys
+import uuid
 from typing import Any
 
 import faasight
+import orjson
 import pytest
+from faasight import logs
 from faasight.logs import JsonFormatter, write
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 STANDARD = """
@@ -182,6 +187,58 @@ def test_lines_are_what_the_standard_library_writes(line: dict[str, Any]) -> Non
     """The C encoder is made once and called directly: it must write the same as `json.dumps`."""
     text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
     assert write(line) == text.encode("utf-8", "replace").decode()
+
+
+@pytest.fixture
+def _orjson(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_line_dumps", logs._line_dumps)
+    logs.use_orjson(orjson)
+
+
+@pytest.mark.usefixtures("_orjson")
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.dictionaries(st.text(), JSON | st.integers(2**63, 2**70), max_size=5))
+def test_lines_by_orjson_say_the_same(line: dict[str, Any]) -> None:
+    """As text they may differ in how a number is written (1e+16)."""
+    text = json.dumps(line, ensure_ascii=False).encode("utf-8", "replace").decode()
+    assert json.loads(write(line)) == json.loads(text)
+
+
+class Size(enum.Enum):
+    """An enumeration."""
+
+    LARGE = 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), float("-inf"), None, 2**64, "null", "\ud800", Size.LARGE, uuid.UUID(int=7), {7: "x"}, (1, 2), b"x",
+     dt.datetime(2026, 11, 21, tzinfo=dt.UTC), Unprintable()],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_what_orjson_would_write_otherwise_is_written_as_ever(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_line_dumps", logs._dumps)
+    usual = write({"message": "m", "value": value, "n": 1})
+    logs.use_orjson(orjson)
+    assert write({"message": "m", "value": value, "n": 1}) == usual
+
+
+def test_orjson_encodes_lines_once_the_function_has_imported_it(function: Any, sink: Any) -> None:
+    code = (
+        "import logging, sys\n"
+        "import faasight.logs as logs\n"
+        "before = logs._line_dumps is logs._dumps, 'orjson' in sys.modules\n"
+        "import orjson\n"
+        "def handler(event, context):\n"
+        "    logging.getLogger('shop').warning('low stock', extra={'left': 3})\n"
+        "    return [*before, logs._line_dumps is logs._dumps]\n"
+    )
+    sandbox = function(code)
+    assert sandbox.invoke().body == [True, False, False]
+    (line,) = sandbox.lines()
+    assert (line["message"], line["left"], line["logger"]) == ("low stock", 3, "shop")
 
 
 def test_a_value_that_holds_itself_is_told_as_text() -> None:

@@ -23,6 +23,7 @@ WAITS_FOR = {
     "redis": "redis",
     "pymongo": "pymongo.monitoring",
     "structlog": "structlog",
+    "orjson": "orjson",
     "opentelemetry": "opentelemetry.trace",
 }
 
