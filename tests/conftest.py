@@ -22,6 +22,11 @@ from ports import free_ports
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
 
+# Nor does a query's: ten seconds are right for who waits for a page.
+for read in (Store.query, Store.columns):
+    assert read.__kwdefaults__
+    read.__kwdefaults__["timeout_s"] = 120.0
+
 _numbers = itertools.count()
 # STORE_MODES=cluster runs the same tests through Distributed tables, on a cluster of one node.
 # CLICKHOUSE=node puts ClickHouse's own HTTP interface in the place of clickhouse_http.py, which starts faster.

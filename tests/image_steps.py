@@ -95,7 +95,7 @@ def start(folder: Path, environ: dict[str, str]) -> None:
             say(f"healthy; the dashboards answer {page.status}")
     finally:
         process.terminate()
-    say(f"stopped with {process.wait(60)}")
+    say(f"stopped with {process.wait(180)}")
 
 
 def say(text: str) -> None:

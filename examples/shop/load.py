@@ -1,7 +1,7 @@
 """Customers of the shop: they look around, search, buy and ask for their orders, with the rhythm of a day.
 
-They stop by themselves. When who comes and what each does is drawn from a seed and planned before it happens:
-see `plan`.
+They stop by themselves. When who comes and what each does is drawn from a seed and planned before it happens (see
+`plan`); a shop that is slow gets fewer of them at once, and nobody hurries to make up for what is late.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -24,6 +24,10 @@ BURST_EVERY_S = 20.0
 PRODUCTS = ["tea-green", "tea-black", "tea-mint", "coffee-mild", "coffee-dark", "cocoa"]
 PRODUCTS += ["cup", "pot", "kettle", "grinder", "honey", "biscuits"]
 WORDS = ["tea", "coffee", "cup", "250 g", "honey", "steel"]
+SLOW_S = 3.0  # an answer that takes longer
+ROOM, ROOM_OF_THE_SLOW = 16, 3  # customers at once
+PATIENCE_S = 60.0  # for one answer
+LATE_S = 60.0  # the end of a plan may be so late
 
 
 @dataclass(frozen=True)
@@ -91,18 +95,49 @@ def cart(chance: random.Random) -> str:
     return json.dumps({"items": items, "email": name if chance.random() < 0.02 else f"{name}@example.com"})
 
 
+class Room:
+    """How many customers may be in the shop at once: half as many after a slow answer, one more after a quick one.
+
+    Each one that comes to a slow shop makes it slower for the others: it starts a sandbox more, on the CPUs that theirs
+    wait for.
+    """
+
+    def __init__(self, most: int = ROOM) -> None:
+        self.size = self._most = most
+        self._inside = 0
+        self._changed = threading.Condition()
+
+    def enter(self) -> None:
+        """Wait for a place and take it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._inside < self.size)
+            self._inside += 1
+
+    def leave(self) -> None:
+        """Give the place back."""
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify()
+
+    def answered(self, took_s: float) -> None:
+        """Take note of how long the shop took for an answer."""
+        with self._changed:
+            slow = took_s > SLOW_S
+            self.size = max(ROOM_OF_THE_SLOW, self.size // 2) if slow else min(self._most, self.size + 1)
+            self._changed.notify()
+
+
 class Customers:
     """Walks through visits against the shop's gateway and counts the answers."""
 
-    def __init__(self, gateway: str, at_once: int = 24) -> None:
+    def __init__(self, gateway: str) -> None:
         self.answers: Counter[str] = Counter()
+        self.room = Room()
         self._gateway = gateway.rstrip("/")
-        self._http = urllib3.PoolManager(maxsize=at_once, retries=False, timeout=urllib3.Timeout(30))
-        self._at_once = at_once
-        self._room = threading.BoundedSemaphore(at_once)
+        self._http = urllib3.PoolManager(maxsize=ROOM, retries=False, timeout=urllib3.Timeout(PATIENCE_S))
         self._leaving = threading.Event()
 
-    def open_shop(self, patience_s: float = 60) -> bool:
+    def open_shop(self, patience_s: float = 180) -> bool:
         """Have the shelves filled, and tell whether the shop answered in time."""
         end = time.monotonic() + patience_s
         while time.monotonic() < end:
@@ -111,15 +146,22 @@ class Customers:
             time.sleep(0.5)
         return False
 
-    def walk(self, visits: Iterator[Visit]) -> None:
-        """Make each visit at its time, or later, when one customer has left of too many in the shop."""
+    def walk(self, visits: Iterable[Visit], within_s: float = math.inf) -> None:
+        """Make each visit at its time; where one has to wait for a place, the rest of the plan comes as much later.
+
+        None begins later than `within_s`.
+        """
         start = time.monotonic()
-        with ThreadPoolExecutor(self._at_once) as hands:
+        end = start + within_s
+        with ThreadPoolExecutor(ROOM) as hands:
             try:
                 for one in visits:
-                    self._room.acquire()
                     time.sleep(max(0.0, start + one.at_s - time.monotonic()))
-                    hands.submit(self._visit, one).add_done_callback(lambda _: self._room.release())
+                    self.room.enter()
+                    start += max(0.0, time.monotonic() - start - one.at_s)
+                    if time.monotonic() >= end:
+                        return
+                    hands.submit(self._visit, one).add_done_callback(lambda _: self.room.leave())
             except KeyboardInterrupt:
                 self._leaving.set()  # everybody finishes the request that they are at, and goes
 
@@ -138,11 +180,14 @@ class Customers:
     def _ask(self, step: Step, order: str) -> tuple[int, dict[str, str]]:
         """Return the status and the content of the answer, 0 if there was none."""
         url = self._gateway + step.path.replace("{order}", order)
+        asked = time.monotonic()
         try:
             answer = self._http.request(step.method, url, body=step.body or None)
             return answer.status, json.loads(answer.data)
         except (urllib3.exceptions.HTTPError, ValueError):
             return 0, {}
+        finally:
+            self.room.answered(time.monotonic() - asked)
 
 
 def interrupt(*_: object) -> None:
@@ -157,7 +202,12 @@ def main() -> None:
     parser.add_argument(
         "--gateway", default="http://127.0.0.1:3000", help="where the shop answers (http://127.0.0.1:3000)"
     )
-    parser.add_argument("--seconds", type=float, default=8 * 3600, help="stop after so long (8 hours)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=8 * 3600,
+        help="stop after so long, or a minute later if the shop is slow (8 hours)",
+    )
     parser.add_argument("--rate", type=float, default=1.5, help="customers a second, in the mean (1.5)")
     parser.add_argument("--seed", type=int, default=1, help="what chance is drawn from (1)")
     chosen = parser.parse_args()
@@ -169,7 +219,7 @@ def main() -> None:
         sys.exit(
             f"the shop at {chosen.gateway} does not answer; start it: faasight local start examples/shop/template.yaml"
         )
-    customers.walk(plan(chosen.seed, chosen.seconds, chosen.rate))
+    customers.walk(plan(chosen.seed, chosen.seconds, chosen.rate), chosen.seconds + LATE_S)
     for answer, count in sorted(customers.answers.items()):
         sys.stdout.write(f"{count:7,d}  {answer}\n")
 

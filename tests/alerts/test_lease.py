@@ -80,5 +80,5 @@ def test_a_process_of_this_machine_that_was_killed_is_replaced_at_once(emptied: 
         lease = Lease(emptied, this_process(), 45)
         assert lease.take(after(1)) is None
         holder.kill()
-        holder.wait(60)
+        holder.wait(180)
     assert lease.take(after(2)) is not None

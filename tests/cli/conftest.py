@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ports import free_ports
 
-_PATIENCE_S = 90
+_PATIENCE_S = 240
 ANY = "127.0.0.1:0"
 
 

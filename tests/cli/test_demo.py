@@ -43,12 +43,12 @@ def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_demo_runs_is_killed_and_runs_again(
     faasight: Callable[..., Any], any_ports: dict[str, str], tmp_path: Path
 ) -> None:
     first = faasight("demo", "--shop", str(SHOP), *any_port(), "--rate", "4", folder=tmp_path, env=any_ports)
-    said = first.wait_for("FaaSight is watching the shop", 120)
+    said = first.wait_for("FaaSight is watching the shop")
     steps = [said.index(f"[{step}/6]") for step in range(1, 7)]
     assert steps == sorted(steps)
     with urlopen(first.url("dashboards"), timeout=180) as page:
@@ -59,14 +59,14 @@ def test_the_demo_runs_is_killed_and_runs_again(
     assert len(below) > 5, "providers, functions, their AWS, sandboxes, customers"
     first.process.kill()
     first.process.wait()
-    end = time.monotonic() + 30
+    end = time.monotonic() + 180
     while left := [process for process in below if not gone(process)]:
         assert time.monotonic() < end, f"left behind: {left}"
         time.sleep(0.1)
 
     again = faasight("demo", "--shop", str(SHOP), *any_port(), "--seconds", "2", folder=tmp_path, env=any_ports)
-    again.wait_for("FaaSight is watching the shop", 120)
-    again.wait_for("the customers have gone home", 60)
+    again.wait_for("FaaSight is watching the shop")
+    again.wait_for("the customers have gone home")
     below = psutil.Process(again.process.pid).children(recursive=True)
     again.process.send_signal(signal.SIGINT)
     assert again.ended() == 0, again.said()

@@ -197,7 +197,7 @@ def test_all_run_until_ctrl_c(faasight: Callable[..., Any], template: Path) -> N
         with urlopen(f"{run.url('gateway')}/greet", timeout=180) as answer:
             return bool(json.load(answer)["said"] == "something new")
 
-    wait_until(changed, "the new code runs", 60)
+    wait_until(changed, "the new code runs")
     run.wait_for("has changed: greet begins anew")
     run.process.send_signal(signal.SIGINT)
     assert run.ended() == 0, run.said()

@@ -50,12 +50,12 @@ def served(told: CollectorRegistry) -> Iterator[Callable[[Settings], str]]:
 
 def test_all_registries_are_one_text_and_nothing_else_is_answered(served: Callable[[Settings], str]) -> None:
     url = served(load({}))
-    answer = httpx.get(f"{url}/metrics", timeout=30)
+    answer = httpx.get(f"{url}/metrics", timeout=180)
     assert answer.status_code == 200
     assert "\nwork_done_total 3.0\n" in answer.text
     assert "\nprocess_resident_memory_bytes " in answer.text
-    assert httpx.get(url, timeout=30).status_code == 404
-    refused = httpx.post(f"{url}/metrics", timeout=30)
+    assert httpx.get(url, timeout=180).status_code == 404
+    refused = httpx.post(f"{url}/metrics", timeout=180)
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
 
 
@@ -76,7 +76,7 @@ def test_with_tokens_one_that_may_read_metrics_is_asked_for(
 
     def status(token: str) -> int:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.get(f"{url}/metrics", headers=headers, timeout=30).status_code
+        return httpx.get(f"{url}/metrics", headers=headers, timeout=180).status_code
 
     assert [status(token) for token in ("", "wrong", made["ingest"], made["metrics"])] == [401, 401, 403, 200]
     assert main(["tokens", "revoke", "prometheus"]) == 0
@@ -117,7 +117,7 @@ def test_a_platform_tells_what_the_documentation_says(
     webhook = "http://127.0.0.1:9/services/nobody"
     env = {**any_ports, "FAASIGHT_METRICS": "127.0.0.1:0", "FAASIGHT_SLACK_WEBHOOK": webhook}
     up = faasight("up", folder=tmp_path, env=env)
-    up.wait_for("Ctrl+C stops it", 170)
+    up.wait_for("Ctrl+C stops it")
     url = up.url("metrics")
     assert urlsplit(url).path == "/metrics"
     answer = httpx.post(f"{up.url('dashboards')}/_dash-update-component", json=ATTENTION, timeout=60)
@@ -130,7 +130,7 @@ def test_a_platform_tells_what_the_documentation_says(
     assert value("faasight_dashboards_query_seconds_count") >= 1
     assert value("faasight_dashboards_cache_total", result="miss") >= 1
     assert value("faasight_dashboards_requests_total", status="200") >= 1
-    wait_until(lambda: value("faasight_alerts_evaluations_total", result="ok"), "rules are evaluated", 60)
+    wait_until(lambda: value("faasight_alerts_evaluations_total", result="ok"), "rules are evaluated")
     assert value("faasight_alerts_leading") == 1
     families = _families(url)
     documented = {

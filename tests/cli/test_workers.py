@@ -66,7 +66,7 @@ def test_they_take_what_comes_while_the_store_is_away_and_fewer_of_them_store_it
     assert several.ended() == 0, several.said()
     alone = faasight("collector", folder=tmp_path, env={**any_ports, "FAASIGHT_STORE": server_dsn})
     alone.wait_for("Ctrl+C stops it")
-    wait_until(lambda: not unshipped(tmp_path / "faasight-journal"), "all is shipped", 60)
+    wait_until(lambda: not unshipped(tmp_path / "faasight-journal"), "all is shipped")
     alone.process.send_signal(signal.SIGTERM)
     assert alone.ended() == 0, alone.said()
     with Store.open(server_dsn) as store:

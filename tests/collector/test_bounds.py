@@ -137,7 +137,7 @@ def test_without_files_left_it_neither_spins_nor_stops(tmp_path: Path, make_trac
             assert say(address, post(TRACES, make_traces())).status == 200
         finally:
             process.stdin.close()
-            process.wait(60)
+            process.wait(180)
 
 
 def test_the_soft_limit_of_files_is_raised_and_the_hard_one_stays() -> None:

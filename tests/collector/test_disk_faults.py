@@ -353,7 +353,7 @@ def test_a_full_disk_refuses_and_loses_nothing(
         sender.start()
     try:
         log = tmp_path / "collector.log"
-        wait_until(lambda: "No space left on device" in log.read_text(), "the disk is full", 60)
+        wait_until(lambda: "No space left on device" in log.read_text(), "the disk is full")
         running.kill()
         running.start()
         for sender in senders:
@@ -362,7 +362,7 @@ def test_a_full_disk_refuses_and_loses_nothing(
         for sender in senders:
             sender.stop()
         acknowledged = [span_id for sender in senders for span_id in sender.acknowledged]
-        wait_until(lambda: pending_bytes(running.said) == 0, "all is shipped", 60)
+        wait_until(lambda: pending_bytes(running.said) == 0, "all is shipped")
         result = compare(acknowledged, stored(shared_server, name))
         assert (result["lost"], result["doubled"], result["unacknowledged"]) == (0, 0, 0), result
     finally:

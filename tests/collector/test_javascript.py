@@ -76,7 +76,7 @@ def _attributes(stored: dict[str, stored_otlp.Tagged], told: dict[str, list[str]
 
 def test_spans(sent: Sent) -> None:
     told = sent.told["traces"]
-    (span,) = wait_until(lambda: stored_otlp.stored_spans(sent.store, sent.function), "the span is stored", 60)
+    (span,) = wait_until(lambda: stored_otlp.stored_spans(sent.store, sent.function), "the span is stored")
     assert span["attributes"] == _attributes(span["attributes"], told["attributes"])
     own = {key: told[key] for key in ("trace_id", "span_id", "parent", "trace_state", "name", "kind")}
     assert {key: span[key] for key in own} == own
@@ -123,7 +123,7 @@ def test_metrics(sent: Sent) -> None:
         stored = stored_otlp.stored_points(sent.store, sent.function)
         return {point["metric"][0]: [point["kind"][0], point["value"][1], point.get("count", 0)] for point in stored}
 
-    wait_until(lambda: points().keys() >= told.keys(), "all points are stored", 60)
+    wait_until(lambda: points().keys() >= told.keys(), "all points are stored")
     assert {name: [kind, float(value), count] for name, (kind, value, count) in points().items()} == told
     requests = list(map(ExportMetricsServiceRequest.FromString, sent.accepted["metrics"]))
     everything = stored_otlp.sent_points(*requests)

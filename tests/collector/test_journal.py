@@ -46,7 +46,7 @@ def commit(journal: Journal, payload: bytes, signal: str = "traces") -> Refusal 
         answered.set()
 
     journal.append(signal, payload, done)
-    assert answered.wait(60)
+    assert answered.wait(180)
     (refusal,) = outcome
     return refusal
 
@@ -442,7 +442,7 @@ def test_a_segment_that_cannot_be_renamed_stops_no_commit_and_is_shipped_later(
     refusing.set()
     assert commit(journal, b"before") is None
     journal.seal_all()
-    assert refused.wait(60)
+    assert refused.wait(180)
     assert commit(journal, b"after") is None
     refusing.clear()
     journal.seal_all()

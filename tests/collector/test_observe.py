@@ -159,7 +159,7 @@ def test_pointed_at_itself_it_falls_silent(
         provider.force_flush()
         return 2 <= accepted == shipped == figures(collector)["faasight_collector_accepted_requests_total"]
 
-    wait_until(quiet, "it is silent", 60)
+    wait_until(quiet, "it is silent")
     own = shared_store.query(
         "SELECT name FROM spans WHERE resource['telemetry.distro.name'] = {own:String} ORDER BY name",
         {"own": observe.DISTRIBUTION},

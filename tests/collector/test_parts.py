@@ -118,9 +118,9 @@ def test_a_patient_one_waits_for_the_disk_before_it_takes_more() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     for _ in range(4):
-        assert disk.some.wait(60)
+        assert disk.some.wait(180)
         disk.some.clear()
         assert len(disk.taken) == 1, "one at a time"
         disk.settle()
-    thread.join(60)
+    thread.join(180)
     assert answers == [None]

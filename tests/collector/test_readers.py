@@ -185,7 +185,7 @@ def test_who_goes_while_it_waits_takes_no_place_along() -> None:
         async def at_once() -> str:
             return "served"
 
-        return await asyncio.wait_for(places.read(at_once), 60)
+        return await asyncio.wait_for(places.read(at_once), 180)
 
     assert asyncio.run(run()) == "served"
 
@@ -203,7 +203,7 @@ def test_calls_without_a_message_hold_up_nobody(collector: Collector, make_trace
     release = threading.Event()
 
     def silent() -> Iterator[bytes]:
-        release.wait(60)
+        release.wait(180)
         yield from ()
 
     with grpc.insecure_channel(collector.grpc_address) as idle, grpc.insecure_channel(collector.grpc_address) as busy:

@@ -20,7 +20,7 @@ def test_a_handler_that_fails_is_answered() -> None:
         await server.start(listener)
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         writer.write(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
-        answer = await asyncio.wait_for(reader.readline(), 60)
+        answer = await asyncio.wait_for(reader.readline(), 180)
         writer.close()
         await server.stop()
         return answer, told
@@ -40,7 +40,7 @@ def test_a_runtime_that_hangs_up_while_it_waits() -> None:
         host, port = api.address.split(":")
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert await asyncio.wait_for(said.get(), 10) == Ready()
+        assert await asyncio.wait_for(said.get(), 180) == Ready()
         server = api._server
         writer.close()
         async with asyncio.timeout(10):

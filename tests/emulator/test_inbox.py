@@ -57,7 +57,7 @@ def test_events_come_again_until_they_are_delivered() -> None:
     inbox.start()
     wait_until(lambda: not queue.waiting, "all are settled")
     inbox.stop()
-    inbox.join(60)
+    inbox.join(180)
     assert seen == {"good": 1, "late": 8, "refused": 5}
     assert "cannot be read (away)" in said[0]
     assert sum("it is given up" in one for one in said) == 1

@@ -54,7 +54,7 @@ def test_fires_when_due_and_again(tmp_path: Path) -> None:
 
         scheduler = Scheduler(Place(), fire, clock, sleep)
         scheduler.start((function,))
-        await asyncio.wait_for(enough.wait(), 60)
+        await asyncio.wait_for(enough.wait(), 180)
         await scheduler.stop()
 
     asyncio.run(run())

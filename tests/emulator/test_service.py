@@ -83,7 +83,7 @@ def test_a_stop_is_clean(start: Start) -> None:
     began = time.monotonic()
     emulator.stop()
     assert time.monotonic() - began < 30, "five on a machine that is free; the function would go on for a minute"
-    caller.join(60)
+    caller.join(180)
     assert [str(error) for error in errors] == ["The emulator was stopped before the function had ended."]
     assert {child.pid for child in psutil.Process().children(recursive=True)} == before
     wait_until(lambda: {thread.ident for thread in threading.enumerate()} <= threads, "its threads have ended")

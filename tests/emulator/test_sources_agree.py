@@ -145,7 +145,7 @@ def test_the_store_tells_what_sources_brought(start: Start, collector: Collector
             and all(emulator.counts()[name].invocations == 3 for name in ("from-topic", "from-bucket", "from-bus"))
         )
 
-    wait_until(done, "everything has been brought", 60)
+    wait_until(done, "everything has been brought")
     emulator.stop()
     told = brought(emulator)
     assert {key.kind for key in told} == {"queue", "stream", "table", "topic", "bucket", "bus"}

@@ -202,7 +202,7 @@ def mapped(aws: str, tmp_path: Path) -> Iterator[Mapped]:
     yield run
     for mapping in running:
         mapping.stop()
-        mapping.join(5)
+        mapping.join(180)
 
 
 def test_a_fifo_queue_keeps_the_order_of_each_group(mapped: Mapped) -> None:
@@ -221,7 +221,7 @@ def test_a_fifo_queue_keeps_the_order_of_each_group(mapped: Mapped) -> None:
         for number in range(6):
             sqs.send_message(QueueUrl=url, MessageBody=f"{group}{number}", MessageGroupId=group)
     key = SourceKey("f", "queue", "order.fifo")
-    wait_until(lambda: counter.all()[key].processed == 12, "all are done", 60)
+    wait_until(lambda: counter.all()[key].processed == 12, "all are done")
     for group in "ab":
         assert [one for one in done if one[0] == group] == [f"{group}{number}" for number in range(6)]
     assert 1 <= counter.all()[key].failed <= 2
@@ -234,7 +234,7 @@ def test_what_is_at_work_does_not_come_twice(mapped: Mapped) -> None:
     seen: list[str] = []
 
     def invoke(records: Any) -> bool:
-        ready.wait(60)
+        ready.wait(180)
         # Another consumer waits for longer than the time-out, and sees nothing.
         others = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=3).get("Messages", [])
         seen.extend([one["body"] for one in records] + [one["Body"] for one in others])
@@ -243,7 +243,7 @@ def test_what_is_at_work_does_not_come_twice(mapped: Mapped) -> None:
     sqs, url, counter = mapped("at-work", invoke)
     sqs.send_message(QueueUrl=url, MessageBody="a")
     ready.set()
-    wait_until(lambda: counter.all()[SourceKey("f", "queue", "at-work")].processed, "it is done", 60)
+    wait_until(lambda: counter.all()[SourceKey("f", "queue", "at-work")].processed, "it is done")
     assert seen == ["a"]
     assert counter.all()[SourceKey("f", "queue", "at-work")].received == 1
 
@@ -303,7 +303,7 @@ def test_a_message_that_is_not_deleted_is_told_of(
     mapping.start()
     wait_until(lambda: len(queue.deleted) >= len(deleted) and len(said) >= warnings, "the batch is settled")
     mapping.stop()
-    mapping.join(60)
+    mapping.join(180)
     assert queue.deleted == deleted
     assert all("messages are done, but not deleted: b; they come again" in one for one in said)
     wait_until(lambda: queue.freed == ["b"] * warnings, "what was refused may come again")

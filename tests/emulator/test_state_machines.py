@@ -409,7 +409,7 @@ def test_killed_functions_and_many_at_once(start: Start) -> None:
     text = machine(definition).replace("Box: !Ref Box}", "Leave: !GetAtt Leave.Arn}")
     emulator = start(leave + text, account_concurrency=4)
     begun = [emulator.execute("flow", {"code": 3, "n": n}, wait=False) for n in range(8)]
-    wait_until(lambda: all(one.status != "RUNNING" for one in begun), "all have ended", 60)
+    wait_until(lambda: all(one.status != "RUNNING" for one in begun), "all have ended")
     ends = [(one.status, one.error or json.loads(one.output)) for one in begun]
     throttled = [end for end in ends if end == ("FAILED", "Lambda.TooManyRequestsException")]
     assert len(throttled) == 4, ends

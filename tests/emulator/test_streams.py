@@ -86,7 +86,7 @@ def test_every_shard_keeps_its_order(start: Start, sink: Any) -> None:
     emulator = start(template(source=", BatchSize: 3, ParallelizationFactor: 2", shards=4))
     for key in "abcdef":
         put(emulator, *(f"{key}{n}" for n in range(10)), key=key)
-    wait_until(lambda: counted(emulator).processed == 60, "all are processed", 90)
+    wait_until(lambda: counted(emulator).processed == 60, "all are processed")
     wait_until(lambda: len(list(chain.from_iterable(batches(sink)))) == 60, "all are told of", 60)
     seen = list(chain.from_iterable(batches(sink)))
     for key in "abcdef":
@@ -177,7 +177,7 @@ def test_throttles_are_tried_again(start: Start, sink: Any) -> None:
     )
     for key in "abcdefgh":
         put(emulator, key, key=key)
-    wait_until(lambda: counted(emulator).processed == 8, "all are processed", 90)
+    wait_until(lambda: counted(emulator).processed == 8, "all are processed")
     assert counted(emulator).throttles == emulator.counts()["f"].throttles > 0
     assert emulator.counts()["f"].errors == 0
 
@@ -280,9 +280,9 @@ def test_tumbling_windows(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     mapping = StreamMapping(function, source, place, Clients(place), Told(), invoke, tally, pytest.fail)  # type: ignore[arg-type]  # stands in for Targets
     mapping.open()
     mapping.start()
-    wait_until(lambda: len([one for one in got if one[3]]) == 3, "all windows have ended", 60)
+    wait_until(lambda: len([one for one in got if one[3]]) == 3, "all windows have ended")
     mapping.stop()
-    mapping.join(5)
+    mapping.join(180)
     assert got == [
         ("01", [0, 1, 2, 3], 0, False),
         ("01", [4], 6, False),
@@ -352,7 +352,7 @@ def test_records_grow_too_old(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) ->
     mapping.start()
     wait_until(lambda: tally.counter.all()[tally.key].processed == 1, "the young one is processed")
     mapping.stop()
-    mapping.join(60)
+    mapping.join(180)
     assert got == [[{"n": 2}]]
     arn, told = targets.sent[0]
     assert (arn, told["requestContext"]["condition"]) == ("arn:lost", "RecordAgeExceeded")

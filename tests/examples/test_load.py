@@ -1,11 +1,11 @@
 """The shop's customers: planned from a seed, in the rhythm of a day, and bounded."""
 
 import importlib.util
-import itertools
 import json
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from polling import wait_until
 
 LOAD = Path(__file__).parents[2] / "examples" / "shop" / "load.py"
 
@@ -40,6 +41,8 @@ class Shop(BaseHTTPRequestHandler):
         """Note the request and answer it."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.seen.append((self.command, self.path, body))
+        self.server.at.append(time.monotonic())
+        threading.Event().wait(self.server.hold_s)
         content = json.dumps({"id": "o1"} if self.path == "/checkout" else {}).encode()
         self.send_response(202 if self.path == "/checkout" else 200)
         self.send_header("Content-Length", str(len(content)))
@@ -60,6 +63,8 @@ class Gateway(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Shop)
         self.seen: list[tuple[str, str, bytes]] = []
+        self.at: list[float] = []  # when each came
+        self.hold_s = 0.0  # before each answer
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -114,15 +119,63 @@ def test_customers_do_all_that_the_shop_offers(load: ModuleType) -> None:
     assert sum("@" in cart["email"] for cart in carts) > 0.9 * len(carts)
 
 
+def test_customers_do_as_planned(load: ModuleType, gateway: Gateway) -> None:
+    customers = load.Customers(gateway.url)
+    assert customers.open_shop()
+    planned = list(load.plan(1, 2, 10))
+    customers.walk(planned)
+    assert gateway.seen[0][:2] == ("POST", "/restock")
+    paths = Counter(path.partition("?")[0] for _, path, _ in gateway.seen)
+    assert paths["/products"] == sum(visit.steps[0].path == "/products" for visit in planned)
+    assert 0 < paths["/orders/o1"] <= paths["/checkout"]
+    assert customers.answers.total() == len(gateway.seen) - 1
+
+
 def test_the_load_stops_by_itself(gateway: Gateway) -> None:
-    command = [sys.executable, str(LOAD), "--gateway", gateway.url, "--seconds", "2", "--rate", "10"]
+    command = [sys.executable, str(LOAD), "--gateway", gateway.url, "--seconds", "1", "--rate", "10"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
-    assert gateway.seen[0][:2] == ("POST", "/restock")
-    paths = {path.partition("?")[0] for _, path, _ in gateway.seen}
-    assert {"/restock", "/products", "/checkout", "/orders/o1"} <= paths
     told = sum(int(line.split()[0].replace(",", "")) for line in done.stdout.splitlines())
     assert told == len(gateway.seen) - 1
+
+
+def test_nobody_comes_after_the_end(load: ModuleType, gateway: Gateway) -> None:
+    customers = load.Customers(gateway.url)
+    customers.walk(load.plan(1, 2, 10), 0)
+    assert gateway.seen == []
+
+
+def test_a_plan_that_is_late_comes_later(load: ModuleType, gateway: Gateway) -> None:
+    """Three were planned for one moment and come one by one; who comes a second after them does so still."""
+    customers = load.Customers(gateway.url)
+    customers.room = load.Room(1)
+    gateway.hold_s = 0.4
+    look = (load.Step("GET", "/products"),)
+    customers.walk([*[load.Visit(0, look)] * 3, load.Visit(1, (load.Step("GET", "/search"),))])
+    paths = [path for _, path, _ in gateway.seen]
+    assert paths == ["/products"] * 3 + ["/search"]
+    assert gateway.at[3] - gateway.at[1] >= 0.4 + 1 - 0.01, "a second after the third, who waited for the second"
+
+
+def test_fewer_at_once_while_the_shop_is_slow(load: ModuleType) -> None:
+    room = load.Room(16)
+    sizes = []
+    for took_s in [0.1, *[load.SLOW_S + 1] * 5, *[0.1] * 20]:
+        room.answered(took_s)
+        sizes.append(room.size)
+    assert sizes[:6] == [16, 8, 4, 3, 3, 3]
+    assert sizes[6:] == [*range(4, 16), *[16] * 8]
+
+
+def test_who_finds_no_place_waits_for_one(load: ModuleType) -> None:
+    room = load.Room(1)
+    room.enter()
+    entered = threading.Event()
+    second = threading.Thread(target=lambda: (room.enter(), entered.set()), daemon=True)
+    second.start()
+    assert not entered.wait(0.1)
+    room.leave()
+    assert entered.wait(180)
 
 
 def test_ctrl_c_ends_it_soon_and_in_order(gateway: Gateway) -> None:
@@ -132,9 +185,7 @@ def test_ctrl_c_ends_it_soon_and_in_order(gateway: Gateway) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    waiting = threading.Event()
-    for _ in itertools.takewhile(lambda _: len(gateway.seen) < 5, range(1000)):
-        waiting.wait(0.02)
+    wait_until(lambda: len(gateway.seen) >= 5, "the customers have come")
     process.terminate()
     out, err = process.communicate(timeout=180)
     assert (process.returncode, err) == (0, "")

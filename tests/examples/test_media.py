@@ -32,7 +32,7 @@ def finished(media: Emulator, upload_id: str) -> dict[str, object]:
         seen[:] = [call(media, "GET", f"/media/{upload_id}")[1]]
         return seen[0].get("status") in FINISHED
 
-    wait_until(over, f"{upload_id} is over", 60)
+    wait_until(over, f"{upload_id} is over")
     return seen[0]
 
 

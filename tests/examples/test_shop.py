@@ -65,7 +65,7 @@ def aws(emulator: Emulator, service: str) -> Any:
     return boto3.client(service, endpoint_url=emulator.place.aws_endpoint, region_name="us-east-1", **keys)
 
 
-def eventually(look: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 60) -> Any:
+def eventually(look: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 180) -> Any:
     end = time.monotonic() + seconds
     while not wanted(seen := look()):
         assert time.monotonic() < end, f"it did not happen in time; last seen: {seen}"

@@ -22,7 +22,7 @@ def test_the_answer_is_out_before_the_collector_has_answered(function: Any, sink
     in_time: list[bool] = []
 
     def answer(_: int) -> tuple[int, dict[str, str], bytes]:
-        in_time.append(answered.wait(60))
+        in_time.append(answered.wait(180))
         return 200, {}, b""
 
     sink.answer = answer
@@ -54,7 +54,7 @@ def test_a_process_that_ends_after_its_answer_sends_all_the_same(function: Any, 
     )
     sandbox = function(code)
     assert sandbox.invoke().body == "done"
-    assert sandbox.process.wait(60) == 3
+    assert sandbox.process.wait(180) == 3
     (span,) = sink.wait(1)
     assert span.attributes["faasight.outcome"] == "ok"
 

@@ -130,7 +130,7 @@ def test_threads_that_are_none(function: Any, sink: Any) -> None:
 @pytest.mark.parametrize("end", ["import sys; sys.exit(3)", "import os; os._exit(3)", "raise KeyboardInterrupt"])
 def test_an_exit_within_init_is_the_functions_own(function: Any, sink: Any, end: str) -> None:
     bare, wrapped = function(f"{end}\n", wrapped=False), function(f"{end}\n")
-    ends = [(one.outcome().kind, one.process.wait(60)) for one in (bare, wrapped)]
+    ends = [(one.outcome().kind, one.process.wait(180)) for one in (bare, wrapped)]
     assert ends[0] == ends[1]
     told = [span.attributes["error.type"] for span in sink.spans() if span.name == "INIT"]
     expected = {"sys.exit(3)": ["SystemExit"], "KeyboardInterrupt": ["KeyboardInterrupt"], "os._exit(3)": []}
@@ -215,7 +215,7 @@ def test_a_thread_that_outlives_its_invocation_stays_in_its_trace(agent: Any, si
     go, done = threading.Event(), threading.Event()
 
     def later() -> None:
-        go.wait(60)
+        go.wait(180)
         with faasight.span("afterwards"):
             pass
         done.set()
@@ -227,7 +227,7 @@ def test_a_thread_that_outlives_its_invocation_stays_in_its_trace(agent: Any, si
     observed = faasight.observe(handler)
     first = observed({}, None)
     faasight.observe(lambda *_: go.set())({}, None)
-    assert done.wait(60)
+    assert done.wait(180)
     faasight.flush()
     wait_until(lambda: len(sink.spans()) == 4, "two invocations, INIT and the late span are there")
     assert sink.named("afterwards").trace_id == first
@@ -262,7 +262,7 @@ def test_a_sandbox_that_is_told_to_end_ends(function: Any, sink: Any) -> None:
     sandbox.invoke()
     sink.wait()
     sandbox.process.send_signal(signal.SIGTERM)
-    assert sandbox.process.wait(60) == -signal.SIGTERM
+    assert sandbox.process.wait(180) == -signal.SIGTERM
 
 
 def test_captured_payloads_of_any_kind_change_nothing(new_agent: Any, sink: Any) -> None:

@@ -180,7 +180,7 @@ def test_a_time_out_is_reported_before_the_kill_and_once(function: Any, sink: An
     sandbox.send(timeout_ms=1_500)
     (span,) = sink.wait()
     sandbox.process.send_signal(signal.SIGKILL)
-    sandbox.process.wait(60)
+    sandbox.process.wait(180)
     assert span.attributes["faasight.outcome"] == "timeout"
     assert span.attributes["error.type"] == "timeout"
     assert span.raw.status.code == 2
@@ -370,7 +370,7 @@ def test_an_init_error_is_not_told_when_we_are_disabled(function: Any, sink: Any
         "import no_such_module\n", command=runtime, FAASIGHT_HANDLER="app.handler", FAASIGHT_DISABLED=disabled
     )
     assert sandbox.outcome().kind == "init error"
-    sandbox.process.wait(60)
+    sandbox.process.wait(180)
     assert sum(span.name == "INIT" for span in sink.spans()) == told, "a slow machine makes spans of imports too"
 
 

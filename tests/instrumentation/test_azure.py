@@ -375,7 +375,7 @@ meet = threading.Barrier(4)
 @app.route()
 def waits(req):
     with faasight.span(req.params["n"]):
-        meet.wait(60)
+        meet.wait(180)
     return func.HttpResponse("x")
 
 @app.route()
@@ -390,7 +390,7 @@ async def sleeps(req):
     for name, number in ((name, number) for number in range(20) for name in ("waits", "sleeps")):
         event = {"http": {"method": "GET", "url": URL, "query": {"n": f"{name}{number}"}}}
         asked.append(host.invoke(name, event, invocation_id=f"{name}{number}"))
-    assert all(future.result(60).invocation_response.result.status == 1 for future in asked), host.output()
+    assert all(future.result(180).invocation_response.result.status == 1 for future in asked), host.output()
     invocations = {span.span_id: span for span in sink.wait(40)}
     children = [span for span in sink.spans() if span.name[-1].isdigit()]
     assert len(children) == 40
@@ -420,7 +420,7 @@ def test_a_limit_among_the_application_settings_is_watched(serve: Serve, sink: A
     future = host.invoke("hangs", {"http": {"method": "GET", "url": URL}})
     (span,) = sink.wait()
     assert (span.attributes["faasight.outcome"], span.attributes["faasight.timeout_ms"]) == ("timeout", 1_000)
-    future.result(60)
+    future.result(180)
 
 
 def test_log_lines_name_the_function(serve: Serve, sink: Any) -> None:

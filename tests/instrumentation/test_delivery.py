@@ -227,7 +227,7 @@ def test_an_unanswered_request_on_a_broken_connection_goes_again(exporter: Any, 
     delivery = exporter(server(swallow))
     delivery.add(finished("a"))
     delivery.flush(5.0)
-    assert connected.wait(60)
+    assert connected.wait(180)
     delivery._connection.port = sink.port
     sink_gets(sink, ["a"], delivery)
 
@@ -320,7 +320,7 @@ def test_a_process_that_ends_hears_that_its_last_requests_came(sink: Any) -> Non
 
 def test_a_collector_that_hangs_does_not_keep_a_process_from_its_end(sink: Any) -> None:
     gate = threading.Event()
-    sink.answer = lambda _: (gate.wait(60), (200, {}, b""))[1]
+    sink.answer = lambda _: (gate.wait(180), (200, {}, b""))[1]
     code = "import faasight\nfaasight.observe(lambda event, context: None)({}, None)\n"
     run = subprocess.run(
         [sys.executable, "-c", code],

@@ -187,7 +187,7 @@ def test_a_reader_that_stands_still_does_not_hold_up_the_function_and_gets_whole
     everything.start()
     assert stdout.write("/v1/traces", body, time.monotonic() + 30)
     os.close(writer)
-    everything.join(60)
+    everything.join(180)
     _, line = bytes(got).splitlines()
     assert zlib.decompress(base64.b64decode(json.loads(line)["z"])) == body
 

@@ -127,7 +127,7 @@ def test_threads_of_one_worker_never_mix(serve: Serve, sink: Any) -> None:
     )
     code = code.replace(
         "    return f",
-        "    with faasight.span(request.args['name']):\n        meet.wait(60)\n    return f",
+        "    with faasight.span(request.args['name']):\n        meet.wait(180)\n    return f",
     )
     framework = serve(code, THREADS="10")
     with ThreadPoolExecutor(10) as pool:
@@ -192,7 +192,7 @@ def test_a_timeout_is_told_before_it_comes(serve: Serve, sink: Any, threads: str
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(framework.call)
         (span,) = sink.wait()
-        assert answer.result(60).status == {"4": 200, "1": 500}[threads], "as it is without us"
+        assert answer.result(180).status == {"4": 200, "1": 500}[threads], "as it is without us"
     assert span.attributes["faasight.outcome"] == "timeout"
     assert span.attributes["faasight.timeout_ms"] == 1_000
     assert len(sink.invocations()) == 1, "told once, whatever comes then"
@@ -200,7 +200,7 @@ def test_a_timeout_is_told_before_it_comes(serve: Serve, sink: Any, threads: str
 
 def test_an_init_that_fails_is_told(serve: Serve, sink: Any) -> None:
     framework = serve("import faasight.auto\nimport no_such_module\n", listening=False)
-    assert framework.process.wait(60) != 0
+    assert framework.process.wait(180) != 0
     assert "No module named 'no_such_module'" in framework.output()
     init = sink.named("INIT")
     assert init.attributes["faasight.outcome"] == "init_error"

@@ -132,9 +132,9 @@ def test_fifty_threads_never_mix(agent: Any, sink: Any) -> None:
 
     @faasight.observe
     def handler(event: Any, context: Any) -> str:
-        together.wait(60)
+        together.wait(180)
         with faasight.span(f"child of {event['n']}"):
-            together.wait(60)
+            together.wait(180)
         return str(faasight.invocation.request_id_here())
 
     with ThreadPoolExecutor(50) as pool:

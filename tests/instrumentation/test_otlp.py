@@ -66,10 +66,10 @@ def test_by_grpc(function: Any) -> None:
             OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
         )
         assert sandbox.invoke({"a": 1}).body == {"a": 1}, sandbox.output()
-        if arrived.wait(10):
+        if arrived.wait(20):
             break
     assert got, sandbox.output()
-    server.stop(None).wait(60)
+    server.stop(None).wait(180)
     names = {span.name for group in got[0].resource_spans for scope in group.scope_spans for span in scope.spans}
     assert names == {"invoke", "INIT"}
 

@@ -18,7 +18,7 @@ SLEEPS = "import time\ndef handler(event, context):\n    time.sleep(event['s'])\
 
 def kill(sandbox: Any) -> None:
     sandbox.process.send_signal(signal.SIGKILL)
-    sandbox.process.wait(60)
+    sandbox.process.wait(180)
 
 
 @pytest.fixture

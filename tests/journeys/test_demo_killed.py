@@ -19,7 +19,7 @@ from otlp import resource, span, traces
 from polling import wait_until
 from slack_server import SlackServer
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 # The embedded engine is one a process, and this one may have another folder open.
 READ_SPANS = """
@@ -77,7 +77,7 @@ def stored_spans(demo: Demo) -> Counter[tuple[str, str]]:
 def acknowledge_more(witness: Witness, count: int) -> None:
     """Wait for so many more acknowledgements."""
     wanted = len(witness.acknowledged) + count
-    wait_until(lambda: len(witness.acknowledged) >= wanted, f"{wanted} spans are acknowledged", 60)
+    wait_until(lambda: len(witness.acknowledged) >= wanted, f"{wanted} spans are acknowledged")
 
 
 def gone(pids: list[int]) -> Callable[[], bool]:
@@ -108,7 +108,7 @@ def running(demo: Demo) -> Iterator[Witness]:
         yield witness
     finally:
         witness.stop()
-    wait_until(gone(below), "no process of the demo is left", 30)
+    wait_until(gone(below), "no process of the demo is left")
     (demo.folder / "demo.log").unlink()
 
 
@@ -133,7 +133,7 @@ def test_nothing_acknowledged_is_missing_or_doubled(slack: SlackServer, tmp_path
         acknowledged += witness.acknowledged
     with running(demo) as witness:
         witness.stop()
-        wait_until(shipped(demo, time.time()), "all that was acknowledged is in the store", 60)
+        wait_until(shipped(demo, time.time()), "all that was acknowledged is in the store")
         assert demo.end() == 0, demo.said()[-3000:]
     acknowledged += witness.acknowledged
     stored = stored_spans(demo)

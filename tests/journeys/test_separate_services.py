@@ -20,7 +20,7 @@ from polling import wait_until
 from ports import free_ports
 from slack_server import SlackServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 FAASIGHT = [sys.executable, "-m", "faasight_cli"]
 
@@ -32,7 +32,7 @@ class Service:
         self.name, self._log = name, folder / f"{name}.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT)
-        wait_until(lambda: self._ready(ready), f"{name} says {ready!r}", 120)
+        wait_until(lambda: self._ready(ready), f"{name} says {ready!r}")
 
     def _ready(self, ready: str) -> bool:
         assert self._process.poll() is None, self.said()
@@ -45,7 +45,7 @@ class Service:
     def stop(self) -> None:
         """Ask it to stop; it must do so in order."""
         self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(60) == 0, self.said()[-3000:]
+        assert self._process.wait(180) == 0, self.said()[-3000:]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def addresses(server_dsn: str, slack: SlackServer) -> dict[str, str]:
 
 @pytest.fixture
 def services(addresses: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Run the services one by one, then the shop's functions and its customers for half a minute."""
+    """Run the services one by one, then the shop's functions, and its customers until the test is over."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("FAASIGHT_", "AWS_"))}
     subprocess.run([*FAASIGHT, "migrate"], env=environ | addresses, cwd=tmp_path, check=True, timeout=180)
     gateway, provider, carrier = free_ports(3)
@@ -74,7 +74,7 @@ def services(addresses: dict[str, str], tmp_path: Path) -> Iterator[dict[str, st
     local += ["--collector", f"http://{addresses['FAASIGHT_COLLECTOR_HTTP']}"]
     local += ["--parameter", f"PaymentProviderUrl=http://{payments}", "--parameter", f"CarrierUrl=http://{parcels}"]
     load = [sys.executable, "-u", str(SHOP / "load.py"), "--gateway", f"http://127.0.0.1:{gateway}"]
-    load += ["--seconds", "30", "--rate", "1"]
+    load += ["--seconds", "300", "--rate", "1"]
     with ExitStack() as stack:
         for part in ("collector", "dashboards", "alerts"):
             one = Service(tmp_path, part, [*FAASIGHT, part], environ | addresses, "FaaSight is running")
@@ -85,8 +85,14 @@ def services(addresses: dict[str, str], tmp_path: Path) -> Iterator[dict[str, st
         stack.callback(one.stop)
         one = Service(tmp_path, "functions", local, environ, f"{gateway}")
         stack.callback(one.stop)
-        subprocess.run(load, env=environ, check=True, timeout=180)
+        customers = subprocess.Popen(load, env=environ, cwd=tmp_path)
+        stack.callback(_end, customers)
         yield addresses
+
+
+def _end(customers: "subprocess.Popen[bytes]") -> None:
+    customers.terminate()
+    assert customers.wait(180) == 0
 
 
 def test_each_service_does_its_part(services: dict[str, str], chromium: Browser) -> None:
@@ -98,17 +104,22 @@ def test_each_service_does_its_part(services: dict[str, str], chromium: Browser)
             seen = traces.find(store, scope, function="stock")
             return any({"checkout", "payment", "stock"} <= set(row.services) for row in seen)
 
-        wait_until(crossed, "a trace crosses two queues", 60)
-        assert {"checkout", "payment", "stock", "catalog"} <= {
-            row.function for row in functions.functions(store, scope)
-        }
-        edges = {(edge.source, edge.target) for edge in invocation_map(store, scope).edges}
-        assert {
+        wait_until(crossed, "a trace crosses two queues", 240)
+        known = {"checkout", "payment", "stock", "catalog"}
+        wait_until(
+            lambda: known <= {row.function for row in functions.functions(store, scope)}, "all have been counted"
+        )
+        wanted = {
             ("api:shop-api", "function:checkout"),
             ("function:checkout", "queue:order-queue"),
             ("queue:order-queue", "function:payment"),
             ("function:checkout", "table:orders"),
-        } <= edges
+        }
+
+        def drawn() -> bool:
+            return wanted <= {(edge.source, edge.target) for edge in invocation_map(store, scope).edges}
+
+        wait_until(drawn, "the map has the way of an order")
     with visit(chromium, f"http://{services['FAASIGHT_DASHBOARDS']}") as tab:
         text = tab.open("/functions/checkout").locator("#page").inner_text()
         assert "Latency distribution" in text

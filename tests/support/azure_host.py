@@ -91,7 +91,7 @@ class AzureHost:
     def ask(self, kind: str, **content: Any) -> Any:
         """Send a message and wait for its answer."""
         try:
-            return self.send(kind, **content).result(60)
+            return self.send(kind, **content).result(180)
         except TimeoutError:
             raise AssertionError(f"no answer to {kind}: {self.output()}") from None
 
@@ -105,7 +105,7 @@ class AzureHost:
 
     def call(self, name: str, event: dict[str, Any], **more: Any) -> Any:
         """Invoke and wait for the InvocationResponse."""
-        return self.invoke(name, event, **more).result(60).invocation_response
+        return self.invoke(name, event, **more).result(180).invocation_response
 
     def http(self, name: str, method: str, url: str, headers: dict[str, str] | None = None, **more: Any) -> Any:
         """Invoke an HTTP function; return the RpcHttp of its answer, or the failure's StatusResult."""
@@ -121,7 +121,7 @@ class AzureHost:
         """Stop the worker."""
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(60)
+        self.process.wait(180)
         self._socket.close()
         self._output.close()
 

@@ -32,7 +32,7 @@ class Demo:
             self.process = subprocess.Popen(
                 self.command, cwd=self.folder, env=self.environ, stdout=log, stderr=subprocess.STDOUT
             )
-        wait_until(self._banner, "the demo says that it is watching", 150)
+        wait_until(self._banner, "the demo says that it is watching")
 
     def _banner(self) -> bool:
         assert self.process is not None

@@ -112,7 +112,7 @@ class Framework:
         """Stop the master and its workers."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(60)
+        self.process.wait(180)
         self._output.close()
 
 

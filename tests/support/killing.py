@@ -179,7 +179,7 @@ class Sender(threading.Thread):
     def stop(self) -> None:
         """Finish the request that is on its way, and send no more."""
         self._stop_asked.set()
-        self.join(200)
+        self.join(180)
         assert not self.is_alive()
 
     def _send(self, body: bytes) -> bool:

@@ -43,7 +43,7 @@ class RuntimeApi:
             def do_GET(self) -> None:
                 if self.path.endswith("/restore/next"):
                     api.before_snapshot.set()
-                    api.restore.wait(60)
+                    api.restore.wait(180)
                     self._reply(200, {}, b"")
                     return
                 api.ready.set()
@@ -157,6 +157,6 @@ class Sandbox:
         """Stop."""
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(60)
+        self.process.wait(180)
         self._output.close()
         self.api.close()

@@ -7,7 +7,7 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 
-def wait_until(ask: Callable[[], Found], what: str, timeout_s: float = 60.0, every_s: float = 0.05) -> Found:
+def wait_until(ask: Callable[[], Found], what: str, timeout_s: float = 180.0, every_s: float = 0.05) -> Found:
     """Return the first true answer of `ask`; fails with `what` and the last answer after `timeout_s`.
 
     What comes, comes within moments; the deadline is for a machine that is ten times as busy, and is no promise.

@@ -67,7 +67,7 @@ class _Webhook(BaseHTTPRequestHandler):
             self.connection.close()
             return
         if reply.how == "hang":
-            server.release.wait(30)
+            server.release.wait(180)
             return
         if reply.status == 200 and reply.body == "ok":
             server.accepted.append(body)
@@ -94,4 +94,4 @@ def running_slack() -> Iterator[SlackServer]:
         server.release.set()
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(180)
