@@ -24,8 +24,10 @@ demo: $(STAMP) assets  ## run the platform with live example functions; then ope
 up: $(STAMP) assets  ## run the platform alone, on an embedded ClickHouse
 	$(BIN)/faasight up
 
+# The journeys run whole demos, whose functions start and end by the clock: first, and alone. Either may fail, both run.
 test: $(STAMP) chromium assets clients hosts  ## run all tests
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest tests/journeys; journeys=$$?; \
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore tests/journeys && exit $$journeys
 
 torture: $(STAMP)  ## kill everything 50 times under load, in four ways; compare what was acknowledged with what is stored
 	$(BIN)/python tests/collector/kill_rounds.py --mode all --rounds 50

@@ -7,10 +7,25 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from faasight_emulator.output import Frames, Lines, OnRecord, Pipe
 from faasight_emulator.warden import Warden
+
+SHORTEST_WAIT = 0.05  # seconds between looks at a process that is held up
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """For how many seconds a process has run and has waited for a CPU, and its state as ps(1) names it."""
+
+    ran: float
+    waited: float
+    state: str
+
+
+NEVER = Scheduled(0.0, 0.0, "X")
 
 
 class Process:
@@ -78,30 +93,27 @@ class Process:
         """Return the most bytes of memory the process (with its children) has had; 0 if it is gone or has no /proc."""
         return _peak_memory(self.pid)
 
-    def held_up(self, elapsed: float, limit: float) -> bool:
-        """Return whether after `elapsed` seconds it has not had `limit` of them, for want of a CPU or of the disk.
+    def held_up(self, elapsed: float, limit: float, before: "Scheduled" = NEVER) -> float:
+        """Return how many seconds longer than `elapsed` a limit holds, of which the wait for a CPU or the disk is none.
 
-        Always false where /proc does not say.
+        `before` is what `scheduled` told when the limit began. 0 where the time is over, or where /proc does not say.
         """
-        try:
-            ran, waited, _ = Path(f"/proc/{self.pid}/schedstat").read_text(encoding="ascii").split()
-            state = (
-                Path(f"/proc/{self.pid}/stat")
-                .read_text(encoding="ascii", errors="replace")
-                .rpartition(")")[2]
-                .split()[0]
-            )
-        except (OSError, ValueError, IndexError):
-            return False
+        now = self.scheduled()
+        ran, waited = now.ran - before.ran, now.waited - before.waited
+        if elapsed - waited < limit:
+            return max(limit + waited - elapsed, SHORTEST_WAIT)
         # A wait is counted only when it is over; the one that goes on shows in the state alone.
-        return elapsed - int(waited) / 1e9 < limit or (state in "RD" and int(ran) / 1e9 < limit)
+        return SHORTEST_WAIT if now.state in "RD" and ran < limit else 0.0
 
-    def waited(self) -> float:
-        """Return the seconds for which it has waited for a CPU; 0 where /proc does not say."""
+    def scheduled(self) -> "Scheduled":
+        """Return what the scheduler says of its main thread; `NEVER` if it is gone, or where /proc does not say."""
         try:
-            return int(Path(f"/proc/{self.pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+            folder = Path(f"/proc/{self.pid}")
+            ran, waited, _ = (folder / "schedstat").read_text(encoding="ascii").split()
+            stat = (folder / "stat").read_text(encoding="ascii", errors="replace")
+            return Scheduled(int(ran) / 1e9, int(waited) / 1e9, stat.rpartition(")")[2].split()[0])
         except (OSError, ValueError, IndexError):
-            return 0.0
+            return NEVER
 
     def drain(self) -> None:
         """Take what has been printed and logged until now."""

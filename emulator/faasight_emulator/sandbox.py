@@ -14,7 +14,7 @@ from faasight_emulator.extensions import programs
 from faasight_emulator.invocation import Invocation, Result
 from faasight_emulator.model import Function, Place
 from faasight_emulator.platform import Reporter, Sink, Spent, identity_of
-from faasight_emulator.process import Process
+from faasight_emulator.process import NEVER, Process
 from faasight_emulator.runtime_api import Failed, Ready, Responded, RuntimeApi, Task
 from faasight_emulator.telemetry import Telemetry
 from faasight_emulator.trouble import (
@@ -33,7 +33,7 @@ MEMORY_CHECK = 0.05  # seconds between looks at the memory of a running sandbox
 # A caller gets its answer when the sandbox is free again, or so many seconds after the answer: on AWS the network hides
 # that moment, and a caller that calls again at once finds the warm sandbox.
 ANSWER_GRACE = 0.2
-MAX_HOLD_UP = 30  # times its limit that an init may take when the machine is too busy
+MAX_HOLD_UP = 30  # times its limit that an init or an invocation may take when the machine is too busy
 
 Answer = asyncio.Future[Result]
 
@@ -72,6 +72,7 @@ class Sandbox:
         self._reporter = Reporter(identity, self._telemetry, init_type)
         self._temporary = Path(tempfile.mkdtemp(prefix="sandbox-", dir=around.folder))
         self._process: Process | None = None
+        self._before = NEVER  # what the scheduler said of it when its limit began
         self._api: RuntimeApi | None = None
         self._companions: Companions | None = None
         self._busy = False
@@ -135,8 +136,8 @@ class Sandbox:
         try:
             await self._launch()
             event = await self._next_event(began + limit)
-            while isinstance(event, TimedOut) and self._held_up(began, limit):
-                event = await self._next_event(time.monotonic() + MEMORY_CHECK)
+            while isinstance(event, TimedOut) and (more := self._held_up(began, limit)):
+                event = await self._next_event(time.monotonic() + more)
             if isinstance(event, TimedOut):  # a last look: what it said in time may not have been read yet
                 event = await self._next_event(time.monotonic() + MEMORY_CHECK)
             if not isinstance(event, Ready):
@@ -159,6 +160,7 @@ class Sandbox:
         return trouble, took
 
     async def _launch(self) -> None:
+        self._before = NEVER
         happened = self._happened = asyncio.Queue()  # a process that is started again has a queue of its own
         self._peak = 0
         companions = self._companions = Companions(
@@ -204,15 +206,16 @@ class Sandbox:
             finally:
                 gate.release()
             # What the init only waited for a CPU is not the function's time.
-            deadline += self._process.waited() if self._process is not None else 0.0
+            deadline += self._process.scheduled().waited if self._process is not None else 0.0
         trouble = self._init_trouble
         if trouble is None:
+            given = time.monotonic()
             self._give(invocation, deadline)
-            event = await self._next_event(deadline)
+            event = await self._in_time(given, deadline)
             if isinstance(event, Responded | Failed):
                 said, answered = event, time.monotonic()
                 trouble = handler_trouble(event) if isinstance(event, Failed) else None
-                event = await self._settle(_result(invocation, trouble, event.body), answer, deadline)
+                event = await self._settle(_result(invocation, trouble, event.body), answer, given, deadline)
             if not isinstance(event, Ready):
                 # What went wrong first is the reason: the runtime also leaves when its answer was refused.
                 after = trouble_of(event, invocation.request_id, self.function.timeout)
@@ -248,6 +251,7 @@ class Sandbox:
             raise RuntimeError("a sandbox that has not been started cannot run")
         deadline_ms = int((time.time() + deadline - time.monotonic()) * 1000)
         arn = invocation.arn or self.function.arn(self._around.place)
+        self._before = self._process.scheduled()
         self._process.thaw()
         if self._companions is not None:
             self._companions.invoke(invocation.request_id, deadline_ms, arn, invocation.trace_header)
@@ -262,7 +266,7 @@ class Sandbox:
             )
         )
 
-    async def _settle(self, result: Result, answer: Answer, deadline: float) -> Happened:
+    async def _settle(self, result: Result, answer: Answer, given: float, deadline: float) -> Happened:
         """Wait until the runtime asks for the next invocation: until then it runs on the function's time."""
 
         def release() -> None:
@@ -271,7 +275,7 @@ class Sandbox:
 
         grace = asyncio.get_running_loop().call_later(ANSWER_GRACE, release)
         try:
-            return await self._next_event(deadline)
+            return await self._in_time(given, deadline)
         finally:
             grace.cancel()
 
@@ -290,9 +294,21 @@ class Sandbox:
         finally:
             getter.cancel()
 
-    def _held_up(self, began: float, limit: float) -> bool:
+    async def _in_time(self, began: float, deadline: float) -> Happened:
+        """Return what happens next before the function's time is up; as in an init, the wait for a CPU is none of it.
+
+        Else a machine that is too busy for a function's first invocation would end each of its sandboxes in it.
+        """
+        event = await self._next_event(deadline)
+        while isinstance(event, TimedOut) and (more := self._held_up(began, deadline - began)):
+            event = await self._next_event(time.monotonic() + more)
+        return event
+
+    def _held_up(self, began: float, limit: float) -> float:
         elapsed = time.monotonic() - began
-        return self._process is not None and elapsed < MAX_HOLD_UP * limit and self._process.held_up(elapsed, limit)
+        if self._process is None or elapsed > MAX_HOLD_UP * limit:
+            return 0.0
+        return self._process.held_up(elapsed, limit, self._before)
 
     def _over_limit(self) -> bool:
         if self._process is not None:

@@ -5,15 +5,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
 from faasight_cli import local
 from polling import wait_until
+from quiet_server import QuietHandler, QuietServer
 
 TEMPLATE = """
 Parameters:
@@ -49,19 +48,13 @@ def handler(event, context):
 def sink() -> Iterator[int]:
     """Answer 200 in a collector's place; gives the port."""
 
-    class Health(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    class Health(QuietHandler):
+        def answer(self) -> None:
+            self.reply(200, {}, b"")
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name is http.server's
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
-        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
+    server = QuietServer(Health)
+    yield server.server_port
+    server.close()
 
 
 NOWHERE = ("--collector", "http://127.0.0.1:9")

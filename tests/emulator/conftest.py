@@ -2,10 +2,8 @@
 
 import gzip
 import json
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from faasight_emulator import Emulator, Settings
 from faasight_emulator.aws import Moto
 from faasight_emulator.warden import Warden
 from polling import wait_until
+from quiet_server import QuietHandler, QuietServer
 
 FUNCTIONS = Path(__file__).parent / "functions"
 HEAD = f"""\
@@ -38,25 +37,16 @@ class Sink:
         self.posts: list[tuple[str, dict[str, str], bytes]] = []
         sink = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+        class Handler(QuietHandler):
+            def answer(self) -> None:
+                body = self.body()
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 sink.posts.append((self.path, dict(self.headers), body))
-                self.send_response(sink.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self.reply(sink.status, {}, b"")
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name is http.server's
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server = QuietServer(Handler)
+        self.url = f"http://{self._server.address}"
 
     def events(self, function: str, kind: str = "") -> list[dict[str, Any]]:
         """Return the events of a function that have come, of one type or of all, in order."""
@@ -75,8 +65,7 @@ class Sink:
 
     def close(self) -> None:
         """Listen no more."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
@@ -14,6 +12,7 @@ from faasight_emulator import Emulator, TemplateError
 from faasight_emulator.template import Template
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
+from quiet_server import QuietHandler, QuietServer
 
 Start = Callable[..., Emulator]
 
@@ -160,20 +159,14 @@ class Issuer:
         self.keys = KeySet([self.key])
         issuer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class Handler(QuietHandler):
+            def answer(self) -> None:
                 found = {"jwks_uri": f"{issuer.url}/keys"}
                 body = found if self.path.endswith("openid-configuration") else issuer.keys.as_dict(private=False)
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(json.dumps(body).encode())
+                self.reply(200, {}, json.dumps(body).encode())
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name is http.server's
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server = QuietServer(Handler)
+        self.url = f"http://{self._server.address}"
 
     def token(self, key: RSAKey | None = None, **claims: Any) -> str:
         """Return a token that holds but for these claims."""
@@ -184,8 +177,7 @@ class Issuer:
 
     def close(self) -> None:
         """Publish no more."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -332,22 +333,47 @@ def test_provisioned_concurrency(one: Start, sink: Any) -> None:
     assert emulator.counts()["f"].cold_starts == 0
 
 
-def test_waiting_for_a_cpu_does_not_count_as_init(one: Start, sink: Any, tmp_path: Path) -> None:
-    """An init that a busy machine holds up is not killed: a crowd on its CPU delays it, its limit stands still."""
+@pytest.fixture
+def pin(tmp_path: Path) -> Path:
+    """Return a command that runs another one on the first CPU alone."""
+    command = tmp_path / "pin"
     cpu = min(os.sched_getaffinity(0))
-    pin = tmp_path / "pin"
-    pin.write_text(
+    command.write_text(
         f"#!{sys.executable}\nimport os, sys\nos.sched_setaffinity(0, {{{cpu}}})\nos.execv(sys.argv[1], sys.argv[1:])\n"
     )
-    pin.chmod(0o700)
-    crowd = [subprocess.Popen([str(pin), sys.executable, "-c", "while True: pass"]) for _ in range(12)]
-    try:
+    command.chmod(0o700)
+    return command
+
+
+@contextmanager
+def crowd(pin: Path, count: int) -> Iterator[None]:
+    """Have so many processes on that CPU that want it all the time, for three minutes at most."""
+    code = "import time; print('busy', flush=True)\nwhile time.process_time() < 180: pass"
+    command = [str(pin), sys.executable, "-c", code]
+    with ExitStack() as stack:
+        busy = [stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE)) for _ in range(count)]
+        for process in busy:
+            stack.callback(process.kill)
+        for process in busy:
+            assert process.stdout
+            assert process.stdout.readline() == b"busy\n"
+        yield
+
+
+def test_waiting_for_a_cpu_does_not_count_as_init(one: Start, sink: Any, pin: Path) -> None:
+    """An init that a busy machine holds up is not killed: a crowd on its CPU delays it, its limit stands still."""
+    with crowd(pin, 12):
         emulator = one("count", init_limit=0.4, environment={"AWS_LAMBDA_EXEC_WRAPPER": str(pin)})
         assert emulator.invoke("f", {}).ok
-    finally:
-        for process in crowd:
-            process.kill()
-            process.wait()
     init = sink.wait_for("f", "platform.initReport")[0]
     assert init["status"] == "success"
     assert init["metrics"]["durationMs"] > 400
+
+
+def test_waiting_for_a_cpu_does_not_count_as_the_functions_time(one: Start, sink: Any, pin: Path) -> None:
+    emulator = one("compute", "Timeout: 1", environment={"AWS_LAMBDA_EXEC_WRAPPER": str(pin)})
+    assert emulator.invoke("f", {"seconds": 0}).ok
+    with crowd(pin, 4):
+        assert emulator.invoke("f", {"seconds": 0.4}).ok
+    assert emulator.invoke("f", {"seconds": 60}).status == "timeout", "it has its time of the CPU, and no more"
+    assert sink.wait_for("f", "platform.report", 2)[1]["metrics"]["durationMs"] > 1000

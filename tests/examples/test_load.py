@@ -8,12 +8,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from polling import wait_until
+from quiet_server import QuietHandler, QuietServer
 
 LOAD = Path(__file__).parents[2] / "examples" / "shop" / "load.py"
 
@@ -30,52 +30,37 @@ def load() -> Iterator[ModuleType]:
     del sys.modules["shop_load"]
 
 
-class Shop(BaseHTTPRequestHandler):
+class Shop(QuietHandler):
     """Answers as the gateway would."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
     server: "Gateway"
 
     def answer(self) -> None:
         """Note the request and answer it."""
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.seen.append((self.command, self.path, body))
+        self.server.seen.append((self.command, self.path, self.body()))
         self.server.at.append(time.monotonic())
         threading.Event().wait(self.server.hold_s)
-        content = json.dumps({"id": "o1"} if self.path == "/checkout" else {}).encode()
-        self.send_response(202 if self.path == "/checkout" else 200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_POST = answer  # noqa: N815 - the names that the server calls
-
-    def log_message(self, *_args: object) -> None:
-        """Say nothing."""
+        ordered = self.path == "/checkout"
+        self.reply(202 if ordered else 200, {}, b'{"id": "o1"}' if ordered else b"{}")
 
 
-class Gateway(ThreadingHTTPServer):
+class Gateway(QuietServer):
     """A gateway that remembers requests."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Shop)
         self.seen: list[tuple[str, str, bytes]] = []
         self.at: list[float] = []  # when each came
         self.hold_s = 0.0  # before each answer
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        super().__init__(Shop)
+        self.url = f"http://{self.address}"
 
 
 @pytest.fixture
 def gateway() -> Iterator[Gateway]:
     """Run a gateway."""
     server = Gateway()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
-    server.shutdown()
-    server.server_close()
+    server.close()
 
 
 def test_the_plan_is_drawn_from_the_seed(load: ModuleType) -> None:

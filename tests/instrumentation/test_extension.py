@@ -9,7 +9,6 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -18,6 +17,7 @@ import faasight
 import pytest
 from faasight_collector.inputs.aws_telemetry import to_parts
 from polling import wait_until
+from quiet_server import QuietHandler, QuietServer
 
 NAME = "faasight-telemetry"
 IDENTITY = "3b2d5c0e-0000-4000-8000-000000000001"
@@ -35,48 +35,25 @@ class Lambda:
         self._deadline_ms = 0
         mine = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        class Handler(QuietHandler):
+            def answer(self) -> None:
+                mine.asked.append((self.command, self.path, dict(self.headers), json.loads(self.body() or "null")))
+                if self.command == "GET":
+                    mine.waiting.set()
+                    mine._end.wait()
+                    end = {"eventType": "SHUTDOWN", "shutdownReason": "spindown", "deadlineMs": mine._deadline_ms}
+                    self.tell(200, end)
+                elif self.command == "PUT":
+                    self.tell(403 if mine.refuse_telemetry else 200, "OK")
+                else:
+                    about = {"functionName": "checkout", "functionVersion": "7", "handler": "a.b"}
+                    self.tell(200, {**about, "accountId": "123456789012"}, {"Lambda-Extension-Identifier": IDENTITY})
 
-            def do_GET(self) -> None:
-                self.note(None)
-                mine.waiting.set()
-                mine._end.wait()
-                event = {"eventType": "SHUTDOWN", "shutdownReason": "spindown", "deadlineMs": mine._deadline_ms}
-                self.reply(200, event)
+            def tell(self, status: int, what: Any, headers: dict[str, str] | None = None) -> None:
+                self.reply(status, headers or {}, json.dumps(what).encode())
 
-            def do_POST(self) -> None:
-                self.note(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                told = {
-                    "functionName": "checkout",
-                    "functionVersion": "7",
-                    "handler": "a.b",
-                    "accountId": "123456789012",
-                }
-                self.reply(200, told, {"Lambda-Extension-Identifier": IDENTITY})
-
-            def do_PUT(self) -> None:
-                self.note(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.reply(403 if mine.refuse_telemetry else 200, "OK")
-
-            def note(self, body: Any) -> None:
-                mine.asked.append((self.command, self.path, dict(self.headers), body))
-
-            def reply(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
-                content = json.dumps(body).encode()
-                self.send_response(status)
-                for name, value in {**(headers or {}), "Content-Length": str(len(content))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
-                """Stay silent."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self._server = QuietServer(Handler)
+        self.address = self._server.address
 
     def shutdown(self, seconds: float = 2.0) -> None:
         """Tell the extension that the sandbox ends in so many seconds."""
@@ -102,8 +79,7 @@ class Lambda:
     def close(self) -> None:
         """Stop."""
         self._end.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from faasight.hooks import aws_targets, carry
 from faasight.hooks import botocore as hook
 from faasight.triggers import recognise
+from quiet_server import QuietHandler, QuietServer
 
 
 @pytest.fixture(scope="module")
@@ -258,40 +259,25 @@ class Throttling:
     """A real HTTP server that throttles the first `times` calls, as DynamoDB writes it."""
 
     def __init__(self, times: int) -> None:
-        import threading
-        from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
         calls = iter(range(100))
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
+        class Handler(QuietHandler):
+            def answer(self) -> None:
+                self.body()
                 throttled = next(calls) < times
                 body = (
                     b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow"}'
                     if throttled
                     else b"{}"
                 )
-                self.send_response(400 if throttled else 200)
-                self.send_header("Content-Type", "application/x-amz-json-1.0")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.reply(400 if throttled else 200, {"Content-Type": "application/x-amz-json-1.0"}, body)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
-                """Stay silent."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self.server = QuietServer(Handler)
+        self.url = f"http://{self.server.address}"
 
     def close(self) -> None:
         """Stop."""
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.close()
 
 
 @pytest.mark.parametrize(("times", "fails"), [(1, False), (2, True)])

@@ -1,9 +1,7 @@
 """urllib3, requests and httpx against a real server: spans, context in headers, retries, throttles."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import aiohttp
@@ -18,6 +16,7 @@ from faasight.hooks import aiohttp as aiohttp_hook
 from faasight.hooks import client
 from faasight.hooks import httpx as httpx_hook
 from faasight.hooks import urllib3 as urllib3_hook
+from quiet_server import QuietHandler, QuietServer
 
 
 class Provider:
@@ -27,38 +26,25 @@ class Provider:
         self.seen: list[tuple[str, dict[str, str]]] = []
         provider = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_GET(self) -> None:
+        class Handler(QuietHandler):
+            def answer(self) -> None:
                 provider.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
                 path = self.path.partition("?")[0]
                 status = int(path.rpartition("/")[2]) if path.startswith("/status/") else 200
                 if path == "/flaky" and len(provider.seen) == 1:
                     status = 503
-                self.send_response(302 if path == "/redirect" else status)
                 if path == "/redirect":
-                    self.send_header("Location", "/status/200")
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"ok")
+                    self.reply(302, {"Location": "/status/200"}, b"ok")
+                else:
+                    self.reply(status, {}, b"ok")
 
-            do_POST = do_GET  # noqa: N815 - the name of the base class
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
-                """Stay silent."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port: int = self._server.server_address[1]
+        self._server = QuietServer(Handler)
+        self.port: int = self._server.server_port
         self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def close(self) -> None:
         """Stop."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
 
 @pytest.fixture

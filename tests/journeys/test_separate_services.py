@@ -20,7 +20,7 @@ from polling import wait_until
 from ports import free_ports
 from slack_server import SlackServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 
 FAASIGHT = [sys.executable, "-m", "faasight_cli"]
 
@@ -74,7 +74,7 @@ def services(addresses: dict[str, str], tmp_path: Path) -> Iterator[dict[str, st
     local += ["--collector", f"http://{addresses['FAASIGHT_COLLECTOR_HTTP']}"]
     local += ["--parameter", f"PaymentProviderUrl=http://{payments}", "--parameter", f"CarrierUrl=http://{parcels}"]
     load = [sys.executable, "-u", str(SHOP / "load.py"), "--gateway", f"http://127.0.0.1:{gateway}"]
-    load += ["--seconds", "300", "--rate", "1"]
+    load += ["--seconds", "900", "--rate", "1"]
     with ExitStack() as stack:
         for part in ("collector", "dashboards", "alerts"):
             one = Service(tmp_path, part, [*FAASIGHT, part], environ | addresses, "FaaSight is running")
@@ -104,7 +104,7 @@ def test_each_service_does_its_part(services: dict[str, str], chromium: Browser)
             seen = traces.find(store, scope, function="stock")
             return any({"checkout", "payment", "stock"} <= set(row.services) for row in seen)
 
-        wait_until(crossed, "a trace crosses two queues", 240)
+        wait_until(crossed, "a trace crosses two queues", 600)
         known = {"checkout", "payment", "stock", "catalog"}
         wait_until(
             lambda: known <= {row.function for row in functions.functions(store, scope)}, "all have been counted"

@@ -19,8 +19,8 @@ from playwright.sync_api import TimeoutError as LateBrowserError
 from polling import wait_until
 from slack_server import SECRET, SlackServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
-PATIENCE_S = 240.0  # no promise: a busy machine starts its functions slowly, and its load goes slowly too
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
+PATIENCE_S = 600.0  # no promise: a busy machine starts its functions slowly, and its load goes slowly too
 Found = TypeVar("Found")
 
 # Whom the shop calls beyond its own template: parameters give their URLs, FAASIGHT_PEER_SERVICES their names.

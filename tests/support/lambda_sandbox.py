@@ -7,11 +7,11 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from polling import wait_until
+from quiet_server import QuietHandler, QuietServer
 
 PLENTY_MS = 60_000  # of time for an invocation: the wrapper would tell of one that nears its end
 
@@ -36,48 +36,28 @@ class RuntimeApi:
         self.handed_out = 0.0
         api = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_GET(self) -> None:
-                if self.path.endswith("/restore/next"):
+        class Handler(QuietHandler):
+            def answer(self) -> None:
+                if self.command == "POST":
+                    self.take(self.body())
+                elif self.path.endswith("/restore/next"):
                     api.before_snapshot.set()
                     api.restore.wait(180)
-                    self._reply(200, {}, b"")
-                    return
-                api.ready.set()
-                headers, body = api._events.get()
-                api.handed_out = time.monotonic()
-                self._reply(200, headers, body)
+                    self.reply(200, {}, b"")
+                else:
+                    api.ready.set()
+                    headers, body = api._events.get()
+                    api.handed_out = time.monotonic()
+                    self.reply(200, headers, body)
 
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            def take(self, body: bytes) -> None:
                 kind = {"response": "response", "error": "error"}[self.path.rpartition("/")[2]]
                 kind = "init error" if "/init/" in self.path else kind
-                self._reply(202, {}, b"")
+                self.reply(202, {}, b"")
                 api.outcomes.put(Outcome(kind, json.loads(body), time.monotonic() - api.handed_out))
 
-            def _reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
-                """Stay silent."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                """Stay silent: sandboxes are killed while they wait."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self._server = QuietServer(Handler)
+        self.address = self._server.address
 
     def put(self, event: Any, request_id: str, timeout_ms: int, headers: dict[str, str]) -> None:
         """Have an event for the next that asks."""
@@ -96,8 +76,7 @@ class RuntimeApi:
 
     def close(self) -> None:
         """Stop."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
 
 class Sandbox:

@@ -7,20 +7,16 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 # By what they took in whole runs, a minute and more at the top; a file that is not here takes less than ten seconds.
-# The journeys and the commands mostly wait, the store's mostly compute: they go well side by side, two demos do not.
+# The commands mostly wait, the store's mostly compute: they go well side by side. The journeys run before all these.
 LONGEST = (
-    "journeys/test_shop_journey.py",
     "store/test_store_metrics.py",
     "dashboards/test_pages.py",
     "store/test_store_lifetime.py",
-    "journeys/test_separate_services.py",
     "store/test_store_landing.py",
     "alerts/test_delivery.py",
     "store/test_store_cluster.py",
-    "journeys/test_demo_killed.py",
     "store/test_store_backup.py",
     "store/test_store_invocations.py",
-    "cli/test_demo.py",
     "alerts/test_service.py",
     "emulator/test_counts_agree.py",
     "store/test_store_injection.py",

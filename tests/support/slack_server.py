@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from quiet_server import QuietHandler, QuietServer
 
 SECRET = "T0SECRET/B0SECRET/notForAnyLog"
 
@@ -24,17 +25,15 @@ class Reply:
     how: str = "answer"
 
 
-class SlackServer(ThreadingHTTPServer):
+class SlackServer(QuietServer):
     """Keeps what it was sent; answers `ok` once the replies it was given are used up."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Webhook)
         self.replies: deque[Reply] = deque()
         self.received: list[dict[str, Any]] = []  # each body, whatever was answered
         self.accepted: list[dict[str, Any]] = []  # those that were answered with ok
         self.release = threading.Event()
+        super().__init__(_Webhook)
 
     @property
     def url(self) -> str:
@@ -49,15 +48,12 @@ class SlackServer(ThreadingHTTPServer):
         """Return all accepted messages as one text to search."""
         return "\n".join(json.dumps(body, ensure_ascii=False) for body in self.accepted)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of connections that the test itself has cut."""
 
-
-class _Webhook(BaseHTTPRequestHandler):
+class _Webhook(QuietHandler):
     server: SlackServer
 
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    def answer(self) -> None:
+        body = json.loads(self.body())
         server = self.server
         server.received.append(body)
         reply = server.replies.popleft() if server.replies else Reply()
@@ -71,27 +67,15 @@ class _Webhook(BaseHTTPRequestHandler):
             return
         if reply.status == 200 and reply.body == "ok":
             server.accepted.append(body)
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.body)))
-        self.end_headers()
-        self.wfile.write(reply.body.encode())
-
-    def log_message(self, *_args: object) -> None:
-        """Keep the test's output readable."""
+        self.reply(reply.status, reply.headers, reply.body.encode())
 
 
 @contextmanager
 def running_slack() -> Iterator[SlackServer]:
     """Run a Slack that says ok unless told otherwise."""
     server = SlackServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
     try:
         yield server
     finally:
         server.release.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(180)
+        server.close()

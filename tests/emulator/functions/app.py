@@ -65,6 +65,14 @@ def about(event: Any, context: Any) -> Any:
     }
 
 
+def compute(event: Any, context: Any) -> Any:
+    """Have a CPU for so long."""
+    end = time.process_time() + event["seconds"]
+    while time.process_time() < end:
+        pass
+    return "done"
+
+
 def sleep(event: Any, context: Any) -> Any:
     time.sleep(event["seconds"])
     return {"pid": os.getpid()}
