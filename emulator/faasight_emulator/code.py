@@ -13,19 +13,22 @@ from faasight_emulator.section import Section
 _INLINE_MODULE = "index.py"  # what CloudFormation names the file of inline code
 
 
-def code_folder(properties: Section, shared: Section, root: Path) -> Path:
+def code_folder(properties: Section, shared: Section, root: Path, asset: str | None = None) -> Path:
     """Return the folder of a function's code.
 
     Args:
         properties: of an AWS::Serverless::Function (CodeUri, InlineCode) or an AWS::Lambda::Function (Code.ZipFile).
         shared: Globals.Function, for a CodeUri that all share.
         root: the folder that paths are relative to.
+        asset: the folder or zip file that the CDK notes where it will put the code on S3.
 
     Raises:
         TemplateError: there is no such folder or zip file, or the code lies on S3.
 
     """
     plain = properties.section("Code") if "Code" in properties else None
+    if plain is not None and "ZipFile" not in plain and asset is not None:
+        return local_folder(properties, "Code", root, asset)
     if plain is not None and "ZipFile" not in plain:
         raise plain.error("", "lies on S3; give the code's folder on this machine as CodeUri of a SAM function.")
     inline = plain.optional_text("ZipFile") if plain is not None else properties.optional_text("InlineCode")
@@ -36,9 +39,12 @@ def code_folder(properties: Section, shared: Section, root: Path) -> Path:
     return local_folder(section, "CodeUri", root)
 
 
-def local_folder(section: Section, key: str, root: Path) -> Path:
-    """Return the folder that a property names, or that the zip file which it names unpacks to. Raises TemplateError."""
-    given = section.text(key, ".")
+def local_folder(section: Section, key: str, root: Path, instead: str | None = None) -> Path:
+    """Return the folder that a property names, or that the zip file which it names unpacks to. Raises TemplateError.
+
+    `instead` is a path to take in place of the property's value.
+    """
+    given = section.text(key, ".") if instead is None else instead
     if given.startswith("s3://"):
         raise section.error(key, f"'{given}' is on S3; give the folder of the code on this machine.")
     path = (root / given).resolve()

@@ -8,6 +8,7 @@ from faasight_emulator.code import code_folder
 from faasight_emulator.cron import check_expression
 from faasight_emulator.function_url import url_of
 from faasight_emulator.model import AsyncPolicy, Function, QueueSource, Route, ScheduleSource, kebab
+from faasight_emulator.properties import misspelt
 from faasight_emulator.section import Section
 from faasight_emulator.sources.model import Source
 from faasight_emulator.sources.read import READERS
@@ -42,6 +43,7 @@ def function_from(
     root: Path,
     layers: Mapping[str, Path],
     warnings: list[str],
+    asset: str | None = None,
 ) -> Function | None:
     """Return the function, or None (and a warning) if it is none that Python runs here.
 
@@ -53,6 +55,7 @@ def function_from(
         root: the folder that CodeUri is relative to.
         layers: folder of each layer of the template, by its name.
         warnings: where sentences about what is left out are added.
+        asset: where the CDK says its code lies.
 
     Raises:
         TemplateError: a property is missing or wrong.
@@ -73,19 +76,24 @@ def function_from(
         return None
     alias = of("AutoPublishAlias").optional_text("AutoPublishAlias")
     logging = of("LoggingConfig").section("LoggingConfig")
+    handler = of("Handler") if "Handler" in of("Handler") else properties
+    code = code_folder(properties, shared, root, asset)
+    for section in (shared, properties):
+        for wrong, meant in misspelt(section):
+            warnings.append(str(section.error(wrong, f"is no property of a function; did you mean '{meant}'?")))
     routes, queues, schedules, sources = _events(logical_id, properties.section("Events"), warnings)
     return Function(
         logical_id=logical_id,
         name=name,
-        handler=_handler(of("Handler") if "Handler" in of("Handler") else properties),
-        code=code_folder(properties, shared, root),
+        handler=_handler(handler, code, warnings),
+        code=code,
         runtime=runtime,
         memory=of("MemorySize").integer("MemorySize", 128, 128, 10_240),
         timeout=of("Timeout").integer("Timeout", 3, 1, 900),
         version="1" if alias else "$LATEST",
         alias=alias,
         environment={**_environment(shared), **_environment(properties)},
-        layers=_layers(shared, layers) + _layers(properties, layers),
+        layers=_layers(shared, layers, warnings) + _layers(properties, layers, warnings),
         architecture=next(iter(of("Architectures").items("Architectures")), "x86_64"),
         reserved=of("ReservedConcurrentExecutions").optional_integer("ReservedConcurrentExecutions", 0, 100_000),
         provisioned=of("ProvisionedConcurrencyConfig")
@@ -105,10 +113,14 @@ def function_from(
     )
 
 
-def _handler(section: Section) -> str:
+def _handler(section: Section, code: Path, warnings: list[str]) -> str:
     handler = section.text("Handler")
     if "." not in handler:
         raise section.error("Handler", f"is '{handler}'; must be '<module>.<function>', as app.handler.")
+    module = code.joinpath(*handler.rpartition(".")[0].replace("/", ".").split("."))
+    if not any(one.exists() for one in (module.with_name(f"{module.name}.py"), module)) and not code.is_symlink():
+        text = f"is '{handler}', but there is no {module.name}.py in {module.parent}; correct one of them."
+        warnings.append(str(section.error("Handler", text)))
     return handler
 
 
@@ -124,9 +136,13 @@ def _environment(section: Section) -> dict[str, str]:
     return values
 
 
-def _layers(section: Section, known: Mapping[str, Path]) -> tuple[Path, ...]:
-    # A layer that is not in the template (an ARN of somebody else's) is nowhere on this machine.
-    return tuple(known[str(layer)] for layer in section.items("Layers") if str(layer) in known)
+def _layers(section: Section, known: Mapping[str, Path], warnings: list[str]) -> tuple[Path, ...]:
+    layers = [str(layer) for layer in section.items("Layers")]
+    for layer in layers:
+        if layer not in known:
+            text = f"the layer {layer} is not of this template, and nowhere on this machine; it is left out."
+            warnings.append(str(section.error("Layers", text)))
+    return tuple(known[layer] for layer in layers if layer in known)
 
 
 def _asynchronous(properties: Section, config: Section, dead_letter: Section) -> AsyncPolicy:

@@ -87,7 +87,7 @@ class Gateway:
             return error.response
         if isinstance(target, StateMachine):
             caller = Caller("api", match.api.name, f"{match.route.method} {match.route.path}")
-            return await self._states.start_by(caller, target, request.body, trace_header)
+            return await self._states.start_by(caller, target, request.body, trace_header, wait=match.route.wait)
         values = event_of(request, match, self._place, trace_header)
         if passed.context:
             values["requestContext"]["authorizer"] = dict(passed.context)

@@ -1,6 +1,8 @@
 """CloudFormation's intrinsic functions: !Ref, !GetAtt, !Sub, !Join, !Select, !Split, !FindInMap, !If and conditions."""
 
+import base64
 import difflib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -14,7 +16,8 @@ class Resolver:
     """Replaces intrinsic functions by their values.
 
     `names` holds what !Ref gives (parameters, pseudo parameters, resources), `attributes` what !GetAtt gives, by
-    (logical id, attribute). `stand_in` gives an attribute of what is not emulated, None if there is none.
+    (logical id, attribute). `stand_in` gives an attribute of what is not emulated, None if there is none. `dynamic`
+    replaces dynamic references in a text. `warn` takes a sentence about what is only a guess.
     """
 
     def __init__(
@@ -23,11 +26,15 @@ class Resolver:
         names: Mapping[str, Value],
         attributes: Mapping[tuple[str, str], str],
         stand_in: Callable[[str, str], str | None] = lambda _resource, _attribute: None,
+        dynamic: Callable[[str, Steps], str] = lambda text, _: text,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._document = document
         self._names = names
         self._attributes = attributes
         self._stand_in = stand_in
+        self._dynamic = dynamic
+        self._warn = warn
         self._functions: dict[str, Callable[[Value, Steps], Value]] = {
             "Ref": self._ref,
             "Fn::GetAtt": self._get_att,
@@ -37,6 +44,11 @@ class Resolver:
             "Fn::Split": self._split,
             "Fn::FindInMap": self._find_in_map,
             "Fn::If": self._if,
+            "Fn::ImportValue": self._import,
+            "Fn::GetAZs": lambda given, _: [f"{text_of(given or self._names['AWS::Region'])}{zone}" for zone in "abc"],
+            "Fn::Base64": lambda given, _: base64.b64encode(text_of(given).encode()).decode(),
+            "Fn::ToJsonString": lambda given, _: json.dumps(given),
+            "Fn::Length": self._length,
             "Fn::Equals": lambda given, steps: self._pair(given, steps, "Equals")[0] == given[1],
             "Fn::Not": lambda given, steps: not self._flags(given, steps)[0],
             "Fn::And": lambda given, steps: all(self._flags(given, steps)),
@@ -63,7 +75,7 @@ class Resolver:
         if isinstance(value, list):
             items = (self.resolve(item, (*steps, index)) for index, item in enumerate(value))
             return [item for item in items if item is not NO_VALUE]
-        return value
+        return self._dynamic(value, steps) if isinstance(value, str) and "{{resolve:" in value else value
 
     def condition(self, name: str, steps: Steps) -> bool:
         """Return whether the condition of this name holds."""
@@ -79,7 +91,8 @@ class Resolver:
         if function not in ("Ref", "Fn::GetAtt", "Fn::Sub", "Fn::If", "Condition"):
             given = self.resolve(given, steps)
         try:
-            return self._functions[function](given, steps)
+            value = self._functions[function](given, steps)
+            return self._dynamic(value, steps) if isinstance(value, str) and "{{resolve:" in value else value
         except RecursionError as error:
             raise self._document.error(steps, f"{function} refers to itself; break the circle.") from error
 
@@ -146,11 +159,26 @@ class Resolver:
 
     def _find_in_map(self, given: Value, steps: Steps) -> Value:
         found: Value = self._document.values.get("Mappings") or {}
-        for key in given if isinstance(given, list) else ():
+        *keys, last = given if isinstance(given, list) and given else [None]
+        default = last if isinstance(last, dict) and "DefaultValue" in last else None
+        for key in keys if default is not None else [*keys, last]:
             if not isinstance(found, dict) or text_of(key) not in found:
+                if default is not None:
+                    return default["DefaultValue"]
                 raise self._document.error(steps, f"the Mappings section has no '{text_of(key)}' here; add it.")
             found = found[text_of(key)]
         return found
+
+    def _import(self, given: Value, steps: Steps) -> str:
+        name = text_of(given)
+        text = f"'{name}' is exported by another stack, which is not here; its name stands in for it."
+        self._warn(str(self._document.error(steps, text)))
+        return name
+
+    def _length(self, given: Value, steps: Steps) -> int:
+        if not isinstance(given, list):
+            raise self._document.error(steps, "Fn::Length needs a list.")
+        return len(given)
 
     def _if(self, given: Value, steps: Steps) -> Value:
         if not isinstance(given, list) or len(given) != 3:

@@ -42,6 +42,7 @@ class Route:
     payload: Literal["1.0", "2.0"]
     authorizer: str = ""  # its name, or NONE; empty: the API's default
     scopes: tuple[str, ...] = ()
+    wait: bool = False  # of a state machine: whether the answer is that of the execution
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,22 @@ class Section:
         value = self._resolver.resolve(self._values.get(key), (*self.steps, key))
         return None if value is NO_VALUE else value
 
-    def section(self, key: str) -> "Section":
-        """Return a mapping inside this one; an absent one is empty. Its own intrinsics stay until they are read."""
+    def raw(self, key: str) -> Value:
+        """Return what stands in the template, unresolved; None if the key is absent."""
+        return self._values.get(key)
+
+    def over(self, document: Document) -> "Section":
+        """Return the whole of another file, with this template's intrinsics."""
+        return Section(document, self._resolver, document.values, ())
+
+    def section(self, key: str, *, plain: bool = False) -> "Section":
+        """Return a mapping inside this one; an absent one is empty. Its own intrinsics stay until they are read.
+
+        With `plain` it is the mapping as it stands, even if that is an intrinsic.
+        """
         value = self._values.get(key)
         steps = (*self.steps, key)
-        if isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref")):
+        if not plain and isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref")):
             value = self._resolver.resolve(value, steps)
         return Section(self._document, self._resolver, value, steps)
 

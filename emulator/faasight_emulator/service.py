@@ -43,6 +43,7 @@ from faasight_emulator.states.api import StatesApi
 from faasight_emulator.states.definition import StateMachine
 from faasight_emulator.states.executions import Execution, Executions
 from faasight_emulator.states.tasks import Tasks
+from faasight_emulator.stored import create_stored
 from faasight_emulator.targets import Targets
 from faasight_emulator.template import Template
 from faasight_emulator.versions import Published, Versions, plain_name
@@ -193,6 +194,7 @@ class Emulator:
         self._targets = Targets(self.place, self._clients, self._fire_by_name)
         self._undo.callback(self._clients.close)
         create_resources(self._clients, self.place, template.queues, template.tables)
+        create_stored(self._clients, self.place, template.stored)
         sources = self._sources = EventSources(
             template.functions,
             template.plumbing,

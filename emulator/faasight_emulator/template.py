@@ -3,16 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
+from faasight_emulator import stored
 from faasight_emulator.authorization import NONE, authorization_of
 from faasight_emulator.code import local_folder
 from faasight_emulator.cors import http_cors, rest_cors
-from faasight_emulator.document import Document, Value, read_document
+from faasight_emulator.document import Document, Steps, Value, read_document
 from faasight_emulator.errors import UnknownFunctionError
 from faasight_emulator.functions import function_from
 from faasight_emulator.intrinsics import NO_VALUE, Resolver, text_of
-from faasight_emulator.model import Api, Function, Place, Queue, Table, kebab
+from faasight_emulator.model import Api, Function, Place, Queue, Route, Table, kebab
+from faasight_emulator.openapi import described
 from faasight_emulator.resources import queue_from, simple_table_from, table_from
 from faasight_emulator.section import Section
 from faasight_emulator.sources import resources as plumbing
@@ -21,7 +23,10 @@ from faasight_emulator.sources.model import Bucket, Bus, Stream, Topic
 from faasight_emulator.sources.resources import Plumbing, PlumbingReader
 from faasight_emulator.states import read as states
 from faasight_emulator.states.definition import StateMachine
+from faasight_emulator.stored import Stored
 from faasight_emulator.versions import ALIAS, VERSION, Alias, Published, alias_from, number_versions
+
+Owner = TypeVar("Owner", Function, StateMachine)
 
 _FUNCTION = "AWS::Serverless::Function"
 _PLAIN_FUNCTION = "AWS::Lambda::Function"
@@ -44,6 +49,7 @@ _NAME_PROPERTY = {
     _SIMPLE_TABLE: "TableName",
     **plumbing.NAME_PROPERTY,
     **states.NAME_PROPERTY,
+    **stored.NAME_PROPERTY,
 }
 # APIs that SAM makes by itself for events that name none.
 IMPLICIT_HTTP = "ServerlessHttpApi"
@@ -73,6 +79,7 @@ class Template:
     plumbing: Plumbing = field(default_factory=Plumbing)
     machines: tuple[StateMachine, ...] = ()
     activities: tuple[str, ...] = ()  # ARNs
+    stored: tuple[Stored, ...] = ()
     published: Published = field(default_factory=lambda: Published({}))
     warnings: tuple[str, ...] = ()
 
@@ -115,7 +122,10 @@ class _Builder:
         self.warnings: list[str] = []
         self._names: dict[str, Value] = _pseudo_parameters(place)
         self._attributes: dict[tuple[str, str], str] = {}
-        self._resolver = Resolver(document, self._names, self._attributes, self._stand_in)
+        self._stored: dict[str, str] = {}  # values of parameters and secrets, by name
+        self._resolver = Resolver(
+            document, self._names, self._attributes, self._stand_in, self._dynamic, self.warnings.append
+        )
         self._add_parameters(parameters)
         self.resources = self._read_resources()
         self._add_resource_names()
@@ -132,6 +142,7 @@ class _Builder:
         }
         made: dict[str, list[Value]] = {kind: [] for kind in of_type}
         activities: list[str] = []
+        kept: list[Stored] = []
         events = PlumbingReader(self.place, self._warn)
         for logical_id, (kind, resource) in self.resources.items():
             if kind in of_type:
@@ -139,17 +150,23 @@ class _Builder:
                 made[kind] += [] if one is None else [one]
             elif kind in plumbing.KINDS:
                 events.read(kind, logical_id, self._resource_name(logical_id), resource.section("Properties"))
+            elif kind in stored.NAME_PROPERTY:
+                kept.append(self._stored_from(logical_id, kind))
             elif kind == states.ACTIVITY:
                 activities.append(str(self._names[logical_id]))
             elif kind not in (_HTTP_API, _REST_API, _LAYER, VERSION, ALIAS) and not kind.startswith(_NO_EFFECT):
                 self._warn(resource, "Type", f"{kind} is not emulated; the rest of the template runs without it.")
         functions, pipes = events.finish(made[_FUNCTION] + made[_PLAIN_FUNCTION])
         machines: list[StateMachine] = [one for kind in states.KINDS for one in made[kind]]
+        routes = self._described()
+        functions = [self._with(routes, one) for one in functions]
+        machines = [self._with(routes, one) for one in machines]
         queues: list[Queue] = made[_QUEUE]
         if not functions:
             raise self.document.error(
                 ("Resources",),
-                f"there is no function to run; add a resource of type {_FUNCTION} with a Python Runtime.",
+                f"there is no function to run; add a resource of type {_FUNCTION} with a Python Runtime."
+                + "".join(f" Left out: {one}" for one in self.warnings if "left out" in one),
             )
         tables: list[Table] = [*made[_TABLE], *made[_SIMPLE_TABLE]]
         made_here: list[Topic | Bus | Bucket | Stream] = [*pipes.topics, *pipes.buses, *pipes.buckets, *pipes.streams]
@@ -167,8 +184,9 @@ class _Builder:
             pipes,
             tuple(machines),
             tuple(activities),
+            tuple(kept),
             self._published(functions),
-            tuple(self.warnings),
+            tuple(dict.fromkeys(self.warnings)),
         )
 
     def _section(self, values: Value, *steps: str | int) -> Section:
@@ -190,6 +208,7 @@ class _Builder:
             value: Value = given.get(name, parameter.value("Default"))
             if value is None:
                 raise declared.error(name, f"has no default; give a value for the parameter '{name}'.")
+            self._check_type(declared, name, parameter.text("Type", "String"), value)
             allowed = [text_of(one) for one in parameter.items("AllowedValues")]
             if allowed and text_of(value) not in allowed:
                 raise declared.error(name, f"is '{value}'; must be one of {', '.join(allowed)}.")
@@ -197,10 +216,31 @@ class _Builder:
                 value = [item.strip() for item in str(value).split(",")]
             self._names[name] = value
 
+    def _check_type(self, declared: Section, name: str, kind: str, value: Value) -> None:
+        if kind == "Number" and not _is_number(value):
+            raise declared.error(name, f"is '{value}'; must be a number.")
+        if kind.startswith("AWS::SSM::Parameter::Value"):
+            text = f"names the parameter '{value}' of Systems Manager, which is not here; its name stands in for it."
+            self._warn(declared, name, text)
+
+    def _dynamic(self, text: str, steps: Steps) -> str:
+        def unknown(name: str) -> None:
+            told = f"the template makes no '{name}'; the reference stays as it is. Give a value by --env or --env-vars."
+            self.warnings.append(str(self.document.error(steps, told)))
+
+        return stored.resolved(text, self._stored, unknown)
+
+    def _stored_from(self, logical_id: str, kind: str) -> Stored:
+        properties = self.resources[logical_id][1].section("Properties")
+        return stored.stored_from(kind, logical_id, self._resource_name(logical_id), properties)
+
     def _read_resources(self) -> dict[str, tuple[str, Section]]:
         all_resources = self._section(self.document.values.get("Resources"), "Resources")
         found: dict[str, tuple[str, Section]] = {}
         for logical_id in all_resources:
+            if logical_id.startswith("Fn::"):
+                text = "loops and transforms are not run here; write out what they would make."
+                raise all_resources.error(logical_id, text)
             resource = all_resources.section(logical_id)
             condition = resource.optional_text("Condition")
             if condition is not None and not self._resolver.condition(condition, resource.steps):
@@ -221,6 +261,10 @@ class _Builder:
                 self._add_resource(
                     logical_id, kind, properties.text(_NAME_PROPERTY[kind], self._default_name(logical_id, kind))
                 )
+        for logical_id, (kind, _) in self.resources.items():
+            if kind in stored.NAME_PROPERTY:
+                one = self._stored_from(logical_id, kind)
+                self._stored[one.name] = self._attributes[logical_id, "Value"] = one.value
         for logical_id, kind in ((IMPLICIT_HTTP, _HTTP_API), (IMPLICIT_REST, _REST_API)):
             if logical_id not in self._names:
                 self._add_resource(logical_id, kind, kebab(logical_id))
@@ -250,6 +294,8 @@ class _Builder:
             attributes = {"RootResourceId": "root", "RestApiId": name}
         elif kind in plumbing.KINDS:
             ref, attributes = plumbing.references(kind, name, place)
+        elif kind in stored.NAME_PROPERTY:
+            ref, attributes = stored.references(kind, name, place)
         elif kind in states.NAME_PROPERTY:
             ref, attributes = states.references(kind, name, place)
         self._names[logical_id] = ref
@@ -283,8 +329,9 @@ class _Builder:
             for layer, (kind, resource) in self.resources.items()
             if kind == _LAYER
         }
+        asset = self.resources[logical_id][1].section("Metadata").optional_text("aws:asset:path")
         root = self.document.path.parent
-        return function_from(logical_id, name, shared, properties, root, layers, self.warnings)
+        return function_from(logical_id, name, shared, properties, root, layers, self.warnings, asset)
 
     def _machine(self, logical_id: str, name: str, properties: Section) -> StateMachine:
         root = self.document.path.parent
@@ -306,6 +353,23 @@ class _Builder:
             if kind == ALIAS:
                 aliases.append(alias_from(resource.section("Properties"), self._versions))
         return Published({name: tuple(numbers) for name, numbers in self._versions.items()}, tuple(aliases))
+
+    def _described(self) -> dict[str, list[Route]]:
+        """Return the routes of the APIs that are described by OpenAPI, by the ARN of what answers."""
+        routes: dict[str, list[Route]] = {}
+        root = self.document.path.parent
+        for name, (kind, resource) in self.resources.items():
+            if kind in (_HTTP_API, _REST_API):
+                which: Literal["http", "rest"] = "http" if kind == _HTTP_API else "rest"
+                for route, target in described(
+                    str(self._names[name]), which, resource.section("Properties"), root, self.warnings
+                ):
+                    routes.setdefault(":".join(target.split(":")[:7]), []).append(route)
+        return routes
+
+    def _with(self, routes: dict[str, list[Route]], owner: Owner) -> Owner:
+        """Add routes to what answers them."""
+        return replace(owner, routes=(*owner.routes, *routes.get(self._attributes[owner.logical_id, "Arn"], ())))
 
     def _apis(self, owners: Sequence[Function | StateMachine]) -> tuple[Api, ...]:
         used = {(route.api, route.payload) for owner in owners for route in owner.routes}
@@ -380,6 +444,14 @@ class _Builder:
                         f"is {queue.visibility_timeout} s, less than the Timeout of {function.logical_id} "
                         f"({function.timeout} s); AWS refuses that: set it to {6 * function.timeout}.",
                     )
+
+
+def _is_number(value: Value) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _pseudo_parameters(place: Place) -> dict[str, Value]:

@@ -97,6 +97,7 @@ Write = Callable[[str], Path]
 def write(tmp_path: Path) -> Write:
     """Write a template beside a folder `code`."""
     (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "app.py").touch()
 
     def put(text: str) -> Path:
         path = tmp_path / "template.yaml"
@@ -162,6 +163,42 @@ def test_what_is_not_run_is_a_warning_with_its_line(write: Write) -> None:
     assert "AWS::Pipes::Pipe is not emulated" in warnings[2]
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("Layers: ['arn:aws:lambda:r:1:layer:x:3']", "the layer arn:aws:lambda:r:1:layer:x:3 is not of this template"),
+        ("TimeOut: 30", "TimeOut: is no property of a function; did you mean 'Timeout'?"),
+        ("Environment: {Variables: {A: !ImportValue b}}", "'b' is exported by another stack"),
+        ("Environment: {Variables: {A: '{{resolve:ssm:b}}'}}", "the template makes no 'b'; the reference stays"),
+        ("Description: of gone.f", "is 'gone.f', but there is no gone.py in"),
+    ],
+)
+def test_what_will_be_otherwise_is_a_warning(write: Write, more: str, words: str) -> None:
+    """Each is told once, with its line."""
+    path = write(function(more).replace("app.f", "gone.f" if "gone.f" in more else "app.f"))
+    told = [one for one in Template.load(path).warnings if words in one]
+    assert len(told) == 1
+    assert told[0].startswith(f"{path}:2: Resources.F.Properties.")
+
+
+def test_the_lesser_functions_of_cloudformation(write: Write) -> None:
+    """Those that give text or numbers without another resource."""
+    given = """{A: !Base64 hi, B: !Select [1, !GetAZs ''], C: {'Fn::ToJsonString': {a: [1]}}, D: {'Fn::Length': [1, 2]},
+        E: !FindInMap [M, none, b, {DefaultValue: d}], F: !FindInMap [M, a, b, {DefaultValue: d}]}"""
+    text = function(f"Environment: {{Variables: {given}}}") + "Mappings: {M: {a: {b: c}}}\n"
+    values = Template.load(write(text)).functions[0].environment
+    assert list(values.values()) == ["aGk=", "us-east-1b", '{"a": [1]}', "2", "d", "c"]
+
+
+def test_code_where_the_cdk_left_it(write: Write) -> None:
+    """A template of the CDK says that its code is on S3, and beside it which folder that was."""
+    code = "Code: {S3Bucket: b, S3Key: k}, Handler: app.f, Runtime: python3.12"
+    text = f"""Resources:
+  F: {{Type: AWS::Lambda::Function, Properties: {{{code}}}, Metadata: {{"aws:asset:path": code}}}}
+"""
+    assert Template.load(write(text)).functions[0].code.name == "code"
+
+
 def test_names() -> None:
     """A logical id in kebab case is the name of what has none."""
     assert [kebab(one) for one in ("OrderQueue", "HTTPApi", "DLQ", "Order2Queue")] == [
@@ -207,7 +244,14 @@ def test_names() -> None:
             2,
             "'Q' has no attribute 'Nope'; it has Arn, QueueName, QueueUrl",
         ),
-        (function("MemorySize: !ImportValue x"), 2, "Fn::ImportValue is not supported here"),
+        (function("MemorySize: !Cidr x"), 2, "Fn::Cidr is not supported here"),
+        ("Resources:\n  Fn::ForEach::F: [N, [a], {}]\n", 2, "loops and transforms are not run here; write out"),
+        (
+            "Resources:\n  F: {Type: AWS::Serverless::Function, Properties: {PackageType: Image}}\n",
+            1,
+            "container images",
+        ),
+        (f"Parameters:\n  P: {{Type: Number, Default: a}}\n{function()}", 2, "is 'a'; must be a number."),
         (function("Environment: {Variables: {AWS_REGION: x}}"), 2, "is reserved by Lambda"),
         (
             function("Events: {E: {Type: Schedule, Properties: {Schedule: rate(2 minute)}}}"),

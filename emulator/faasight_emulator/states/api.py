@@ -69,12 +69,17 @@ class StatesApi:
             return _error("UnknownOperationException", f"{action} is not emulated; known: {', '.join(self._actions)}")
         return await self._refusing(self._actions[action], request.body, request.header("x-amzn-trace-id"))
 
-    async def start_by(self, caller: Caller, machine: StateMachine, body: bytes, header: str) -> Response:
-        """Start a machine with a request's body, as the integration does that SAM makes of an event of type Api."""
+    async def start_by(
+        self, caller: Caller, machine: StateMachine, body: bytes, header: str, *, wait: bool
+    ) -> Response:
+        """Start a machine with a request's body, as API Gateway's integrations do; `wait` is for its end.
+
+        SAM makes one of each event of type Api, which does not wait; StartSyncExecution is for OpenAPI definitions.
+        """
         arguments = {"stateMachineArn": machine_arn(machine, self._place), "input": body.decode("utf-8", "replace")}
 
         async def begin(given: Arguments, header: str) -> Any:  # noqa: ANN401 -- JSON
-            return _begun(self._begin(given, header, caller))
+            return await (self._start_sync if wait else self._start)(given, header, caller)
 
         return await self._refusing(begin, json.dumps(arguments).encode(), header)
 
@@ -95,13 +100,14 @@ class StatesApi:
             return _error("SerializationException", f"the body is no JSON: {error}")
         return Response(200, json.dumps(answer).encode(), _TYPE)
 
-    async def _start(self, arguments: Arguments, header: str) -> Any:  # noqa: ANN401 -- JSON
-        return _begun(self._begin(arguments, header))
+    async def _start(self, arguments: Arguments, header: str, caller: Caller | None = None) -> Any:  # noqa: ANN401 -- JSON
+        execution = self._begin(arguments, header, caller)
+        return {"executionArn": execution.arn, "startDate": execution.started}
 
-    async def _start_sync(self, arguments: Arguments, header: str) -> Any:  # noqa: ANN401 -- JSON
+    async def _start_sync(self, arguments: Arguments, header: str, caller: Caller | None = None) -> Any:  # noqa: ANN401 -- JSON
         if self._executions.machine(str(arguments.get("stateMachineArn"))).kind != "EXPRESS":
             raise _RefusedError("StateMachineTypeNotSupported", "only EXPRESS state machines run synchronously")
-        execution = self._begin(arguments, header)
+        execution = self._begin(arguments, header, caller)
         try:
             await asyncio.wait_for(self._executions.wait(execution), _SYNC_LIMIT)
         except TimeoutError:
@@ -220,10 +226,6 @@ class StatesApi:
 
 
 _TYPE = (("content-type", "application/x-amz-json-1.0"),)
-
-
-def _begun(execution: Execution) -> dict[str, Any]:
-    return {"executionArn": execution.arn, "startDate": execution.started}
 
 
 def _activity(arn: str) -> dict[str, Any]:
