@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from faasight_collector import Collector, Settings
+from faasight_collector.receive import connection
 from faasight_collector.segments import Record, scan
 from faasight_store import Store, StoreUnavailableError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -17,6 +18,12 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 Eventually = Callable[[Callable[[], object]], None]
 MakeTraces = Callable[..., bytes]
 StartCollector = Callable[..., Collector]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a refused client's connection kept open for as long as a busy machine may take to send what is refused."""
+    monkeypatch.setattr(connection, "_LINGER_S", 180.0)
 
 
 @pytest.fixture

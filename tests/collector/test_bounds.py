@@ -17,7 +17,7 @@ import grpc
 import psutil
 import pytest
 from faasight_collector import Collector, TlsFiles
-from faasight_collector.receive import accept, files, http, readers
+from faasight_collector.receive import accept, connection, files, http, readers
 
 from tests.collector.wire import Response, Wire, post
 from tests.support.certificates import Authority
@@ -108,7 +108,7 @@ def test_without_files_left_it_neither_spins_nor_stops(tmp_path: Path, make_trac
         resource.setrlimit(resource.RLIMIT_NOFILE, (120, 120))
         from pathlib import Path
         from faasight_collector import Collector, Settings
-        from faasight_collector.receive import accept, files, http, readers
+        from faasight_collector.receive import accept, connection, files, http, readers
         files.places = lambda wanted: wanted  # as if nothing had been kept back for others
         from tests.collector.conftest import StoreAway
         collector = Collector(Settings(journal_dir=Path(sys.argv[1]), http_port=0, grpc_port=None), StoreAway())
@@ -143,7 +143,7 @@ def test_without_files_left_it_neither_spins_nor_stops(tmp_path: Path, make_trac
 def test_the_soft_limit_of_files_is_raised_and_the_hard_one_stays() -> None:
     code = """
         import resource
-        from faasight_collector.receive import accept, files, http, readers
+        from faasight_collector.receive import accept, connection, files, http, readers
         resource.setrlimit(resource.RLIMIT_NOFILE, (100, 2000))
         print(files.places(500), resource.getrlimit(resource.RLIMIT_NOFILE))
         print(files.places(10_000), resource.getrlimit(resource.RLIMIT_NOFILE))
@@ -269,6 +269,16 @@ def test_large_bodies_leave_room_for_small_ones(start_collector: StartCollector,
             one.sendall(bytes(size - 10))
             assert one.recv(100).startswith(b"HTTP/1.1 400"), "read to its end; zeros are no protobuf"
     assert say(collector.http_address, post(TRACES, make_traces(5000))).status == 200
+
+
+def test_a_refused_client_that_does_not_go_is_left(
+    start_collector: StartCollector, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_LINGER_S", 0.1)
+    collector = start_collector()
+    with crowd(collector.http_address, 5, post(TRACES, b"", content_length=str(1 << 30))) as refused:
+        assert all(one.recv(100).startswith(b"HTTP/1.1 413") for one in refused)
+        eventually(lambda: "faasight_collector_connections 1.0" in _metrics(collector))
 
 
 def test_many_of_the_largest_bodies_at_once(
