@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from faasight.capture import Capture
     from faasight.delivery import Buffer, Delivery
+    from faasight.holding import Holding
     from faasight.invocation import Invocation
     from faasight.log_records import Records
     from faasight.metrics import Metrics
@@ -55,6 +56,8 @@ class Agent:
             from faasight.capture import Capture
 
             self.capture = Capture(settings.capture, settings.capture_bytes)
+        self.holding: Holding | None = None  # of telemetry, where it is asked for
+        self.hurried = False  # a kill is likely
         self._metrics: Metrics | None = None
         self._records: Records | None = None
         self.printed: Print | None = None  # stands for `print`, where it is asked for
@@ -98,6 +101,16 @@ class Agent:
             self.when_loaded.append(lambda: snapshot.register_end(self))
         self._send_after_answers()
         self.report_killed()
+        if self.settings.flush_every:
+            self._hold()
+
+    def _hold(self) -> None:
+        try:
+            from faasight.holding import Holding
+
+            self.holding = Holding(self)
+        except Exception as error:  # noqa: BLE001 - each invocation is sent at once
+            complaints.failure("holding telemetry", error)
 
     def _send_after_answers(self) -> None:
         if "awslambdaric.lambda_runtime_client" not in sys.modules:
@@ -145,6 +158,7 @@ class Agent:
 
     def hurry(self) -> None:
         """Tell of what runs sooner from now on: here a kill is likely, and may come within the first second."""
+        self.hurried = True
         self.start_after = min(self.start_after, _SOON_S)
 
     def after_fork(self) -> None:
@@ -155,6 +169,9 @@ class Agent:
         self.delivery.reset()
         self.watchdog.reset()
         self.witness.reset()
+        if self.holding is not None:
+            self.holding.reset()
+            self.holding.leave_signals()
         if self._records is not None:
             self._records.reset()
         if self.printed is not None:
@@ -181,6 +198,8 @@ class Agent:
     def _leave(self) -> None:
         if self.printed is not None:
             self.printed.end()
+        if self.holding is not None:
+            self.holding.leave()
         if isinstance(self.delivery, Exporter):
             try:
                 self.delivery.linger(self.settings.flush_timeout)

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
         def flush(self, budget: float) -> None:
             """Send what there is within `budget` seconds."""
 
+        def waiting(self) -> int:
+            """Return how many spans wait for the next flush."""
+
         def reset(self) -> None:
             """Start anew in a forked child."""
 
@@ -176,6 +179,10 @@ class Exporter:
     def add(self, span: Span) -> None:
         """Keep a finished span for the next flush; the oldest goes when there are too many."""
         self._spans.append(span)
+
+    def waiting(self) -> int:
+        """Return how many spans wait for the next flush."""
+        return sum(len(share.spans) for share in self._shares)
 
     def share(self, resource: Callable[[], bytes]) -> Share:
         """Return a buffer that is sent along, under a resource of its own."""

@@ -266,7 +266,8 @@ def send(agent: Agent, invocation: Invocation) -> None:
     """Report a finished invocation and send its telemetry, within the flush limit and never beyond the deadline."""
     try:
         report(agent, invocation, [invocation.span])
-        agent.delivery.flush(_budget(agent, invocation))
+        if agent.holding is None or not agent.holding.takes(invocation):
+            agent.delivery.flush(_budget(agent, invocation))
     finally:
         agent.witness.end(invocation.note)
 

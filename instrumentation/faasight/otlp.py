@@ -78,6 +78,10 @@ class OfficialExporter:
         """Keep a finished span for the next flush."""
         self._spans.append(span)
 
+    def waiting(self) -> int:
+        """Return how many spans wait for the next flush."""
+        return len(self._spans)
+
     def flush(self, budget: float) -> None:
         """Let the thread send what there is, and wait for it at most `budget` seconds."""
         if self._thread is None:

@@ -39,6 +39,13 @@ TABLE = (
     Setting("environment", "FAASIGHT_ENVIRONMENT", "text", "default", "deployment.environment.name: production..."),
     Setting("handler", "FAASIGHT_HANDLER", "text", "", "the function's own handler; the exec wrapper sets it"),
     Setting("flush_timeout", "FAASIGHT_FLUSH_TIMEOUT", "seconds", "0.2", "the longest a flush may take, seconds"),
+    Setting(
+        "flush_every",
+        "FAASIGHT_FLUSH_EVERY",
+        "seconds",
+        "0",
+        "a busy function sends so often, seconds; 0: after each invocation",
+    ),
     Setting("confirm", "FAASIGHT_CONFIRM", "flag", "0", "1: a flush waits for the answer; 0: the next flush reads it"),
     Setting("cooldown", "FAASIGHT_COOLDOWN", "seconds", "5", "pause after a failed flush, seconds; doubles up to 60"),
     Setting(
@@ -129,6 +136,7 @@ class Settings:
     environment: str
     handler: str
     flush_timeout: float
+    flush_every: float
     confirm: bool
     cooldown: float
     idle_limit: float
