@@ -116,7 +116,7 @@ class Holding:
 
     def ended_from_outside(self) -> None:
         """Send what is held, hear that it came, and do what SIGTERM would have done, if it is left to us."""
-        import _signal
+        import signal
 
         try:
             self.leave()
@@ -125,7 +125,7 @@ class Holding:
                 linger(self._agent.settings.flush_timeout / 2)
         except Exception as error:  # noqa: BLE001 - the process ends as it is told to
             complaints.say(f"sending what was held failed: {type(error).__name__}: {error}")
-        if _signal.getsignal(_signal.SIGTERM) is _nothing:
+        if signal.getsignal(signal.SIGTERM) is _nothing:
             os._exit(_ENDED_BY_SIGTERM)
 
 
@@ -146,16 +146,16 @@ def _listen(holding: Holding) -> bool:
     Python would run a handler on the main thread, and that waits in C for the next event: AWS's client goes on waiting
     through signals. But Python's part in C writes the signal's number to a pipe at once.
     """
-    import _signal
+    import signal
 
     try:
-        if _signal.getsignal(_signal.SIGTERM) is _signal.SIG_DFL:
-            _signal.signal(_signal.SIGTERM, _nothing)
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _nothing)
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
-        others = _signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        others = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         if others != -1:
-            _signal.set_wakeup_fd(others, warn_on_full_buffer=False)
+            signal.set_wakeup_fd(others, warn_on_full_buffer=False)
             raise ValueError("signals are taken")
     except (ValueError, OSError) as error:  # ValueError: not on the main thread
         complaints.say(f"SIGTERM is not seen: {error}")
@@ -164,7 +164,7 @@ def _listen(holding: Holding) -> bool:
     def wait() -> None:
         try:
             while heard := os.read(reader, 64):
-                if _signal.SIGTERM in heard:
+                if signal.SIGTERM in heard:
                     holding.ended_from_outside()
         except OSError:
             return  # the function has closed it
@@ -174,11 +174,11 @@ def _listen(holding: Holding) -> bool:
 
 
 def _stop_listening() -> None:
-    import _signal
+    import signal
 
     try:
-        _signal.set_wakeup_fd(-1)
-        if _signal.getsignal(_signal.SIGTERM) is _nothing:
-            _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        if signal.getsignal(signal.SIGTERM) is _nothing:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
     except ValueError:  # not on the main thread
         return
