@@ -3,7 +3,7 @@
 import itertools
 import json
 import os
-import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -67,6 +67,8 @@ class RuntimeApi:
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
+        self._readable = selectors.DefaultSelector()  # not select(): who measures may have over 1,024 files open
+        self._readable.register(self._listening, selectors.EVENT_READ)
         self._connections: list[socket.socket] = []
         self._asking: socket.socket | None = None
         self.address = f"127.0.0.1:{self._listening.getsockname()[1]}"
@@ -78,20 +80,22 @@ class RuntimeApi:
         """
         deadline = time.perf_counter() + timeout
         while True:
-            ready, _, _ = select.select(
-                [self._listening, *self._connections], [], [], max(deadline - time.perf_counter(), 0)
-            )
+            ready = self._readable.select(max(deadline - time.perf_counter(), 0))
             if not ready:
                 raise TimeoutError(f"the runtime asked for nothing in {timeout:g} s")
-            for connection in ready:
+            for key, _ in ready:
+                connection = key.fileobj
+                assert isinstance(connection, socket.socket)
                 if connection is self._listening:
                     accepted, _ = self._listening.accept()
                     accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     self._connections.append(accepted)
+                    self._readable.register(accepted, selectors.EVENT_READ)
                     continue
                 at = time.perf_counter()
                 read = _read_request(connection)
                 if read is None:
+                    self._readable.unregister(connection)
                     connection.close()
                     self._connections.remove(connection)
                     continue
@@ -107,6 +111,7 @@ class RuntimeApi:
 
     def close(self) -> None:
         """Stop."""
+        self._readable.close()
         for connection in (self._listening, *self._connections):
             connection.close()
 
