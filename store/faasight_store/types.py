@@ -174,6 +174,7 @@ class MapNode:
     errors: int | None
     throttles: int | None
     p95_ms: float | None
+    provider: str = ""  # of a function: aws, gcp, azure; "" where it is not known
 
 
 @dataclass(frozen=True, slots=True)

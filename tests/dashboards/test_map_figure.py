@@ -57,6 +57,20 @@ def test_nodes_say_rate_errors_and_p95() -> None:
     assert [nodes[f"function:{name}"]["status"] for name in ("checkout", "payment")] == ["ok", "error"]
 
 
+def test_clouds_are_told_where_there_are_several() -> None:
+    """A map of AWS alone says it nowhere; the panel always does."""
+
+    def shown(*providers: str) -> list[object]:
+        nodes = [MapNode(f"function:{n}", "function", str(n), 1, 0, 0, 1.0, one) for n, one in enumerate(providers)]
+        return [node["cloud"] for node in drawing(InvocationMap(nodes, []), HOUR)["nodes"]]
+
+    assert shown("aws", "aws", "") == ["", "", ""]
+    assert shown("aws", "gcp", "") == ["aws", "gcp", ""]
+    assert shown("azure") == ["azure"]
+    azure = MapNode("function:f", "function", "f", 1, 0, 0, 1.0, "azure")
+    assert "function · Azure Functions" in texts(panel(InvocationMap([azure], []), "function:f", HOUR))
+
+
 def test_the_ring_fills_with_what_failed_or_was_turned_away() -> None:
     nodes, _ = drawn()
     assert nodes["function:payment"]["ill_share"] == pytest.approx(6 * 372 / 3612, abs=0.001)

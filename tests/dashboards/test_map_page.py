@@ -67,6 +67,13 @@ def test_nodes_and_edges_are_those_of_the_flow(order_tab: Visit) -> None:
     expect(page.locator("#map-count")).to_have_text("3 functions · 5 edges")
 
 
+def test_the_legend_names_what_is_on_the_map(order_tab: Visit) -> None:
+    page = go(order_tab, "/map")
+    drawn(page)
+    words = page.locator("#map-legend > span").all_inner_texts()
+    assert words == ["function", "api", "queue", "table", "external", "ran well", "failed", "waits between"]
+
+
 def test_an_asynchronous_edge_tells_how_long_messages_waited(order_tab: Visit) -> None:
     edge = by_id(drawn(go(order_tab, "/map"))["edges"])["queue:order-queue>function:payment"]
     assert edge["asynchronous"]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from components import count, links, texts
-from faasight_dashboards.figures.waterfall import COLD, ERROR, INIT, LINKED, LOG, WAIT, waterfall
+from faasight_dashboards.figures.waterfall import COLD, ERROR, INIT, LINKED, LOG, UNDO, WAIT, waterfall
 from faasight_dashboards.otlp_json import otlp_json
 from faasight_dashboards.views.span_panel import panel
 from faasight_dashboards.views.trace_head import head
@@ -106,6 +106,15 @@ def test_times_are_microseconds_from_the_first_start() -> None:
 
 def test_flags_tell_errors_cold_starts_inits_links_and_log_lines() -> None:
     assert waterfall(TRACE)["flags"] == [ERROR | COLD, INIT, 0, LINKED, LOG | ERROR]
+
+
+def test_compensations_are_marked_and_counted() -> None:
+    """A saga's way back: states that are reached only after an error."""
+    undone = replace(SEND, attributes={**SEND.attributes, "faasight.step": "compensation"})
+    trace = replace(TRACE, spans=[INIT_SPAN, ROOT, undone, PROCESS])
+    assert waterfall(trace)["flags"][2] == UNDO
+    assert "1 compensation" in texts(head(trace))
+    assert "compensation" not in str(texts(head(TRACE)))
 
 
 def test_a_message_waits_from_its_sending() -> None:

@@ -31,7 +31,7 @@ def test_the_shop(shop: Shop) -> None:
     ]
     assert nodes["queue:order-queue"] == MapNode("queue:order-queue", "queue", "order-queue", None, None, None, None)
     checkout, stock = nodes["function:checkout"], nodes["function:stock"]
-    assert (checkout.invocations, checkout.errors, checkout.throttles) == (3, 2, 0)
+    assert (checkout.invocations, checkout.errors, checkout.throttles, checkout.provider) == (3, 2, 0, "aws")
     assert (stock.invocations, stock.throttles) == (0, 1)
     edges = {(edge.source, edge.target): edge for edge in found.edges}
     assert (

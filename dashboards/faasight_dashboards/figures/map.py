@@ -36,9 +36,15 @@ def drawing(invocation_map: InvocationMap, seconds: float) -> Drawing:
     details = {node.id: _node_detail(node, called.get(node.id, 0), seconds) for node in nodes.values()}
     widths = {node.id: _width(node, details[node.id]) for node in nodes.values()}
     layout = _layout(widths, [(edge.source, edge.target) for edge in edges])
+    clouds = {node.provider for node in nodes.values() if node.provider}
+    told = clouds if clouds - {"aws"} else set()  # where all is on AWS it goes without saying
     busiest = max((edge.calls for edge in edges), default=0)
     return {
-        "nodes": [_node(node, layout.nodes[node.id], details[node.id], widths[node.id]) for node in nodes.values()],
+        "nodes": [
+            _node(node, layout.nodes[node.id], details[node.id], widths[node.id])
+            | {"cloud": node.provider if node.provider in told else ""}
+            for node in nodes.values()
+        ],
         "edges": [_edge(edge, seconds, busiest) | _route(_stops(edge, layout), layout.down) for edge in edges],
     }
 

@@ -10,7 +10,7 @@ from faasight_store.types import LogRow, Span, Trace
 from faasight_dashboards.trace_tree import Row, Tree, critical_path, rows, tree
 
 # Bits of `flags`; assets/clientside/trace_model.js reads them.
-ERROR, COLD, INIT, LINKED, LOG, WARN, WAIT = 1, 2, 4, 8, 16, 32, 64
+ERROR, COLD, INIT, LINKED, LOG, WARN, WAIT, UNDO = 1, 2, 4, 8, 16, 32, 64, 128
 
 STATUS_ERROR = 2
 CONSUMER = 5
@@ -32,6 +32,7 @@ class Summary:
     errors: int
     cold_starts: int
     queue_waits: int
+    undone: int  # states of a workflow that undo what was done before
 
 
 def waterfall(trace: Trace, selected: str = "") -> Columns:
@@ -56,12 +57,18 @@ def summary(trace: Trace) -> Summary:
         errors=sum(span.status == STATUS_ERROR for span in trace.spans),
         cold_starts=sum(is_cold(span) for span in trace.spans),
         queue_waits=sum(bool(_number(span.attributes.get("faasight.queue_wait_ms"))) for span in trace.spans),
+        undone=sum(is_compensation(span) for span in trace.spans),
     )
 
 
 def is_cold(span: Span) -> bool:
     """Tell whether a span is an invocation that waited for its own init."""
     return span.attributes.get("faas.coldstart", "").lower() in ("true", "1")
+
+
+def is_compensation(span: Span) -> bool:
+    """Tell whether a span is a state that is reached only because an error was caught."""
+    return span.attributes.get("faasight.step") == "compensation"
 
 
 class _Columns:
@@ -102,6 +109,7 @@ class _Columns:
         flags = ERROR * (span.status == STATUS_ERROR) | COLD * is_cold(span)
         flags |= INIT * (span.attributes.get("faasight.phase") in ("init", "import", "restore"))
         flags |= WAIT * (span.attributes.get("faasight.phase") == "wait")
+        flags |= UNDO * is_compensation(span)
         flags |= LINKED * (foreign and (row.linked or row.parent < 0))
         return {
             "id": span.span_id,

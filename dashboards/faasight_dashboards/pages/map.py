@@ -41,6 +41,7 @@ def layout(node: str = "", **_: str) -> Component:
                     html.Section(
                         _graph(), className="card map-card", **aria(label="Map of functions and what they call")
                     ),
+                    html.Div(id="map-legend", className="map-legend", **aria(label="What the map shows")),
                     html.Div(html.Div(className="skeleton map-waits"), id="map-empty", className="map-empty"),
                     html.Aside(hint(), className="card map-panel", id="map-panel", **aria(live="polite")),
                 ],

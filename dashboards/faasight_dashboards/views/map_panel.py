@@ -10,6 +10,7 @@ from faasight_store.types import InvocationMap, MapEdge, MapNode
 from faasight_dashboards import format as fmt
 from faasight_dashboards.components import badge, function_href, icon, link, logs_href
 from faasight_dashboards.figures.map import edge_label, edge_status, node_status
+from faasight_dashboards.views.clouds import NAMES
 from faasight_dashboards.views.health import WORDS
 
 NEIGHBOURS = 8  # listed on each side; the map shows the rest
@@ -48,13 +49,18 @@ def node_panel(node: MapNode, invocation_map: InvocationMap, seconds: float) -> 
     )
     return html.Div(
         [
-            _head(node.name, node_status(node) if node.invocations is not None else None, node.kind),
+            _head(node.name, node_status(node) if node.invocations is not None else None, _kind(node)),
             _facts(facts),
             _neighbours("Called by", [(names.get(edge.source, edge.source), edge) for edge in callers], seconds),
             _neighbours("Calls", [(names.get(edge.target, edge.target), edge) for edge in called], seconds),
             _links(node),
         ]
     )
+
+
+def _kind(node: MapNode) -> str:
+    """Return what a node is, and where it runs if that is known."""
+    return " · ".join([node.kind, *filter(None, [NAMES.get(node.provider)])])
 
 
 def edge_panel(edge: MapEdge, invocation_map: InvocationMap, seconds: float) -> Component:

@@ -21,6 +21,7 @@ def head(trace: Trace, zone: tzinfo = UTC) -> Component:
         html.H1(told.title, title=told.title),
         badge(_count(told.errors, "error"), "error", mark=True) if told.errors else None,
         badge(_count(told.cold_starts, "cold start"), "cold", mark=True) if told.cold_starts else None,
+        _undone(told.undone),
         _linked(trace),
         badge("cut", "warn", mark=True, title="The trace has more spans than are shown") if trace.truncated else None,
     ]
@@ -36,6 +37,13 @@ def head(trace: Trace, zone: tzinfo = UTC) -> Component:
     return html.Div(
         [html.Div(title, className="row wrap"), html.Div(figures, className="figures")], className="trace-title"
     )
+
+
+def _undone(states: int) -> Component | None:
+    if not states:
+        return None
+    title = "States that undo what earlier ones did, after an error was caught"
+    return html.Span([icon("rotate-ccw", 11), _count(states, "compensation")], className="badge b-warn", title=title)
 
 
 def _linked(trace: Trace) -> Component | None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from faasight_store import buckets
 from faasight_store.connection import Store
+from faasight_store.queries.cells import HOURS_IN_SCOPE
 from faasight_store.queries.figures import figures
 from faasight_store.queries.gather import gather
 from faasight_store.times import HOUR, MINUTE, to_ns, within
@@ -22,18 +23,19 @@ def invocation_map(store: Store, scope: Scope) -> InvocationMap:
     """
     edges = _edges(store, scope)
     functions = _functions(store, scope)
+    clouds = _clouds(store, scope)
     ends = {(e[0], e[1]) for e in edges} | {(e[2], e[3]) for e in edges} | {("function", name) for name in functions}
     return InvocationMap(
-        nodes=[_node(kind, name, functions if kind == "function" else {}) for kind, name in sorted(ends)],
+        nodes=[_node(kind, name, functions if kind == "function" else {}, clouds) for kind, name in sorted(ends)],
         edges=[_edge(ends, sides) for ends, sides in sorted(edges.items())],
     )
 
 
-def _node(kind: str, name: str, functions: dict[str, Totals]) -> MapNode:
+def _node(kind: str, name: str, functions: dict[str, Totals], clouds: dict[str, str]) -> MapNode:
     t = functions.get(name)
     if t is None:
         return MapNode(f"{kind}:{name}", kind, name, None, None, None, None)
-    return MapNode(f"{kind}:{name}", kind, name, t.invocations, t.errors, t.throttles, t.p95_ms)
+    return MapNode(f"{kind}:{name}", kind, name, t.invocations, t.errors, t.throttles, t.p95_ms, clouds.get(name, ""))
 
 
 def _edge(ends: Ends, sides: dict[str, Sequence[Any]]) -> MapEdge:
@@ -83,3 +85,14 @@ def _functions(store: Store, scope: Scope) -> dict[str, Totals]:
     names, key = np.unique(found["function"], return_inverse=True)
     of_names = figures(found, key, len(names))
     return {name: of_names.totals(i) for i, name in enumerate(names.tolist())}
+
+
+def _clouds(store: Store, scope: Scope) -> dict[str, str]:
+    """Return whose cloud each function runs in, of those that tell."""
+    rows = store.query(
+        f"""SELECT function, max(provider).2 FROM function_hours
+        WHERE {HOURS_IN_SCOPE} AND ({{environment:String}} = '' OR environment IN ({{environment:String}}, ''))
+        GROUP BY function""",
+        {"scope_ns": to_ns(scope.start), "scope_end_ns": to_ns(scope.end), "environment": scope.environment},
+    )
+    return {str(function): str(provider) for function, provider in rows}

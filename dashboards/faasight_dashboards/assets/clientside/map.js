@@ -61,6 +61,7 @@
       if (!drawing) return [faasight.noUpdate(), faasight.noUpdate()];
       if (!faasight.mapStyle.fontsReady()) document.fonts.ready.then(repaint);
       const colors = faasight.mapStyle.theme();
+      document.getElementById('map-legend')?.replaceChildren(...faasight.mapStyle.legend(drawing));
       // After React has handed over the elements.
       requestAnimationFrame(() => whenDrawn(cy => {
         begin(cy, chosen);

@@ -24,8 +24,19 @@
     schedule: { color: '#7d8699', path: 'M12 7v5.2l3.4 2' },
     bus: { color: '#d6409f', path: 'M4 12h16M8 7v5M16 7v5M12 12v5' },
     workflow: { color: '#7c6cf2', path: 'M5 5.5h5.5V11H5zM13.5 13H19v5.5h-5.5zM7.7 11v5h5.8' },
+    cdn: { color: '#3d8bfd', path: 'M7 16.5a3.7 3.7 0 0 1 .4-7.4 5 5 0 0 1 9.5 1.4 3 3 0 0 1-.4 6z' },
+    iot: { color: '#2a9d68', path: 'M8.5 8.5h7v7h-7zM10.5 8.5v-3M13.5 8.5v-3M10.5 18.5v-3M13.5 18.5v-3M8.5 10.5h-3M8.5 13.5h-3M18.5 10.5h-3M18.5 13.5h-3' },
+    service: { color: '#d98a04', path: 'M12 5l6 3.5v7L12 19l-6-3.5v-7zM12 12l6-3.5M12 12v7M12 12L6 8.5' },
     external: { color: '#7d8699', path: 'M7.5 16.5l9-9M9 7.5h7.5V15' },
   };
+
+  /* Letters of our own, no marks of theirs. */
+  const CLOUDS = {
+    aws: { letters: 'λ', color: '#b86e00', name: 'AWS Lambda' },
+    gcp: { letters: 'G', color: '#2f6fde', name: 'Google Cloud' },
+    azure: { letters: 'Az', color: '#0072c6', name: 'Azure Functions' },
+  };
+  const BADGE = { x: 35.5, y: 38, radius: 7.5 };
 
   const pencil = document.createElement('canvas').getContext('2d');
 
@@ -74,6 +85,19 @@
     brush.restore();
   };
 
+  /* Whose cloud a function runs in, where there are several. */
+  const drawCloud = (brush, cloud, ground) => {
+    const { letters, color } = CLOUDS[cloud];
+    brush.beginPath();
+    brush.arc(BADGE.x, BADGE.y, BADGE.radius, 0, 2 * Math.PI);
+    Object.assign(brush, { fillStyle: color, strokeStyle: ground, lineWidth: 1.5 });
+    brush.fill();
+    brush.stroke();
+    Object.assign(brush, { fillStyle: '#fff', font: `700 8.5px ${FONT}`, textAlign: 'center', textBaseline: 'middle' });
+    brush.fillText(letters, BADGE.x, BADGE.y + 0.5);
+    Object.assign(brush, { textAlign: 'start', textBaseline: 'alphabetic' });
+  };
+
   const write = (brush, text, y, font, color) => {
     brush.font = `${font} ${FONT}`;
     brush.fillStyle = color;
@@ -90,6 +114,7 @@
     brush.scale(scale, scale);
     drawRing(brush, node, colors);
     drawIcon(brush, node.kind);
+    if (CLOUDS[node.cloud]) drawCloud(brush, node.cloud, colors.card);
     write(brush, shorten(node.label, TITLE, room), 23, TITLE, colors.text);
     write(brush, shorten(node.detail, DETAIL, room), 39.5, DETAIL, node.status === 'error' ? colors.error : colors.muted);
     return canvas.toDataURL();
@@ -140,7 +165,46 @@
     ];
   };
 
+  const picture = (path, className = '', color = '') => {
+    const made = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+    made.setAttribute('viewBox', '0 0 24 24');
+    made.setAttribute('class', className);
+    made.setAttribute('aria-hidden', 'true');
+    if (color) made.setAttribute('stroke', color);
+    const line = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+    line.setAttribute('d', path);
+    made.append(line);
+    return made;
+  };
+
+  const entry = (mark, words) => {
+    const made = document.createElement('span');
+    made.append(mark, words);
+    return made;
+  };
+
+  const letters = ({ letters: text, color }) => {
+    const made = document.createElement('b');
+    made.textContent = text;
+    made.style.color = color;
+    return made;
+  };
+
+  /* What is on this map: its kinds, its clouds, its lines. Nothing of an empty one. */
+  const legend = graph => {
+    const on = (known, values) => Object.keys(known).filter(name => values.has(name));
+    const kinds = on(KINDS, new Set(graph.nodes.map(node => (KINDS[node.kind] ? node.kind : 'external'))));
+    const clouds = on(CLOUDS, new Set(graph.nodes.map(node => node.cloud)));
+    const dashed = picture('M1 12h5M10 12h5M19 12h4', 'map-line');
+    return [
+      ...kinds.map(kind => entry(picture(KINDS[kind].path, '', KINDS[kind].color), kind)),
+      ...clouds.map(cloud => entry(letters(CLOUDS[cloud]), CLOUDS[cloud].name)),
+      ...(kinds.includes('function') ? [entry(picture('M12 4a8 8 0 1 1 0 16a8 8 0 1 1 0-16', 'map-ring'), 'ran well'), entry(picture('M12 4a8 8 0 0 1 8 8', 'map-ill'), 'failed')] : []),
+      ...(graph.edges.some(edge => edge.asynchronous) ? [entry(dashed, 'waits between')] : []),
+    ];
+  };
+
   const fontsReady = () => [TITLE, DETAIL].every(font => document.fonts.check(`${font} ${FONT}`));
 
-  faasight.mapStyle = { theme, stylesheet, elements, fontsReady };
+  faasight.mapStyle = { theme, stylesheet, elements, legend, fontsReady };
 })();

@@ -1,7 +1,7 @@
 /* A trace as the waterfall sees it: columns of numbers, one entry a row (a span, or a log line), parents before children. */
 (() => {
   /* Bits of `flags`; figures/waterfall.py writes them. */
-  const FLAG = Object.freeze({ ERROR: 1, COLD: 2, INIT: 4, LINKED: 8, LOG: 16, WARN: 32, WAIT: 64 });
+  const FLAG = Object.freeze({ ERROR: 1, COLD: 2, INIT: 4, LINKED: 8, LOG: 16, WARN: 32, WAIT: 64, UNDO: 128 });
 
   class TraceModel {
     /* `columns`: see Waterfall in figures/waterfall.py. Times are microseconds from the trace's start. */

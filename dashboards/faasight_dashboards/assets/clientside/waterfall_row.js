@@ -43,6 +43,7 @@
     }
     if (model.has(i, flag.ERROR)) cell.append(icon('circle-x', 'wf-error', 'error'));
     if (model.has(i, flag.COLD)) cell.append(icon('snowflake', 'wf-cold', 'cold start'));
+    if (model.has(i, flag.UNDO)) cell.append(icon('rotate-ccw', 'wf-undo', 'compensation: undoes an earlier step'));
     if (model.has(i, flag.LINKED)) cell.append(icon('link', 'wf-linked', 'linked: another trace, or a message of a batch'));
     cell.append(element('span', 'wf-service', model.serviceOf(i)), element('span', 'wf-operation', model.nameOf(i)));
     if (model.collapsed.has(i)) cell.append(element('span', 'wf-count', model.hidden(i)));
