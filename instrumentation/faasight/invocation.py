@@ -285,6 +285,8 @@ def report(agent: Agent, invocation: Invocation, spans: list[Span]) -> None:
         if used > agent.crowded:
             agent.hurry()
     root.end_ns = root.end_ns or now_ns()
+    if not root.parent_id and "faasight.source.kind" not in root.attributes and invocation.call is None:
+        root.attributes["faasight.source.ids"] = [invocation.request_id]  # who had it called later knows it by this
     for span in spans:
         invocation.delivery.add(span)
     if invocation.sent_ns:

@@ -30,6 +30,7 @@ def test_an_invocation_becomes_a_span(function: Any, sink: Any) -> None:
         "faas.coldstart": True,
         "faas.trigger": "other",
         "faasight.init_type": "on-demand",
+        "faasight.source.ids": ["00000000-0000-0000-0000-000000000001"],
         "faasight.outcome": "ok",
         "faasight.timeout_ms": 0,
         "faasight.memory_used": 0,

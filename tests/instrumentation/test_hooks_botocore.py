@@ -303,6 +303,32 @@ def test_a_throttle_is_seen_even_when_a_retry_overcomes_it(
     assert span.attributes.get("error.type") == ("ThrottlingException" if fails else None)
 
 
+@pytest.mark.parametrize("later", [True, False])
+def test_who_is_called_later_is_found_by_the_request_id(
+    patched: Any, sink: Any, function: Any, monkeypatch: pytest.MonkeyPatch, later: bool
+) -> None:
+    """Lambda hands its ClientContext on to what it calls at once, and to nothing else."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+    class Handler(QuietHandler):
+        def answer(self) -> None:
+            self.body()
+            self.reply(202 if later else 200, {"x-amzn-requestid": "00000000-0000-0000-0000-000000000001"}, b"")
+
+    server = QuietServer(Handler)
+    client = boto3.client("lambda", endpoint_url=f"http://{server.address}", region_name="eu-central-1")
+    kind = "Event" if later else "RequestResponse"
+    observed(lambda: client.invoke(FunctionName="resize", InvocationType=kind, Payload=b"{}"))
+    server.close()
+    (caller,) = sink.wait()
+    (call,) = clients(sink)
+    function("def handler(event, context): pass").invoke({"object": "cat.jpg"})
+    called = next(span for span in sink.wait(2) if span.span_id != caller.span_id)
+    assert called.attributes["faasight.source.ids"] == ["00000000-0000-0000-0000-000000000001"]
+    assert call.attributes.get("faasight.sent.ids") == (called.attributes["faasight.source.ids"] if later else None)
+
+
 def test_outside_an_invocation_nothing_is_added(patched: Any, sink: Any, aws_client: Any) -> None:
     sqs = aws_client("sqs")
     url = sqs.create_queue(QueueName="quiet")["QueueUrl"]

@@ -119,7 +119,8 @@ def told(span: Any) -> tuple[Any, ...]:
     """Return what the event has told of a span."""
     own = {"faas.invocation_id", "faas.coldstart", "faasight.overhead_ms", "faasight.memory_used"}
     timed = {"faasight.queue_wait_ms", "faasight.iterator_age_ms"}
-    kept = {key: value for key, value in span.attributes.items() if key not in own | timed}
+    mine = [span.attributes["faas.invocation_id"]]  # by which the caller of a plain event knows it
+    kept = {key: value for key, value in span.attributes.items() if key not in own | timed and value != mine}
     links = [(link.trace_id, link.span_id) for link in span.raw.links]
     trace_id = span.trace_id if span.parent_id else ""
     return span.name, span.raw.kind, trace_id, span.parent_id, links, kept

@@ -20,6 +20,7 @@ THROTTLES = frozenset({
     "SlowDown", "ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException",
     "TransactionInProgressException",
 })  # fmt: skip
+_ACCEPTED = 202  # Lambda's answer to InvocationType=Event
 MAX_IDS = 100  # of a batch, kept on its span: Kinesis takes 500 records, of 56 characters an id
 SENT_IDS = "faasight.sent.ids"  # the same strings as `faasight.source.ids` of the invocation that they lead to
 _WRITES = frozenset({"PutObject", "CompleteMultipartUpload"})  # with an ETag in the answer, and a notification of it
@@ -41,6 +42,9 @@ def note(span: Span, answer: Answer) -> None:
     note_throttle(span, answer)
     if span.kind == PRODUCER:
         _note_messages(span, answer)
+    elif "faas.invoked_name" in span.attributes and metadata.get("HTTPStatusCode") == _ACCEPTED:
+        # Lambda hands no ClientContext on to what it calls later; but its request will have this id.
+        span.attributes[SENT_IDS] = [str(metadata.get("RequestId", ""))]
     elif isinstance(answer.get("executionArn"), str):
         span.attributes["faasight.execution_id"] = answer["executionArn"]
     elif "aws.s3.bucket" in span.attributes and isinstance(answer.get("ETag"), str):
