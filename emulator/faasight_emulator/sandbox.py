@@ -30,6 +30,7 @@ from faasight_emulator.trouble import (
 from faasight_emulator.warden import Warden
 
 MEMORY_CHECK = 0.05  # seconds between looks at the memory of a running sandbox
+LAST_LOOK = 0.01  # seconds in which to read what a runtime said in time, when this process has been held up itself
 # A caller gets its answer when the sandbox is free again, or so many seconds after the answer: on AWS the network hides
 # that moment, and a caller that calls again at once finds the warm sandbox.
 ANSWER_GRACE = 0.2
@@ -302,6 +303,8 @@ class Sandbox:
         event = await self._next_event(deadline)
         while isinstance(event, TimedOut) and (more := self._held_up(began, deadline - began)):
             event = await self._next_event(time.monotonic() + more)
+        if isinstance(event, TimedOut):  # a last look: what it said in time may not have been read yet
+            event = await self._next_event(time.monotonic() + LAST_LOOK)
         return event
 
     def _held_up(self, began: float, limit: float) -> float:
