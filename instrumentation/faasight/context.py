@@ -20,6 +20,9 @@ _HEX = "0123456789abcdef"
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16  # what the standard keeps for "none"
 _MAX_ENTRIES = 32  # of a tracestate, W3C Trace Context 3.3.1.1
 _MAX_PARENT = 256  # characters of a traceparent: version 00 has 55, and a longer one of the future is cut short here
+CARRIERS = frozenset(
+    {"traceparent", "tracestate", "x-amzn-trace-id", "x-cloud-trace-context"}
+)  # headers with a context
 MAX_HEADERS = 512  # of one event; AWS allows 10 kB of them, and what has more is no set of headers
 _MAX_STATE = 1_024  # characters; twice what the standard asks to be passed on, and room enough in a message (carry.py)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-from faasight import calls, mask, memory
+from faasight import calls, mask, memory, tracing
 from faasight.complain import complaints
 from faasight.context import current, parse, xray_trace_id
-from faasight.spans import ERROR, Span, new_trace_id, now_ns, safe_str
-from faasight.tracing import Active
-from faasight.triggers import Trigger, recognise
+from faasight.spans import ERROR, SERVER, Span, Unread, new_trace_id, now_ns, safe_str
+from faasight.triggers import Trigger, essence, recognise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +19,16 @@ if TYPE_CHECKING:
     from faasight.calls import Call
     from faasight.context import Remote
     from faasight.delivery import Buffer
+    from faasight.tracing import Active
+
+    # Of an invocation, from its begin on: ids (hex; 16 of its span, 32 of a trace if nobody called in one), start (ns
+    # since the epoch), request id, cold, started ahead of need, init type, ms until the limit (0: none), X-Ray's header
+    # (None: to be looked up)
+    Facts = tuple[str, int, str, bool, bool, str, int, str | None]
 
 _MAX_DEADLINE_S = 86_400.0
+_NEVER = float("inf")
+_XRAY = "_X_AMZN_TRACE_ID"  # the runtime client sets it for each invocation
 _MAX_ID = 256  # characters of a request id; those of AWS have 36
 
 
@@ -29,26 +36,40 @@ class Invocation:
     """State of one call of the handler. It belongs to one context: several may run at once in one process."""
 
     __slots__ = (
-        "_open", "_ticket", "active", "call", "cold", "deadline", "delivery", "event", "expires", "note", "over",
-        "request_id", "sent_ns", "span", "timed_out",
+        "_open", "_ticket", "_whole", "active", "call", "cold", "deadline", "delivery", "event", "expires", "facts",
+        "note", "over", "overhead_ms", "request_id", "result", "seen", "sent_ns", "span", "timed_out",
     )  # fmt: skip
 
-    def __init__(self, span: Span, request_id: str, cold: bool, deadline: float, delivery: Buffer) -> None:
+    def __init__(self, span: Span, facts: Facts, seen: dict[str, Any] | None, delivery: Buffer) -> None:
         self.span = span
+        self.facts = facts
+        self.seen = seen  # of the event, what its span is to be made of; None: the span is made
         self.delivery = delivery
-        self.request_id = request_id
-        self.cold = cold
-        self.deadline = deadline  # time.monotonic value, inf if there is none
-        self.expires = deadline  # when a time-out is reported, shortly before
+        self.request_id = facts[2]
+        self.cold = facts[3]
+        self.deadline = _NEVER  # time.monotonic value
+        self.expires = _NEVER  # when a time-out is reported, shortly before
         self.timed_out = False
         self.over = False  # the handler has ended
+        self.overhead_ms = 0.0
         self.event: object = None  # kept until the end, in case that it fails
+        self.result: object = None  # kept until the answer is out, to be read then
         self.sent_ns = 0  # when its oldest message was sent, 0 if unknown
         self.note = -1  # where the witness has it
-        self.active: Active | None = None
+        self.active: Active | None = None  # where OpenTelemetry has to know of the span too
         self.call: Call | None = None  # where the host is none of AWS's
         self._open: dict[str, Span] = {}
         self._ticket = [True]
+        self._whole: dict[str, Span] = {}
+
+    def read(self) -> Span:
+        """Return what the span is to be, out of what was kept of the event: for each who asks the same one."""
+        try:
+            made = span_of(recognise(self.seen), self.facts)
+        except Exception as error:  # noqa: BLE001 - it was the user's code that has asked, and is to go on
+            complaints.failure("reading the event", error)
+            made = Span("invoke", SERVER, self.facts[0][16:])
+        return self._whole.setdefault("", made)  # one step under the GIL
 
     def claim(self) -> bool:
         """Whether the caller is the one to report this invocation: True once, for handler or watchdog."""
@@ -81,68 +102,105 @@ class Invocation:
         return list(self._open.copy().values())
 
 
-def begin(agent: Agent, event: object, context: object, call: Call | None = None) -> Invocation:
-    """Open an invocation: recognise its trigger, continue its trace, watch its deadline."""
+def begin(agent: Agent, event: object, context: object, call: Call | None = None, clock: float = 0.0) -> Invocation:
+    """Open an invocation: keep what its trigger and its trace can be told from, note it, watch its deadline.
+
+    The span is read when somebody asks for it, or when the answer is out (`Unread`), where somebody waits for that. An
+    event of another kind, a batch for one, may be large, and is read before its handler can change it. `clock`: now,
+    time.monotonic.
+    """
     if agent.when_loaded:
         agent.function_loaded()
+    if agent.witness.to_open:
+        agent.report_killed()
     now = now_ns()
-    trigger = recognise(event)
-    if call is not None:
-        calls.complete(call, trigger)
-    if not trigger.parents or not trigger.records:
-        _parent_of_client(trigger, context)
-    span = _root_span(trigger, now)
-    request_id = safe_str((call.request_id if call else _of(context, "aws_request_id")) or _request_id())[:_MAX_ID]
+    clock = clock or time.monotonic()
+    request_id, remaining_ms = _asked(context) if call is None else (call.request_id, call.remaining_ms)
     if not agent.account:
         agent.know_account(_of(context, "invoked_function_arn"))
     cold, ahead = agent.coldstart.take(now)
-    remaining_ms = call.remaining_ms if call else _remaining_ms(context)
-    path = span.attributes.get("url.path")
-    if path:
-        span.attributes["url.path"] = mask.value("url.path", path)
-    span.attributes["faas.invocation_id"] = request_id
-    span.attributes["faas.coldstart"] = cold
-    span.attributes["faasight.init_type"] = agent.coldstart.init_type
-    if ahead:
-        span.attributes["faasight.proactive_init"] = True
-    deadline = float("inf")
-    if remaining_ms > 0:
-        span.attributes["faasight.timeout_ms"] = remaining_ms
-        deadline = time.monotonic() + remaining_ms / 1000
-    invocation = Invocation(span, request_id, cold, deadline, agent.delivery_of(call.function if call else ""))
-    invocation.call = call
-    invocation.sent_ns = trigger.sent_ns
+    seen = _kept(event, context) if call is None else None
+    xray = os.environ.get(_XRAY, "") if seen is not None and not ("headers" in seen or "traceparent" in seen) else None
+    facts = (
+        os.urandom(24).hex(),  # the kernel's: those of `random` would repeat in each restored snapshot
+        now,
+        safe_str(request_id or _request_id())[:_MAX_ID],
+        cold,
+        ahead,
+        agent.coldstart.init_type,
+        remaining_ms,
+        xray,
+    )
+    if seen is not None:
+        invocation = Invocation(Unread(facts[0][:16], now), facts, seen, agent.delivery)
+    else:
+        trigger = recognise(event)
+        if call is not None:
+            calls.complete(call, trigger)
+        if not trigger.parents or not trigger.records:
+            _parent_of_client(trigger, context)
+        delivery = agent.delivery_of(call.function if call else "")
+        invocation = Invocation(span_of(trigger, facts), facts, None, delivery)
+        invocation.call = call
+        invocation.sent_ns = trigger.sent_ns
+    span = invocation.span
     span.invocation = invocation
-    if agent.witness.to_open:
-        agent.report_killed()
-    invocation.active = Active(span)
+    if tracing.bridge is None:
+        current.set(span)
+    else:
+        invocation.active = tracing.Active(span)
     # Last: what is noted or watched, and never finished, is reported as killed or as a time-out.
     invocation.note = agent.witness.begin(span, now + remaining_ms * 1_000_000 if remaining_ms > 0 else 0)
     if agent.capture is not None:
         agent.capture.begin(invocation, event)
-    _watch(agent, invocation, remaining_ms)
+    _watch(agent, invocation, remaining_ms, clock)
     return invocation
 
 
-def _watch(agent: Agent, invocation: Invocation, remaining_ms: int) -> None:
+def _asked(context: Any) -> tuple[str, int]:  # noqa: ANN401 - the runtime's, or a test's
+    """Return the request id ("" if there is none) and the ms until the time limit (0: none)."""
+    try:
+        request_id, remaining = context.aws_request_id, context.get_remaining_time_in_millis()
+        if type(request_id) is str and type(remaining) is int and 0 <= remaining < _MAX_DEADLINE_S * 1000:
+            return request_id, remaining
+    except Exception:  # noqa: BLE001, S110 - a stand-in of a test, or a class of the user's own: piece by piece then
+        pass
+    return _of(context, "aws_request_id"), _remaining_ms(context)
+
+
+def _kept(event: object, context: object) -> dict[str, Any] | None:
+    """Return what is kept of an event that need not be read before its handler runs; else None."""
+    if _of(context, "client_context") is not None:
+        return None
+    try:
+        return essence(event)
+    except Exception:  # noqa: BLE001 - keys that are no text, and what else is not of JSON
+        return None
+
+
+def _watch(agent: Agent, invocation: Invocation, remaining_ms: int, clock: float) -> None:
     """Have the watchdog look once the invocation takes long, and before its time is up."""
-    at = invocation.expires
+    at = _NEVER
     if remaining_ms > 0:
+        invocation.deadline = clock + remaining_ms / 1000
         at = invocation.expires = invocation.deadline - min(agent.settings.timeout_margin, remaining_ms / 2000)
     if agent.start_after:
-        at = min(at, time.monotonic() + agent.start_after)
-    if at == float("inf"):
+        at = min(at, clock + agent.start_after)
+    if at == _NEVER:
         return
     try:
-        agent.watchdog.watch(invocation, at)
+        agent.watchdog.watch(invocation, at, at - clock)
     except RuntimeError as error:  # no further thread may be started: all but the time-out is still seen
         agent.watchdog.forget(invocation)
         complaints.say(f"long invocations cannot be watched: {error}")
 
 
-def _root_span(trigger: Trigger, now: int) -> Span:
+def span_of(trigger: Trigger, facts: Facts) -> Span:
+    """Make the span of an invocation: of what called it and of what is known since it began. The same each time."""
+    ids, now, request_id, cold, ahead, init_type, remaining_ms, xray = facts
     parent = _common_parent(trigger)
-    trace_id = parent.trace_id if parent else trigger.trace_id or _new_trace_id()
+    # A trace begins with X-Ray's id where there is one: hops that pass on X-Ray's header alone stay in one trace.
+    trace_id = parent.trace_id if parent else trigger.trace_id or xray_trace_id(_header(xray)) or ids[16:]
     span = Span(
         trigger.name,
         trigger.kind,
@@ -150,26 +208,47 @@ def _root_span(trigger: Trigger, now: int) -> Span:
         parent.span_id if parent else "",
         attributes=trigger.attributes,
         start_ns=now,
+        span_id=ids[:16],
     )
     if parent:
         span.trace_state = parent.state
     if trigger.records:
         links = {(remote.trace_id, remote.span_id): remote.state for remote in trigger.parents}  # one for each span
         span.links = [(*ids, state) for ids, state in links.items()]
+    attributes = span.attributes
+    _source(attributes, trigger, now)
+    path = attributes.get("url.path")
+    if path:
+        attributes["url.path"] = mask.value("url.path", path)
+    attributes["faas.invocation_id"] = request_id
+    attributes["faas.coldstart"] = cold
+    attributes["faasight.init_type"] = init_type
+    if ahead:
+        attributes["faasight.proactive_init"] = True
+    if remaining_ms > 0:
+        attributes["faasight.timeout_ms"] = remaining_ms
+    return span
+
+
+def _source(attributes: dict[str, Any], trigger: Trigger, now: int) -> None:
+    """Add where and when what called was sent."""
     for remote in trigger.parents:
         caller = remote.caller
         if caller:
-            span.attributes["faasight.caller"] = caller
+            attributes["faasight.caller"] = caller
             break
     if trigger.sent_ns:
-        span.attributes["faasight.queue_wait_ms"] = max(now - trigger.sent_ns, 0) / 1e6
+        attributes["faasight.queue_wait_ms"] = max(now - trigger.sent_ns, 0) / 1e6
     if trigger.last_ns:
-        span.attributes["faasight.iterator_age_ms"] = max(now - trigger.last_ns, 0) / 1e6
+        attributes["faasight.iterator_age_ms"] = max(now - trigger.last_ns, 0) / 1e6
     if trigger.ids:
-        span.attributes["faasight.source.ids"] = trigger.ids
+        attributes["faasight.source.ids"] = trigger.ids
     if trigger.attempt:
-        span.attributes["faasight.attempt"] = trigger.attempt
-    return span
+        attributes["faasight.attempt"] = trigger.attempt
+
+
+def _header(xray: str | None) -> str | None:
+    return os.environ.get(_XRAY) if xray is None else xray
 
 
 def _common_parent(trigger: Trigger) -> Remote | None:
@@ -192,11 +271,6 @@ def _parent_of_client(trigger: Trigger, context: object) -> None:
     trigger.parents = [remote]  # a state is nearer than whoever started the execution, whom its input names
     trigger.attributes.setdefault("faasight.source.kind", "workflow" if machine else "function")
     trigger.attributes.setdefault("faasight.source.name", machine or remote.caller)
-
-
-def _new_trace_id() -> str:
-    """Start a trace with X-Ray's id where there is one: hops that pass on X-Ray's header alone stay in one trace."""
-    return xray_trace_id(os.environ.get("_X_AMZN_TRACE_ID")) or new_trace_id()
 
 
 def _request_id() -> str:
@@ -228,17 +302,22 @@ def finish(agent: Agent, invocation: Invocation, result: object = None, error: B
     span.end_ns = max(now_ns(), span.start_ns)  # before our own work; and clocks may be put back
     agent.watchdog.forget(invocation)
     mine = invocation.claim()
+    if mine and error is None and _is_plain(agent, invocation):
+        invocation.result = result if isinstance(result, dict) else ()  # read when the answer is out
+        if not _may_wait(agent, invocation, None):
+            send(agent, invocation)
+        return
     try:
         if agent.printed is not None:
             agent.printed.end(invocation)
         if mine:
             returned = result
             if invocation.call is not None:
-                result, error = calls.answer(invocation.call, invocation.span, result, error)
+                result, error = calls.answer(invocation.call, span, result, error)
             if error is not None:
-                _note_error(invocation.span, error)
+                _note_error(span, error)
             else:
-                _note_result(invocation.span, result)
+                _note_result(span, result)
             if agent.capture is not None:
                 agent.capture.end(invocation, returned)
         if invocation.active is not None:
@@ -246,6 +325,11 @@ def finish(agent: Agent, invocation: Invocation, result: object = None, error: B
     finally:
         if mine and not _may_wait(agent, invocation, error):
             send(agent, invocation)
+
+
+def _is_plain(agent: Agent, invocation: Invocation) -> bool:
+    """Whether nothing but the result is left to be read, and that may wait."""
+    return invocation.call is None and invocation.active is None and agent.capture is None and agent.printed is None
 
 
 def _may_wait(agent: Agent, invocation: Invocation, error: BaseException | None) -> bool:
@@ -265,7 +349,12 @@ def _may_wait(agent: Agent, invocation: Invocation, error: BaseException | None)
 def send(agent: Agent, invocation: Invocation) -> None:
     """Report a finished invocation and send its telemetry, within the flush limit and never beyond the deadline."""
     try:
-        report(agent, invocation, [invocation.span])
+        result, invocation.result = invocation.result, None
+        try:
+            if result is not None:
+                _note_result(invocation.span, result)
+        finally:
+            report(agent, invocation, [invocation.span])
         if agent.holding is None or not agent.holding.takes(invocation):
             agent.delivery.flush(_budget(agent, invocation))
     finally:
@@ -279,6 +368,7 @@ def _budget(agent: Agent, invocation: Invocation) -> float:
 def report(agent: Agent, invocation: Invocation, spans: list[Span]) -> None:
     """Hand an invocation's spans to the buffer, its own first, with the story of its cold start."""
     root = spans[0]
+    root.attributes["faasight.overhead_ms"] = invocation.overhead_ms
     used = memory.high_water_mark()
     if used:
         root.attributes["faasight.memory_used"] = used

@@ -141,7 +141,7 @@ def _begin(
         if name:
             invocation.span.name = name
         spent, agent.spent = agent.spent + perf_counter_ns() - since, 0
-        invocation.span.attributes["faasight.overhead_ms"] = spent // 1000 / 1000
+        invocation.overhead_ms = spent // 1000 / 1000
     except Exception as error:  # noqa: BLE001 - the handler is called whatever happens here
         current.set(None)
         complaints.failure("begin", error)

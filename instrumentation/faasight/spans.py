@@ -50,11 +50,12 @@ class Span:
         attributes: dict[str, Any] | None = None,
         start_ns: int = 0,
         invocation: Invocation | None = None,
+        span_id: str = "",
     ) -> None:
         self.name = name
         self.kind = kind
         self.trace_id = trace_id
-        self.span_id = new_span_id()
+        self.span_id = span_id or new_span_id()
         self.parent_id = parent_id
         self.attributes: dict[str, Any] = attributes if attributes is not None else {}
         self.start_ns = start_ns or now_ns()
@@ -102,6 +103,41 @@ class Span:
             },
         ))  # fmt: skip
         return self
+
+
+class Unread(Span):
+    """An invocation's span until somebody asks for more than its id, times and status: then it is as any other.
+
+    A name that it was given before that stays. Two threads may ask at once: both take what one has read.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, span_id: str, start_ns: int) -> None:  # the rest is there when it is asked for
+        self.span_id = span_id
+        self.start_ns = start_ns
+        self.end_ns = 0
+        self.status = UNSET
+        self.message = ""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - called for a slot that nothing was put in
+        if name not in Span.__slots__ or self.invocation is None:
+            raise AttributeError(name)
+        whole = self.invocation.read()
+        try:
+            object.__getattribute__(self, "name")
+        except AttributeError:
+            self.name = whole.name
+        self.kind = whole.kind
+        self.trace_id = whole.trace_id
+        self.parent_id = whole.parent_id
+        self.attributes = whole.attributes
+        self.trace_state = whole.trace_state
+        self.scope = whole.scope
+        self.events = whole.events
+        self.links = whole.links
+        self.__class__ = Span  # type: ignore[assignment]  # it has no slots of its own
+        return object.__getattribute__(self, name)
 
 
 def safe_str(value: object) -> str:

@@ -39,10 +39,10 @@ class Watchdog:
         self._ahead = 0.0  # seconds from the latest `watch` to its time; 0.0: none since the thread last looked
         self._runs = False
 
-    def watch(self, invocation: Invocation, at: float) -> None:
-        """Look at `invocation` at the time `at` (time.monotonic) unless it is forgotten before."""
+    def watch(self, invocation: Invocation, at: float, ahead: float = 0.0) -> None:
+        """Look at `invocation` at the time `at` (time.monotonic), in `ahead` s, unless it is forgotten before."""
         self._watched[invocation] = at
-        self._ahead = at - time.monotonic()
+        self._ahead = ahead or at - time.monotonic()
         if at < self._sleeps_until:
             self._start_or_wake()
 

@@ -178,9 +178,18 @@ class Witness:
 
 
 def _write(span: Span, deadline_ns: int, pid: int) -> bytes:
-    """Return a record: two Python literals and what tells that it is whole."""
+    """Return a record: two Python literals and what tells that it is whole. What is to be read yet is noted unread."""
+    invocation = span.invocation
+    if invocation is not None and invocation.seen is not None:
+        facts = invocation.facts
+        record = b"R%b\n%b\n\n" % (
+            repr((pid, facts[0], facts[1], deadline_ns)).encode(),
+            repr((facts, invocation.seen)).encode(),
+        )
+        if len(record) <= _SLOT:
+            return record
     ids = f"{span.trace_id!a}, {span.span_id!a}, {span.parent_id!a}"
-    head = f"R({pid}, {ids}, {span.kind}, {span.start_ns}, {deadline_ns}, {str(span.name)[:256]!a})\n"
+    head = f"R({pid}, {ids}, {span.kind}, {span.start_ns}, {str(span.name)[:256]!a}, {deadline_ns})\n"
     more = ascii(span.attributes)
     if len(head) + len(more) > _SLOT - 8:
         more = ascii({key: span.attributes[key] for key in _ESSENTIAL if key in span.attributes})
@@ -194,17 +203,20 @@ def _parse(record: bytes, began: int) -> Span | None:
     head, _, rest = record.partition(b"\n")
     more, whole, _ = rest.partition(b"\n\n")
     try:
-        pid, trace_id, span_id, parent_id, kind, start_ns, deadline_ns, name = literal_eval(head.decode())
-        if not whole or (pid == os.getpid() and start_ns >= began):  # our modules were loaded a second time
+        pid, *known, deadline_ns = literal_eval(head.decode())
+        span = _unread(more, *known) if len(known) == 2 else _span(*known)
+        if not whole or (pid == os.getpid() and span.start_ns >= began):  # our modules were loaded a second time
             return None
-        if not (_is_hex(trace_id, 32) and _is_hex(span_id, 16) and (not parent_id or _is_hex(parent_id, 16))):
+        if not (_is_hex(span.trace_id, 32) and _is_hex(span.span_id, 16)):
             return None
-        span = Span(str(name), min(max(int(kind), 1), 5), trace_id, parent_id, start_ns=int(start_ns))
-        span.span_id, now = span_id, now_ns()
+        if span.parent_id and not _is_hex(span.parent_id, 16):
+            return None
+        now = now_ns()
         span.end_ns = max(min(int(deadline_ns) or now, now), span.start_ns)
+        if len(known) > 2:
+            span.attributes = _attributes(more)
     except Exception:  # noqa: BLE001 - whatever stands there: a broken note must not end the init
         return None
-    span.attributes = _attributes(more)
     span.attributes.update({"faasight.outcome": "error", "faasight.killed": True})
     return span.fail("killed", "the process was killed, by a signal or at a limit; when is not known")
 
@@ -218,6 +230,27 @@ def _ended(span: Span, kept: bytes) -> Span:
         span.attributes.pop("error.type", None)
         span.attributes.update({"faasight.outcome": "ok", "faasight.partial": True})
     return span
+
+
+def _span(trace_id: str, span_id: str, parent_id: str, kind: int, start_ns: int, name: object) -> Span:
+    kind = min(max(int(kind), 1), 5)
+    return Span(str(name), kind, trace_id, parent_id, start_ns=int(start_ns), span_id=span_id)
+
+
+def _unread(more: bytes, ids: str, start_ns: int) -> Span:
+    """Read now what nobody has read before the kill; if it is broken, the ids are told at least."""
+    from ast import literal_eval
+
+    from faasight.invocation import span_of
+    from faasight.triggers import recognise
+
+    try:
+        (known, *facts), seen = literal_eval(more.decode())
+        if (known, facts[0]) == (ids, start_ns):
+            return span_of(recognise(seen), (ids, start_ns, *facts[1:]))
+    except Exception:  # noqa: BLE001, S110 - see `_parse`
+        pass
+    return _span(ids[16:], ids[:16], "", 1, start_ns, "invoke")
 
 
 def _is_hex(text: object, length: int) -> bool:

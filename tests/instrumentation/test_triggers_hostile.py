@@ -2,7 +2,6 @@
 
 import json
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,51 +11,9 @@ from faasight.triggers.recognise import OBJECTS, RECORDS, SHAPES, _load
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
+from lambda_events import JUNK, SAMPLES, paths, put
 
-SAMPLES = {path.stem: path.read_text() for path in sorted((Path(__file__).parent / "events").glob("*.json"))}
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
-
-class Hostile(dict[str, Any]):
-    """A dictionary whose every answer is an exception."""
-
-    def get(self, *_: Any) -> Any:
-        """Fail."""
-        raise RuntimeError("no")
-
-    __getitem__ = __contains__ = __iter__ = __len__ = get  # type: ignore[assignment]  # that is the point
-
-
-def circular() -> dict[str, Any]:
-    event: dict[str, Any] = {}
-    event["Records"] = [event]
-    event["requestContext"] = event["detail"] = event["Execution"] = event["request"] = event
-    return event
-
-
-JUNK: list[Any] = [
-    None, True, False, 0, -1, 2**400, float("nan"), float("inf"), float("-inf"), 1e308,
-    "", "x" * 5_000, "1" * 5_000, "\ud800", "\x00", b"\xff", range(3), len, object(),
-    [], [[]], [None], {}, {"": None}, {7: 7}, (), Hostile(), circular(),
-]  # fmt: skip
-
-
-def paths(value: Any, path: tuple[Any, ...] = ()) -> Any:
-    """Every place in a document."""
-    yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
-        yield from paths(item, (*path, key))
-
-
-def put(document: Any, path: tuple[Any, ...], value: Any) -> Any:
-    if not path:
-        return value
-    at = document
-    for key in path[:-1]:
-        at = at[key]
-    at[path[-1]] = value
-    return document
 
 
 def bounded(event: Any) -> None:

@@ -8,7 +8,7 @@ answers None for an event that is not its own.
 from __future__ import annotations
 
 from faasight.complain import complaints
-from faasight.context import parse
+from faasight.context import CARRIERS, MAX_HEADERS, parse
 from faasight.spans import SERVER
 from faasight.triggers.trigger import Trigger
 
@@ -100,6 +100,86 @@ def recognise(event: object) -> Trigger:
     except Exception as error:  # noqa: BLE001 - an event of any shape may come; its invocation is to be seen
         complaints.say(f"the event cannot be read: {type(error).__name__}")
         return Trigger("invoke", SERVER, "other")
+
+
+_KEYS = frozenset(key for key, _ in SHAPES) | {"Records"}
+_LENGTHS = frozenset(len(name) for name in CARRIERS)  # most headers are told apart by that alone
+_MAX_TEXT = 1_024
+_MAX_CARRIED = 2_048  # characters of one header; no context is longer
+
+
+def essence(event: object) -> dict[str, Any] | None:
+    """Return what a reader would read of an event whose caller waits for the answer: of a request, of a plain call.
+
+    `recognise` tells the same of it as of the event, however the handler has changed that meanwhile. It holds names,
+    the path and the trace context, and no more. None: the event is to be read at once. It may raise for an event that
+    is not made of JSON.
+    """
+    if type(event) is not dict:
+        return None
+    context = event.get("requestContext")
+    if context is None:
+        if not event.keys().isdisjoint(_KEYS):
+            return None
+        parent = event.get("traceparent")
+        return {"traceparent": _carried(parent), "tracestate": _carried(event.get("tracestate"))} if parent else {}
+    if type(context) is not dict or "Records" in event or "routeArn" in event or "methodArn" in event:
+        return None
+    kept = _request(event, context)
+    if kept is None:
+        return None
+    headers = event.get("headers") or event.get("multiValueHeaders")
+    if type(headers) is not dict:
+        return None if isinstance(headers, dict) else kept
+    if len(headers) <= MAX_HEADERS:
+        found = {key: value for key, value in headers.items() if len(key) in _LENGTHS and key.lower() in CARRIERS}
+        if found:
+            kept["headers"] = {key: _carried(value) for key, value in found.items()}
+    return kept
+
+
+def _request(event: dict[str, Any], context: dict[str, Any]) -> dict[str, Any] | None:
+    """Return who asked for what: of the HTTP API, a load balancer, the REST API (see http.py)."""
+    if "http" in context:
+        call = context["http"]
+        if type(call) is not dict:
+            return None
+        return {
+            "requestContext": {
+                "http": {
+                    "method": _text(call.get("method")),
+                    "path": _text(call.get("path")) or _text(event.get("rawPath")),
+                },
+                "domainName": _text(context.get("domainName")),
+                "apiId": _text(context.get("apiId")),
+            },
+            "routeKey": _text(event.get("routeKey")),
+        }
+    if "elb" in context:
+        elb = context["elb"]
+        if type(elb) is not dict:
+            return None
+        own: dict[str, Any] = {"elb": {"targetGroupArn": _text(elb.get("targetGroupArn"))}}
+    elif "httpMethod" in event and "connectionId" not in context:
+        own = {"apiId": _text(context.get("apiId"))}
+    else:
+        return None
+    method, path, resource = event.get("httpMethod"), event.get("path"), event.get("resource")
+    return {
+        "requestContext": own, "httpMethod": _text(method), "path": _text(path), "resource": _text(resource),
+    }  # fmt: skip
+
+
+def _text(value: object) -> str:
+    """Cut a text as the readers do (reading.py, which is imported with the first of them)."""
+    return value[:_MAX_TEXT] if type(value) is str else ""
+
+
+def _carried(value: object) -> str:
+    """Return a header's first value; "" for what is no context, or no text."""
+    if type(value) is list and value:
+        value = value[0]
+    return value if type(value) is str and len(value) <= _MAX_CARRIED else ""
 
 
 def _plain(event: object) -> Trigger:
