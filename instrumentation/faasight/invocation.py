@@ -8,8 +8,8 @@ import time
 from faasight import calls, mask, memory, tracing
 from faasight.complain import complaints
 from faasight.context import current, parse, xray_trace_id
-from faasight.spans import ERROR, SERVER, Span, Unread, new_trace_id, now_ns, safe_str
-from faasight.triggers import Trigger, essence, recognise
+from faasight.spans import ERROR, SERVER, Span, Unread, fill, new_trace_id, now_ns, safe_str
+from faasight.triggers import Trigger, essence, recognise, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from faasight.calls import Call
     from faasight.context import Remote
     from faasight.delivery import Buffer
+    from faasight.spans import Mutable
     from faasight.tracing import Active
+    from faasight.triggers.recognise import Essence
 
     # Of an invocation, from its begin on: ids (hex; 16 of its span, 32 of a trace if nobody called in one), start (ns
     # since the epoch), request id, cold, started ahead of need, init type, ms until the limit (0: none), X-Ray's header
@@ -36,14 +38,14 @@ class Invocation:
     """State of one call of the handler. It belongs to one context: several may run at once in one process."""
 
     __slots__ = (
-        "_open", "_ticket", "_whole", "active", "call", "cold", "deadline", "delivery", "event", "expires", "facts",
+        "_open", "_read", "_ticket", "active", "call", "cold", "deadline", "delivery", "event", "expires", "facts",
         "note", "over", "overhead_ms", "request_id", "result", "seen", "sent_ns", "span", "timed_out",
     )  # fmt: skip
 
-    def __init__(self, span: Span, facts: Facts, seen: dict[str, Any] | None, delivery: Buffer) -> None:
+    def __init__(self, span: Span, facts: Facts, seen: Essence | None, delivery: Buffer) -> None:
         self.span = span
         self.facts = facts
-        self.seen = seen  # of the event, what its span is to be made of; None: the span is made
+        self.seen = seen  # of the event, what its span is to be made of; None: it is made
         self.delivery = delivery
         self.request_id = facts[2]
         self.cold = facts[3]
@@ -60,16 +62,16 @@ class Invocation:
         self.call: Call | None = None  # where the host is none of AWS's
         self._open: dict[str, Span] = {}
         self._ticket = [True]
-        self._whole: dict[str, Span] = {}
+        self._read: dict[str, Mutable] = {}
 
-    def read(self) -> Span:
-        """Return what the span is to be, out of what was kept of the event: for each who asks the same one."""
+    def read(self) -> None:
+        """Have the span made of what was kept of the event; whoever reads at the same time makes the same of it."""
         try:
-            made = span_of(recognise(self.seen), self.facts)
+            trigger = told(self.seen or ())
         except Exception as error:  # noqa: BLE001 - it was the user's code that has asked, and is to go on
             complaints.failure("reading the event", error)
-            made = Span("invoke", SERVER, self.facts[0][16:])
-        return self._whole.setdefault("", made)  # one step under the GIL
+            trigger = Trigger("invoke", SERVER, "other")
+        make(self.span, trigger, self.facts, self._read)
 
     def claim(self) -> bool:
         """Whether the caller is the one to report this invocation: True once, for handler or watchdog."""
@@ -120,7 +122,7 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
         agent.know_account(_of(context, "invoked_function_arn"))
     cold, ahead = agent.coldstart.take(now)
     seen = _kept(event, context) if call is None else None
-    xray = os.environ.get(_XRAY, "") if seen is not None and not ("headers" in seen or "traceparent" in seen) else None
+    xray = os.environ.get(_XRAY, "") if seen is not None and not (seen and seen[-1]) else None
     facts = (
         os.urandom(24).hex(),  # the kernel's: those of `random` would repeat in each restored snapshot
         now,
@@ -131,8 +133,9 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
         remaining_ms,
         xray,
     )
+    span = Unread(facts[0][:16], now)
     if seen is not None:
-        invocation = Invocation(Unread(facts[0][:16], now), facts, seen, agent.delivery)
+        invocation = Invocation(span, facts, seen, agent.delivery)
     else:
         trigger = recognise(event)
         if call is not None:
@@ -140,10 +143,9 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
         if not trigger.parents or not trigger.records:
             _parent_of_client(trigger, context)
         delivery = agent.delivery_of(call.function if call else "")
-        invocation = Invocation(span_of(trigger, facts), facts, None, delivery)
+        invocation = Invocation(make(span, trigger, facts, {}), facts, None, delivery)
         invocation.call = call
         invocation.sent_ns = trigger.sent_ns
-    span = invocation.span
     span.invocation = invocation
     if tracing.bridge is None:
         current.set(span)
@@ -168,7 +170,7 @@ def _asked(context: Any) -> tuple[str, int]:  # noqa: ANN401 - the runtime's, or
     return _of(context, "aws_request_id"), _remaining_ms(context)
 
 
-def _kept(event: object, context: object) -> dict[str, Any] | None:
+def _kept(event: object, context: object) -> Essence | None:
     """Return what is kept of an event that need not be read before its handler runs; else None."""
     if _of(context, "client_context") is not None:
         return None
@@ -195,27 +197,20 @@ def _watch(agent: Agent, invocation: Invocation, remaining_ms: int, clock: float
         complaints.say(f"long invocations cannot be watched: {error}")
 
 
-def span_of(trigger: Trigger, facts: Facts) -> Span:
-    """Make the span of an invocation: of what called it and of what is known since it began. The same each time."""
+def make(span: Span, trigger: Trigger, facts: Facts, read: dict[str, Mutable]) -> Span:
+    """Make the span of an invocation: of what called it and of what is known since it began. The same each time.
+
+    `read` keeps what may be changed for whoever does so at the same time.
+    """
     ids, now, request_id, cold, ahead, init_type, remaining_ms, xray = facts
     parent = _common_parent(trigger)
     # A trace begins with X-Ray's id where there is one: hops that pass on X-Ray's header alone stay in one trace.
     trace_id = parent.trace_id if parent else trigger.trace_id or xray_trace_id(_header(xray)) or ids[16:]
-    span = Span(
-        trigger.name,
-        trigger.kind,
-        trace_id,
-        parent.span_id if parent else "",
-        attributes=trigger.attributes,
-        start_ns=now,
-        span_id=ids[:16],
-    )
-    if parent:
-        span.trace_state = parent.state
+    links: list[tuple[str, str, str]] = []
     if trigger.records:
-        links = {(remote.trace_id, remote.span_id): remote.state for remote in trigger.parents}  # one for each span
-        span.links = [(*ids, state) for ids, state in links.items()]
-    attributes = span.attributes
+        known = {(remote.trace_id, remote.span_id): remote.state for remote in trigger.parents}  # one for each span
+        links = [(*ids, state) for ids, state in known.items()]
+    attributes = trigger.attributes
     _source(attributes, trigger, now)
     path = attributes.get("url.path")
     if path:
@@ -227,7 +222,8 @@ def span_of(trigger: Trigger, facts: Facts) -> Span:
         attributes["faasight.proactive_init"] = True
     if remaining_ms > 0:
         attributes["faasight.timeout_ms"] = remaining_ms
-    return span
+    state = read.setdefault("", (attributes, [], links))  # one step under the GIL
+    return fill(span, trigger.name, trigger.kind, trace_id, parent, state)
 
 
 def _source(attributes: dict[str, Any], trigger: Trigger, now: int) -> None:
@@ -355,8 +351,8 @@ def send(agent: Agent, invocation: Invocation) -> None:
                 _note_result(invocation.span, result)
         finally:
             report(agent, invocation, [invocation.span])
-        if agent.holding is None or not agent.holding.takes(invocation):
-            agent.delivery.flush(_budget(agent, invocation))
+            if agent.holding is None or not agent.holding.takes(invocation):
+                agent.delivery.flush(_budget(agent, invocation))
     finally:
         agent.witness.end(invocation.note)
 

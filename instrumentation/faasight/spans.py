@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from faasight.context import Remote
     from faasight.invocation import Invocation
 
+    Mutable = tuple[dict[str, Any], list[tuple[int, str, dict[str, Any]]], list[tuple[str, str, str]]]
     Value = str | bool | int | float | Sequence[str]
 
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5  # opentelemetry.proto.trace.v1.Span.SpanKind
@@ -50,12 +52,11 @@ class Span:
         attributes: dict[str, Any] | None = None,
         start_ns: int = 0,
         invocation: Invocation | None = None,
-        span_id: str = "",
     ) -> None:
         self.name = name
         self.kind = kind
         self.trace_id = trace_id
-        self.span_id = span_id or new_span_id()
+        self.span_id = new_span_id()
         self.parent_id = parent_id
         self.attributes: dict[str, Any] = attributes if attributes is not None else {}
         self.start_ns = start_ns or now_ns()
@@ -117,27 +118,30 @@ class Unread(Span):
         self.span_id = span_id
         self.start_ns = start_ns
         self.end_ns = 0
+        self.invocation = None
         self.status = UNSET
         self.message = ""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - called for a slot that nothing was put in
         if name not in Span.__slots__ or self.invocation is None:
             raise AttributeError(name)
-        whole = self.invocation.read()
-        try:
-            object.__getattribute__(self, "name")
-        except AttributeError:
-            self.name = whole.name
-        self.kind = whole.kind
-        self.trace_id = whole.trace_id
-        self.parent_id = whole.parent_id
-        self.attributes = whole.attributes
-        self.trace_state = whole.trace_state
-        self.scope = whole.scope
-        self.events = whole.events
-        self.links = whole.links
-        self.__class__ = Span  # type: ignore[assignment]  # it has no slots of its own
+        self.invocation.read()
         return object.__getattribute__(self, name)
+
+
+def fill(span: Span, name: str, kind: int, trace_id: str, parent: Remote | None, state: Mutable) -> Span:
+    """Put into an unread span what was read; `state`: attributes, events, links, for all who read at once the same."""
+    try:
+        object.__getattribute__(span, "name")
+    except AttributeError:
+        span.name = name
+    span.kind = kind
+    span.trace_id = trace_id
+    span.parent_id, span.trace_state = (parent.span_id, parent.state) if parent else ("", "")
+    span.scope = "faasight"
+    span.attributes, span.events, span.links = state
+    span.__class__ = Span  # the other has no slots of its own
+    return span
 
 
 def safe_str(value: object) -> str:

@@ -13,12 +13,15 @@ from __future__ import annotations
 import os
 
 from faasight.complain import complaints
-from faasight.spans import UNSET, Span, now_ns
+from faasight.spans import UNSET, Span, Unread, now_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+    from faasight.invocation import Facts
+    from faasight.triggers.recognise import Essence
 
 _SLOT = 2_048  # bytes of a record: half a page, which the kernel writes wholly or not at all
 _SLOTS = 64  # invocations at once in one process; further ones have no record
@@ -178,14 +181,10 @@ class Witness:
 
 
 def _write(span: Span, deadline_ns: int, pid: int) -> bytes:
-    """Return a record: two Python literals and what tells that it is whole. What is to be read yet is noted unread."""
+    """Return a record: one Python literal or two, and what tells that it is whole. What is unread is noted as it is."""
     invocation = span.invocation
     if invocation is not None and invocation.seen is not None:
-        facts = invocation.facts
-        record = b"R%b\n%b\n\n" % (
-            repr((pid, facts[0], facts[1], deadline_ns)).encode(),
-            repr((facts, invocation.seen)).encode(),
-        )
+        record = b"R%b\n\n\n" % repr((pid, invocation.facts, invocation.seen, deadline_ns)).encode()
         if len(record) <= _SLOT:
             return record
     ids = f"{span.trace_id!a}, {span.span_id!a}, {span.parent_id!a}"
@@ -204,7 +203,7 @@ def _parse(record: bytes, began: int) -> Span | None:
     more, whole, _ = rest.partition(b"\n\n")
     try:
         pid, *known, deadline_ns = literal_eval(head.decode())
-        span = _unread(more, *known) if len(known) == 2 else _span(*known)
+        span = _unread(*known) if len(known) == 2 else _span(*known)
         if not whole or (pid == os.getpid() and span.start_ns >= began):  # our modules were loaded a second time
             return None
         if not (_is_hex(span.trace_id, 32) and _is_hex(span.span_id, 16)):
@@ -233,24 +232,17 @@ def _ended(span: Span, kept: bytes) -> Span:
 
 
 def _span(trace_id: str, span_id: str, parent_id: str, kind: int, start_ns: int, name: object) -> Span:
-    kind = min(max(int(kind), 1), 5)
-    return Span(str(name), kind, trace_id, parent_id, start_ns=int(start_ns), span_id=span_id)
+    span = Span(str(name), min(max(int(kind), 1), 5), trace_id, parent_id, start_ns=int(start_ns))
+    span.span_id = span_id
+    return span
 
 
-def _unread(more: bytes, ids: str, start_ns: int) -> Span:
-    """Read now what nobody has read before the kill; if it is broken, the ids are told at least."""
-    from ast import literal_eval
+def _unread(facts: Facts, seen: Essence) -> Span:
+    """Read now what nobody has read before the kill."""
+    from faasight.invocation import make
+    from faasight.triggers import told
 
-    from faasight.invocation import span_of
-    from faasight.triggers import recognise
-
-    try:
-        (known, *facts), seen = literal_eval(more.decode())
-        if (known, facts[0]) == (ids, start_ns):
-            return span_of(recognise(seen), (ids, start_ns, *facts[1:]))
-    except Exception:  # noqa: BLE001, S110 - see `_parse`
-        pass
-    return _span(ids[16:], ids[:16], "", 1, start_ns, "invoke")
+    return make(Unread(facts[0][:16], int(facts[1])), told(seen), facts, {})
 
 
 def _is_hex(text: object, length: int) -> bool:

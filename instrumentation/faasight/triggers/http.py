@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from faasight.context import CARRIERS, MAX_HEADERS
 from faasight.spans import SERVER
-from faasight.triggers.reading import from_headers, mapping, rows, tail, text
+from faasight.triggers.reading import first, from_headers, mapping, rows, tail, text
 from faasight.triggers.trigger import Trigger
 
 TYPE_CHECKING = False
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
     from faasight.triggers.reading import Event
 
+    Request = tuple[str, str, str, str, str, object]  # the arguments of `http`
+
+_LENGTHS = frozenset(len(name) for name in CARRIERS)  # most headers are told apart by that alone
+_MAX_CARRIED = 2_048  # characters of one header; no context is longer
+
 
 def request(event: Event) -> Trigger | None:
     """Recognise what has a request context: told apart by what stands in it."""
@@ -21,37 +27,59 @@ def request(event: Event) -> Trigger | None:
         return None
     if "routeArn" in event or "methodArn" in event:
         return authorizer(event)
-    if "http" in context:
-        return _http_api(event, context)
-    if "elb" in context:
-        group = text(mapping(context["elb"]).get("targetGroupArn")).partition("targetgroup/")[2].partition("/")[0]
-        return http(event, text(event.get("httpMethod")), text(event.get("path")), "", "api", group)
+    known = _asked(event, context)
+    if known is not None:
+        return http(*known)
     if "connectionId" in context:
         return _web_socket(event, context)
-    if "httpMethod" in event:
-        return _rest_api(event, context)
     if "serviceNetworkArn" in context:
         service = tail(context.get("serviceArn"), "/")
-        return http(event, text(event.get("method")), text(event.get("path")), "", "api", service)
+        return http(text(event.get("method")), text(event.get("path")), "", "api", service, _headers(event))
     return _destination(event, context) if "functionArn" in context else None
 
 
-def _http_api(event: Event, context: Event) -> Trigger:
-    """Read API Gateway's HTTP API and function URLs: payload format 2.0."""
-    call = mapping(context["http"])
-    url = ".lambda-url." in text(context.get("domainName"))
-    _, _, route = text(event.get("routeKey")).rpartition(" ")
-    path = text(call.get("path")) or text(event.get("rawPath"))
-    name = text(context.get("apiId"))
-    return http(
-        event, text(call.get("method")), path, "" if route == "$default" else route, "url" if url else "api", name
-    )
+def kept(event: Event, context: Event) -> Request | None:
+    """Return the arguments of `http` for a request, made of names and its trace context alone; else None.
+
+    What is no plain dictionary, as JSON gives, is none.
+    """
+    known = _asked(event, context) if "routeArn" not in event and "methodArn" not in event else None
+    if known is None:
+        return None
+    *names, headers = known
+    if type(headers) is not dict:
+        return None if isinstance(headers, dict) else (*names, None)  # type: ignore[return-value]  # five names
+    if len(headers) > MAX_HEADERS:
+        return *names, None  # type: ignore[return-value]  # as above
+    carried = {}
+    for key, value in headers.items():
+        if len(key) in _LENGTHS and key.lower() in CARRIERS:
+            value = first(value)
+            carried[key] = value if type(value) is str and len(value) <= _MAX_CARRIED else ""
+    return *names, carried  # type: ignore[return-value]  # as above
 
 
-def _rest_api(event: Event, context: Event) -> Trigger:
-    """Read API Gateway's REST API, or an HTTP API with payload format 1.0."""
-    name = text(context.get("apiId"))
-    return http(event, text(event["httpMethod"]), text(event.get("path")), text(event.get("resource")), "api", name)
+def _asked(event: Event, context: Event) -> Request | None:
+    """Return who asked for what: of the HTTP API and function URLs, a load balancer, the REST API."""
+    if "http" in context:  # payload format 2.0
+        call = mapping(context["http"])
+        url = ".lambda-url." in text(context.get("domainName"))
+        _, _, route = text(event.get("routeKey")).rpartition(" ")
+        path = text(call.get("path")) or text(event.get("rawPath"))
+        name = text(context.get("apiId"))
+        route = "" if route == "$default" else route
+        return text(call.get("method")), path, route, "url" if url else "api", name, _headers(event)
+    if "elb" in context:
+        group = text(mapping(context["elb"]).get("targetGroupArn")).partition("targetgroup/")[2].partition("/")[0]
+        return text(event.get("httpMethod")), text(event.get("path")), "", "api", group, _headers(event)
+    if "httpMethod" in event and "connectionId" not in context:  # a REST API, or an HTTP API with payload format 1.0
+        method, path, route = text(event["httpMethod"]), text(event.get("path")), text(event.get("resource"))
+        return method, path, route, "api", text(context.get("apiId")), _headers(event)
+    return None
+
+
+def _headers(event: Event) -> object:
+    return event.get("headers") or event.get("multiValueHeaders")
 
 
 def _web_socket(event: Event, context: Event) -> Trigger:
@@ -61,7 +89,7 @@ def _web_socket(event: Event, context: Event) -> Trigger:
     trigger.attributes["http.route"] = route
     trigger.attributes["network.protocol.name"] = "websocket"
     trigger.known_by(text(context.get("messageId")))
-    from_headers(trigger, event.get("headers") or event.get("multiValueHeaders"))
+    from_headers(trigger, _headers(event))
     return trigger
 
 
@@ -86,7 +114,8 @@ def lattice(event: Event) -> Trigger | None:
     """Recognise VPC Lattice's first payload format; it does not say which service asked."""
     if "method" not in event:
         return None
-    return http(event, text(event["method"]), text(event["raw_path"]).partition("?")[0], "", "api", "vpc-lattice")
+    path = text(event["raw_path"]).partition("?")[0]
+    return http(text(event["method"]), path, "", "api", "vpc-lattice", _headers(event))
 
 
 def cloud_front(items: object) -> Trigger:
@@ -94,7 +123,7 @@ def cloud_front(items: object) -> Trigger:
     cf = mapping(rows(items)[0].get("cf"))
     config, asked = mapping(cf.get("config")), mapping(cf.get("request"))
     distribution = text(config.get("distributionId"))
-    trigger = http({}, text(asked.get("method")), text(asked.get("uri")), "", "cdn", distribution)
+    trigger = http(text(asked.get("method")), text(asked.get("uri")), "", "cdn", distribution)
     trigger.attributes["faasight.step"] = text(config.get("eventType"))
     trigger.known_by(text(config.get("requestId")))
     headers = mapping(asked.get("headers"))
@@ -105,14 +134,14 @@ def cloud_front(items: object) -> Trigger:
     return trigger
 
 
-def http(event: Event, method: str, path: str, route: str, source: str, name: str) -> Trigger:
+def http(method: str, path: str, route: str, source: str, name: str, headers: object = None) -> Trigger:
     """Make the trigger of a request; `route` is the pattern that took it, "" if there is none."""
     trigger = Trigger(f"{method} {route}".strip() or "invoke", SERVER, "http", source, name)
     trigger.attributes["http.request.method"] = method
     trigger.attributes["url.path"] = path
     if route:
         trigger.attributes["http.route"] = route
-    from_headers(trigger, event.get("headers") or event.get("multiValueHeaders"))
+    from_headers(trigger, headers)
     return trigger
 
 

@@ -8,7 +8,7 @@ answers None for an event that is not its own.
 from __future__ import annotations
 
 from faasight.complain import complaints
-from faasight.context import CARRIERS, MAX_HEADERS, parse
+from faasight.context import parse
 from faasight.spans import SERVER
 from faasight.triggers.trigger import Trigger
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    Reader = Callable[[Any], Trigger | None]
+    Reader = Callable[..., Any]  # of an event or of its records, a trigger or None
+    Essence = tuple[Any, ...]  # of a request the arguments of `http.http`, of a plain call those of `context.parse`
 
 # The key that gives an event away, and its reader. The first reader with an answer wins.
 SHAPES = (
@@ -103,17 +104,13 @@ def recognise(event: object) -> Trigger:
 
 
 _KEYS = frozenset(key for key, _ in SHAPES) | {"Records"}
-_LENGTHS = frozenset(len(name) for name in CARRIERS)  # most headers are told apart by that alone
-_MAX_TEXT = 1_024
-_MAX_CARRIED = 2_048  # characters of one header; no context is longer
 
 
-def essence(event: object) -> dict[str, Any] | None:
-    """Return what a reader would read of an event whose caller waits for the answer: of a request, of a plain call.
+def essence(event: object) -> Essence | None:
+    """Return what `told` needs to tell the same as `recognise`, however the handler changes its event meanwhile.
 
-    `recognise` tells the same of it as of the event, however the handler has changed that meanwhile. It holds names,
-    the path and the trace context, and no more. None: the event is to be read at once. It may raise for an event that
-    is not made of JSON.
+    For an event whose caller waits for the answer, a request or a plain call, it is a few names, the path and the
+    trace context. None: the event is to be read at once. It may raise where an event is not made of JSON.
     """
     if type(event) is not dict:
         return None
@@ -121,65 +118,23 @@ def essence(event: object) -> dict[str, Any] | None:
     if context is None:
         if not event.keys().isdisjoint(_KEYS):
             return None
-        parent = event.get("traceparent")
-        return {"traceparent": _carried(parent), "tracestate": _carried(event.get("tracestate"))} if parent else {}
-    if type(context) is not dict or "Records" in event or "routeArn" in event or "methodArn" in event:
+        parent, state = event.get("traceparent"), event.get("tracestate")
+        return (parent, state if type(state) is str else "") if type(parent) is str else ()
+    if type(context) is not dict or "Records" in event:
         return None
-    kept = _request(event, context)
-    if kept is None:
-        return None
-    headers = event.get("headers") or event.get("multiValueHeaders")
-    if type(headers) is not dict:
-        return None if isinstance(headers, dict) else kept
-    if len(headers) <= MAX_HEADERS:
-        found = {key: value for key, value in headers.items() if len(key) in _LENGTHS and key.lower() in CARRIERS}
-        if found:
-            kept["headers"] = {key: _carried(value) for key, value in found.items()}
+    kept: Essence | None = (_readers.get("http:kept") or _load("http:kept"))(event, context)
     return kept
 
 
-def _request(event: dict[str, Any], context: dict[str, Any]) -> dict[str, Any] | None:
-    """Return who asked for what: of the HTTP API, a load balancer, the REST API (see http.py)."""
-    if "http" in context:
-        call = context["http"]
-        if type(call) is not dict:
-            return None
-        return {
-            "requestContext": {
-                "http": {
-                    "method": _text(call.get("method")),
-                    "path": _text(call.get("path")) or _text(event.get("rawPath")),
-                },
-                "domainName": _text(context.get("domainName")),
-                "apiId": _text(context.get("apiId")),
-            },
-            "routeKey": _text(event.get("routeKey")),
-        }
-    if "elb" in context:
-        elb = context["elb"]
-        if type(elb) is not dict:
-            return None
-        own: dict[str, Any] = {"elb": {"targetGroupArn": _text(elb.get("targetGroupArn"))}}
-    elif "httpMethod" in event and "connectionId" not in context:
-        own = {"apiId": _text(context.get("apiId"))}
-    else:
-        return None
-    method, path, resource = event.get("httpMethod"), event.get("path"), event.get("resource")
-    return {
-        "requestContext": own, "httpMethod": _text(method), "path": _text(path), "resource": _text(resource),
-    }  # fmt: skip
-
-
-def _text(value: object) -> str:
-    """Cut a text as the readers do (reading.py, which is imported with the first of them)."""
-    return value[:_MAX_TEXT] if type(value) is str else ""
-
-
-def _carried(value: object) -> str:
-    """Return a header's first value; "" for what is no context, or no text."""
-    if type(value) is list and value:
-        value = value[0]
-    return value if type(value) is str and len(value) <= _MAX_CARRIED else ""
+def told(known: Essence) -> Trigger:
+    """Make the trigger of what `essence` has returned."""
+    if len(known) > 2:
+        trigger: Trigger = (_readers.get("http:http") or _load("http:http"))(*known)
+        return trigger
+    trigger = Trigger("invoke", SERVER, "other")
+    if known:
+        trigger.parent(parse(*known))
+    return trigger
 
 
 def _plain(event: object) -> Trigger:
@@ -225,7 +180,8 @@ def _of_object(event: object, items: object = None) -> Trigger | None:
 def _read(name: str, event: object) -> Trigger | None:
     try:
         reader = _readers.get(name) or _load(name)
-        return reader(event)
+        found: Trigger | None = reader(event)
+        return found
     except Exception as error:  # noqa: BLE001 - see recognise; another reader may still know the event
         complaints.say(f"{name} cannot read the event: {type(error).__name__}")
         return None
