@@ -20,7 +20,9 @@ def url_of(properties: Section, warnings: list[str]) -> FunctionUrl | None:
     if kind not in ("NONE", "AWS_IAM"):
         raise config.error("AuthType", f"is '{kind}'; must be NONE or AWS_IAM.")
     if config.text("InvokeMode", "BUFFERED") != "BUFFERED":
-        warnings.append(str(config.error("InvokeMode", "answers are not streamed here; they come whole.")))
+        # Source: docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html
+        text = "AWS streams from Node.js and custom runtimes, not from Python's: answers come whole."
+        warnings.append(str(config.error("InvokeMode", text)))
     return FunctionUrl(kind == "AWS_IAM", http_cors(config, "Cors", "url"))
 
 

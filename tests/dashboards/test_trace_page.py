@@ -194,3 +194,29 @@ def test_ten_thousand_spans_scroll_with_few_rows_in_the_page(order_tab: Visit, o
     assert page.locator(".wf-row").count() < 80
     page.keyboard.press("k")
     wait_until(lambda: selected(page), "the chosen row scrolls into view")
+
+
+def test_the_imports_of_a_long_init_begin_folded(order_tab: Visit, order_store: Store, flow: Flow) -> None:
+    """So that what the trace is about is seen first; whoever comes for an import finds it open."""
+    trace_id, start = bytes([8] * 16), flow.checkout.start_ns - 37_000 * 1000 * MS  # no other test sees it
+    ids = [(i + 1).to_bytes(8, "big") for i in range(50)]
+    spans = [span("handle", start, 100, trace_id=trace_id, span_id=ids[0])]
+    spans += [
+        span(
+            f"import m{i}" if i > 1 else "INIT",
+            start + i * MS // 10,
+            1,
+            attributes={"faasight.phase": "import" if i > 1 else "init"},
+            trace_id=trace_id,
+            span_id=ids[i],
+            parent_span_id=ids[min(i - 1, 1)],
+        )
+        for i in range(1, 49)
+    ]
+    spans.append(span("work", start + 90 * MS, 5, trace_id=trace_id, span_id=ids[49], parent_span_id=ids[0]))
+    order_store.land("traces", segment(traces(spans)), "long-init")
+    page = go(order_tab, f"/traces/{trace_id.hex()}")
+    expect(row(page, "work")).to_be_visible()
+    assert names(page) == ["checkout handle", "checkout INIT 47", "checkout work"]
+    page = go(order_tab, f"/traces/{trace_id.hex()}?span={ids[30].hex()}")
+    expect(page.locator(".wf-selected")).to_contain_text("import m30")

@@ -3,6 +3,9 @@
   /* Bits of `flags`; figures/waterfall.py writes them. */
   const FLAG = Object.freeze({ ERROR: 1, COLD: 2, INIT: 4, LINKED: 8, LOG: 16, WARN: 32, WAIT: 64, UNDO: 128 });
 
+  const MANY = 40; // rows of a trace that no screen shows at once
+  const LONG = 8; // rows of an init that would push the rest of such a trace aside
+
   class TraceModel {
     /* `columns`: see Waterfall in figures/waterfall.py. Times are microseconds from the trace's start. */
     constructor(columns) {
@@ -11,7 +14,7 @@
       this.total = 1;
       for (let i = 0; i < this.size; i++) this.total = Math.max(this.total, this.start[i] + this.length[i]);
       this.measureSubtrees();
-      this.collapsed = new Set();
+      this.collapsed = new Set(this.size > MANY ? this.longInits() : []);
       this.showLogs = true;
       this.updateVisible();
     }
@@ -27,6 +30,12 @@
         if (!this.isLog(i)) this.children[parent]++;
         this.subtreeEnd[parent] = Math.max(this.subtreeEnd[parent], this.subtreeEnd[i]);
       }
+    }
+
+    /* Inits whose imports begin folded; one that is all there is does not. */
+    longInits() {
+      const init = i => i >= 0 && this.has(i, FLAG.INIT);
+      return [...this.start.keys()].filter(i => this.parent[i] >= 0 && init(i) && !init(this.parent[i]) && this.hidden(i) > LONG);
     }
 
     updateVisible() {
