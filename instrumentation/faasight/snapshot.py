@@ -51,6 +51,8 @@ def _before(agent: Agent) -> None:
 def _after(agent: Agent) -> None:
     agent.coldstart.restore_begins()
     agent.delivery.reset()
+    if agent.holding is not None:
+        agent.holding.reset()  # its clock may be another one
     agent.forget_numbers()
 
 

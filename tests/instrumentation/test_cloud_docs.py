@@ -99,6 +99,12 @@ def test_the_file_beside_an_application(sink: Any, tmp_path: Path) -> None:
         host.close()
 
 
+def test_gcloud_is_told_of_variables_in_one_way() -> None:
+    """It refuses `--set-env-vars` beside `--update-env-vars`, and the later of two alike would be read differently."""
+    commands = [code for code in blocks(GOOGLE, "sh") if "gcloud functions deploy" in code]
+    assert [len(re.findall(r"--(?:set|update)-env-vars", code)) for code in commands] == [1, 1]
+
+
 def test_settings_that_the_pages_name_are_the_wrappers() -> None:
     known = {row.env for row in TABLE}
     named = set(re.findall(r"\b(FAASIGHT_\w+|OTEL_\w+)", GOOGLE + AZURE))

@@ -12,6 +12,7 @@ import faasight
 import pytest
 
 PACKAGE = Path(faasight.__file__).parent
+ZERO = PACKAGE / "zero"
 OLDEST, NEWEST = 10, 16  # minor versions of Python 3 that are looked for
 VERSIONS = [minor for minor in range(OLDEST, NEWEST) if minor != sys.version_info[1]]
 
@@ -108,6 +109,16 @@ def test_functions_of_each_kind_are_seen(command: str, sink: Any, tmp_path: Path
     """With nothing but the standard library beside the wrapper."""
     printed = run(command, FUNCTIONS, FAASIGHT_ENDPOINT=sink.endpoint, FAASIGHT_STRICT="1", TMPDIR=str(tmp_path))
     assert '"message":"done"' in printed
+
+
+def test_what_is_done_by_choice_alone(command: str, sink: Any, tmp_path: Path) -> None:
+    """Printed lines, telemetry that is held until the process ends, and a start without a line."""
+    chosen = {"FAASIGHT_PRINT": "json", "FAASIGHT_FLUSH_EVERY": "3600", "PYTHONPATH": f"{ZERO}:{PACKAGE.parent}"}
+    printed = run(
+        command, FUNCTIONS, FAASIGHT_ENDPOINT=sink.endpoint, FAASIGHT_STRICT="1", TMPDIR=str(tmp_path), **chosen
+    )
+    assert '"message":"all of them","logger":"print"' in printed
+    assert len(sink.wait(4)) == 4
     spans = {span.name: span for span in sink.wait(4)}
     assert set(spans) == {"process", "GET", "invoke", "fails"}
     assert spans["fails"].attributes["error.type"] == "KeyError"
