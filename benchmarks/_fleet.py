@@ -138,7 +138,7 @@ _EDGES = f"minute {_AGO} AS minute"
 _MOVED = f"ts {_AGO} AS ts, {_TRACE} AS trace_id"
 _TELEMETRY = {
     "edges": _EDGES,  # whose view fills the hours
-    "spans": f"{_MOVED}, start_ns - {_NS} AS start_ns, received_at {_AGO} AS received_at",
+    "spans": f"{_MOVED}, start_ns - {_NS} AS start_ns, received_at {_AGO} AS received_at, batch {_AGO} AS batch",
     "logs": f"{_MOVED}, event_ns - {_NS} AS event_ns, seq - {_NS} AS seq, observed_ns - {_NS} AS observed_ns",
     "trace_index": f"slot {_AGO} AS slot, {_TRACE} AS trace_id, first_ns - {_NS} AS first_ns, first {_AGO} AS first,"
     f" last {_AGO} AS last, (root.1, root.2 {_AGO}, root.3, root.4) AS root",
