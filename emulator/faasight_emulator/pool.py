@@ -66,6 +66,11 @@ class Pool:
         """How many invocations run now."""
         return len(self._running)
 
+    @property
+    def up(self) -> bool:
+        """Whether a sandbox has come up; to be asked from any thread."""
+        return any(sandbox.up for sandbox in tuple(self._sandboxes))
+
     async def provision(self, count: int) -> None:
         """Start sandboxes of provisioned concurrency, ahead of any invocation."""
         self._ahead = count

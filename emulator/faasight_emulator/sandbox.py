@@ -65,6 +65,7 @@ class Sandbox:
         self.instance = log_stream(function.version)
         self.alive = True
         self.fresh = init_type == "on-demand"  # whoever is the first to use it waits for its init
+        self.up = False  # whether its init has once succeeded
         self._around = around
         self._init_type = init_type
         self._happened: asyncio.Queue[Happened] = asyncio.Queue()
@@ -150,6 +151,7 @@ class Sandbox:
             self._reporter.fault(trouble.payload.decode())
         took = (time.monotonic() - began) * 1000
         if trouble is None:
+            self.up = True
             self._rest()
         else:
             await self._end_runtime()

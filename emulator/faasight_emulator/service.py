@@ -203,6 +203,7 @@ class Emulator:
             self._targets,
             self._invoke_bytes,
             self._say,
+            self._up,
         )
         sources.create()
         self._counter = Counter([function.name for function in template.functions])
@@ -376,6 +377,10 @@ class Emulator:
     def _invoke_bytes(self, function: str, event: bytes) -> Result:
         found = self._function(function)
         return self._await(self._run(found, Invocation(event, new_trace_header(found.tracing))))
+
+    def _up(self, function: str) -> bool:
+        """Tell whether any sandbox of a function has come up, from any thread."""
+        return any(pool.up for (name, _), pool in self._pools.items() if name == function)
 
     async def _run(self, function: Function, invocation: Invocation) -> Result:
         """Run an invocation of a function, of that version which its alias points to."""

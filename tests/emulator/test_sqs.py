@@ -248,6 +248,38 @@ def test_what_is_at_work_does_not_come_twice(mapped: Mapped) -> None:
     assert counter.all()[SourceKey("f", "queue", "at-work")].received == 1
 
 
+def test_batches_wait_for_the_first_sandbox(aws: str, tmp_path: Path) -> None:
+    """Until one has come up a mapping brings one batch: five that start at once would be the slower for it."""
+    place = Place(aws_endpoint=aws)
+    sqs, counter = Clients(place).get("sqs"), SourceCounter()
+    url = sqs.create_queue(QueueName="warming")["QueueUrl"]
+    for number in range(3):
+        sqs.send_message(QueueUrl=url, MessageBody=str(number))
+    come, may_end, is_up, looks = threading.Semaphore(0), threading.Event(), threading.Event(), threading.Semaphore(0)
+
+    def invoke(_: str, _event: bytes) -> Result:
+        come.release()
+        may_end.wait(180)
+        return Result("r", "success")
+
+    def up(_: str) -> bool:
+        looks.release()
+        return is_up.is_set()
+
+    function = Function("F", "f", "app.f", tmp_path, "python3.11")
+    source, tally = QueueSource(place.arn("sqs", "warming"), batch_size=1), counter.tally("f", "queue", "warming")
+    mapping = QueueMapping(function, source, place, sqs, invoke, tally, lambda _: None, up)
+    mapping.start()
+    assert come.acquire(timeout=180)
+    assert all(looks.acquire(timeout=180) for _ in range(3)), "it asks whether it may go on"
+    assert not come.acquire(blocking=False)
+    is_up.set()
+    assert all(come.acquire(timeout=180) for _ in range(2)), "then the others run beside the first"
+    may_end.set()
+    mapping.stop()
+    mapping.join(180)
+
+
 def test_a_queue_that_cannot_be_read_is_tried_again(start: Start, sink: Any) -> None:
     """The poller never ends silently: it warns, and reads on when the queue is back."""
     said: list[str] = []

@@ -23,6 +23,7 @@ from faasight_emulator.sources.hiding import AT_WORK, Hidden
 DEFAULT_CONCURRENCY = 5
 _RECEIVE_MAX = 10  # messages a ReceiveMessage, and entries a DeleteMessageBatch
 _POLL_SECONDS = 1  # a long poll; short, so that stopping is quick
+_START_LOOK = 0.05  # seconds between looks whether the first sandbox has come up
 _THROTTLE_DELAYS = (0.5, 8.0)
 _MAX_BATCH_BYTES = 6 * 1024 * 1024
 _LONGEST_HIDDEN = 43_200  # seconds, SQS's limit
@@ -43,7 +44,9 @@ class QueueMapping:
         invoke: Invoke,
         tally: Tally,
         warn: Callable[[str], None],
+        up: Callable[[str], bool] = lambda _: True,
     ) -> None:
+        """`up` tells whether a function has a sandbox that has come up: until then one batch is brought, no more."""
         name = source.queue_arn.rsplit(":", 1)[-1]
         self._function = function
         self._source = source
@@ -53,6 +56,9 @@ class QueueMapping:
         self._invoke = invoke
         self._tally = tally
         self._warn = warn
+        self._up = up
+        self._at_work = 0  # batches; changed with the lock
+        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._hidden = Hidden(sqs, self._url)
         limit = source.concurrency or DEFAULT_CONCURRENCY
@@ -83,8 +89,11 @@ class QueueMapping:
                 continue
             batch: list[Message] = []
             try:
+                while self._at_work and not self._up(self._function.name) and not self._stop.wait(_START_LOOK):
+                    pass
                 self._gather(batch)
                 if batch and not self._stop.is_set():
+                    self._count(1)
                     self._workers.submit(self._work, batch, time.monotonic())
                     continue
             except Exception as error:  # noqa: BLE001 -- whatever it is, the queue must still be read
@@ -93,6 +102,10 @@ class QueueMapping:
                     self._stop.wait(1)
             self._hidden.free_in(0, batch)
             self._free.release()
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._at_work += more
 
     def _gather(self, batch: list[Message]) -> None:
         """Receive a batch: at once what is there, or for the batching window until it is full."""
@@ -143,6 +156,7 @@ class QueueMapping:
         finally:
             rest = self._visibility - (time.monotonic() - received)
             self._hidden.free_in(0 if self._stop.is_set() else rest, left)
+            self._count(-1)
             self._free.release()
 
     def _delete(self, messages: Sequence[Message]) -> list[Message]:

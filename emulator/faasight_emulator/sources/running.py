@@ -48,7 +48,9 @@ class EventSources:
         targets: Targets,
         invoke: Invoke,
         warn: Warn,
+        up: Callable[[str], bool],
     ) -> None:
+        """`up` tells whether a function has a sandbox that has come up."""
         self._functions = functions
         self._pipes = pipes
         self._place = place
@@ -56,6 +58,7 @@ class EventSources:
         self._targets = targets
         self._invoke = invoke
         self._warn = warn
+        self._up = up
         self._workers: list[Worker] = []
         self.counter = SourceCounter()
 
@@ -72,7 +75,7 @@ class EventSources:
             for source in function.queues:
                 sqs = self._clients.get("sqs")
                 tally = self.counter.tally(function.name, "queue", source.queue_arn.rsplit(":", 1)[-1])
-                mapping = QueueMapping(function, source, self._place, sqs, self._invoke, tally, self._warn)
+                mapping = QueueMapping(function, source, self._place, sqs, self._invoke, tally, self._warn, self._up)
                 self._workers.append(mapping)
         for worker in self._workers:
             worker.start()
