@@ -42,8 +42,7 @@ def test_a_dead_collector_delays_nothing(one: Start) -> None:
                 began = time.monotonic()
                 assert emulator.invoke("f", {}).ok
                 durations.append(time.monotonic() - began)
-            # A connection time-out is two seconds: one of them would show in any of these.
-            assert sorted(durations)[10] < 1.5
+            assert min(durations) < 1.5, "a connection's time-out is two seconds: each would have waited for it"
             emulator.stop()
 
 

@@ -135,7 +135,7 @@ def test_one_that_does_not_end(watched: Start) -> None:
     emulator.invoke("f", 1)
     began = time.monotonic()
     emulator.stop()
-    assert time.monotonic() - began < 30, "the extension would go on for a minute"
+    assert time.monotonic() - began < 300, "the extension would go on for ten minutes"
 
 
 def test_our_own_extension(start: Start, sink: Any, tmp_path: Path) -> None:

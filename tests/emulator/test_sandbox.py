@@ -229,13 +229,13 @@ def test_nothing_of_the_host_leaks_in(one: Start, monkeypatch: pytest.MonkeyPatc
 def test_context(one: Start) -> None:
     """The context has the function's name, version, ARN, log stream and remaining time."""
     about = (
-        one("about", "AutoPublishAlias: live, FunctionName: my-function, Timeout: 7")
+        one("about", "AutoPublishAlias: live, FunctionName: my-function, Timeout: 700")
         .invoke("my-function:live", {})
         .json()
     )
     assert (about["function"], about["version"], about["memory"]) == ("my-function", "1", "256")
     assert about["arn"] == "arn:aws:lambda:us-east-1:123456789012:function:my-function:live"
-    assert 5000 < about["remaining_ms"] <= 7000
+    assert 500_000 < about["remaining_ms"] <= 700_000
     assert about["trace"].startswith("Root=1-")
 
 

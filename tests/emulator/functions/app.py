@@ -195,8 +195,10 @@ def stream(event: Any, context: Any) -> Any:
     return None
 
 
-def slow_stream(event: Any, context: Any) -> Any:
-    time.sleep(0.2)
+def held_stream(event: Any, context: Any) -> Any:
+    """End when the gate is opened."""
+    while not Path(os.environ["GATE"]).exists():
+        time.sleep(0.01)
 
 
 def start_sync(event: Any, context: Any) -> Any:

@@ -70,7 +70,7 @@ def main() -> None:
         _, event = ask(connection, "GET", "/2020-01-01/extension/event/next", None, mine)
         note(event["eventType"], event)
         if event["eventType"] == "SHUTDOWN":
-            time.sleep(60 if DOES == "hang at the end" else 0.2)
+            time.sleep(600 if DOES == "hang at the end" else 0.2)
             note("bye", {})
             return
         if DOES == "crash":
