@@ -143,10 +143,10 @@ def _local(command: argparse.ArgumentParser) -> None:
     ways = command.add_subparsers(dest="way", metavar="start|invoke", required=True)
     start = ways.add_parser("start", help="run all of them, with gateway, queues and schedules, until Ctrl+C")
     start.set_defaults(entry="local:start")
-    start.add_argument("--port", type=_port, default=3000, help="of the HTTP gateway (3000)")
+    start.add_argument("--port", "-p", type=_port, default=3000, help="of the HTTP gateway (3000)")
     start.add_argument("--quiet", action="store_true", help="do not print what the functions print")
     invoke = ways.add_parser("invoke", help="invoke one function, or run one state machine, and print its answer")
-    invoke.set_defaults(entry="local:invoke", port=0, no_reload=True)
+    invoke.set_defaults(entry="local:invoke", port=0, no_reload=True, named=None)
     start.add_argument("--no-reload", action="store_true", help="run on as before when the code of a function changes")
     start.add_argument(
         "template",
@@ -155,6 +155,7 @@ def _local(command: argparse.ArgumentParser) -> None:
         default=Path("template.yaml"),
         help="an AWS SAM template, YAML or JSON (template.yaml)",
     )
+    start.add_argument("--template", "-t", type=Path, dest="named", metavar="FILE", help="the same, as SAM has it")
     invoke.add_argument("function", help="name or logical id of a function or a state machine")
     invoke.add_argument(
         "--template",
@@ -176,6 +177,16 @@ def _local(command: argparse.ArgumentParser) -> None:
             metavar="NAME=VALUE",
             help="a parameter of the template",
         )
+        way.add_argument(
+            "--parameter-overrides",
+            action="extend",
+            nargs="+",
+            dest="parameter",
+            type=_parameter,
+            metavar="NAME=VALUE",
+            help="several of them, as SAM has it",
+        )
+        way.add_argument("--region", default="us-east-1", metavar="NAME", help="that the functions see (us-east-1)")
         way.add_argument(
             "--env", action="append", default=[], type=_pair, metavar="NAME=VALUE", help="a variable for every function"
         )
@@ -292,6 +303,12 @@ def _duration(text: str) -> timedelta:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} must be hours or days, such as 12h or 90d")
     return timedelta(hours=int(found[1]) * (24 if found[2] == "d" else 1))
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    """Read NAME=VALUE, or ParameterKey=NAME,ParameterValue=VALUE as CloudFormation has it."""
+    key, mark, value = text.partition(",ParameterValue=")
+    return _pair(f"{key.removeprefix('ParameterKey=')}={value}" if mark else text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -90,7 +90,7 @@ def _emulator(
     environment = {} if chosen.no_wrapper else {"AWS_LAMBDA_EXEC_WRAPPER": str(wrapper())}
     environment["FAASIGHT_ENDPOINT"] = chosen.collector
     told = EmulatorSettings(
-        template=chosen.template,
+        template=chosen.named or chosen.template,
         gateway_port=chosen.port,
         collector=chosen.collector,
         environment={**environment, **dict(chosen.env)},
@@ -98,6 +98,7 @@ def _emulator(
         reload=not chosen.no_reload,
         parameters=dict(chosen.parameter),
         aws_endpoint=chosen.aws_endpoint,
+        region=chosen.region,
         jwks=chosen.jwks,
     )
     return Emulator(told, progress, on_line, on_event)
@@ -109,7 +110,8 @@ def _addresses(emulator: Emulator) -> list[tuple[str, str]]:
     if template is None:
         return rows
     for machine in template.machines:
-        events = [source.expression for source in machine.schedules] + [rule.name for rule in machine.rules]
+        events = [f"{route.method} {route.path}" for route in machine.routes]
+        events += [source.expression for source in machine.schedules] + [rule.name for rule in machine.rules]
         rows.append((machine.name, f"state machine: {', '.join(['StartExecution', *events])}"))
     for function in template.functions:
         events = [f"{route.method} {route.path}" for route in function.routes]

@@ -11,6 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 from faasight_cli import local
+from faasight_cli.arguments import build_parser
 from polling import wait_until
 from quiet_server import QuietHandler, QuietServer
 
@@ -96,6 +97,13 @@ def test_a_function_is_invoked_with_an_event_parameters_and_variables(
     assert "faasight.otlp" not in done.said(), "what is meant for a collector is no line for people"
 
 
+def test_parameters_as_sam_has_them() -> None:
+    read = build_parser().parse_args
+    several = ["--parameter-overrides", "A=1", "ParameterKey=B,ParameterValue=x=y, z", "--parameter", "C=3"]
+    assert read(["local", "start", "a.yaml", *several]).parameter == [("A", "1"), ("B", "x=y, z"), ("C", "3")]
+    assert read(["local", "invoke", "--parameter", "A=1", "greet"]).function == "greet"
+
+
 def test_variables_come_from_a_file_as_sam_has_it(faasight: Callable[..., Any], template: Path, tmp_path: Path) -> None:
     """Those of the function win over those for all, and both over the template's."""
     file = tmp_path / "env.json"
@@ -175,7 +183,7 @@ def test_what_cannot_be_is_one_clear_sentence(
 
 
 def test_all_run_until_ctrl_c(faasight: Callable[..., Any], template: Path) -> None:
-    run = faasight("local", "start", str(template), "--port", "0", *NOWHERE)
+    run = faasight("local", "start", "-t", str(template), "-p", "0", *NOWHERE)
     said = run.wait_for(local.READY)
     told = " ".join(said.split())
     assert "traces nowhere yet: no collector answers at http://127.0.0.1:9; run `faasight up` beside this" in told
