@@ -160,7 +160,7 @@ class _Builder:
         machines: list[StateMachine] = [one for kind in states.KINDS for one in made[kind]]
         routes = self._described()
         functions = [self._with(routes, one) for one in functions]
-        machines = [self._with(routes, one) for one in machines]
+        machines = [self._with(routes, one) for one in events.with_schedules(machines)]
         queues: list[Queue] = made[_QUEUE]
         if not functions:
             raise self.document.error(

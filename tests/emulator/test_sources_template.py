@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from faasight_emulator import Template, TemplateError
-from faasight_emulator.model import Place, QueueSource
+from faasight_emulator.model import Place, QueueSource, ScheduleSource
 from faasight_emulator.sources.model import StreamSource
 
 Write = Callable[[str], Path]
@@ -96,6 +96,43 @@ def test_mappings_may_be_resources_of_their_own(template_file: Write) -> None:
     assert only.sources == (StreamSource(PLACE.arn("kinesis", "stream/clicks"), "LATEST"),)
     assert len(template.warnings) == 1
     assert "there is no function 'nobody'" in template.warnings[0]
+
+
+SCHEDULED = """
+  F: {Type: AWS::Serverless::Function, Properties: {Handler: app.echo}}
+  Flow:
+    Type: AWS::Serverless::StateMachine
+    Properties: {Definition: {StartAt: S, States: {S: {Type: Pass, End: true}}}}
+  Nightly:
+    Type: AWS::Events::Rule
+    Properties:
+      ScheduleExpression: cron(0 2 * * ? *)
+      Targets: [{Id: a, Arn: !GetAtt F.Arn, Input: '{"a": 1}'}, {Id: b, Arn: !Ref Flow}, {Id: c, Arn: !GetAtt Q.Arn}]
+  Often:
+    Type: AWS::Scheduler::Schedule
+    Properties:
+      ScheduleExpression: rate(5 minutes)
+      FlexibleTimeWindow: {Mode: "OFF"}
+      Target: {Arn: !GetAtt F.Arn, RoleArn: r}
+  Never:
+    Type: AWS::Scheduler::Schedule
+    Properties: {ScheduleExpression: rate(1 minute), State: DISABLED, Target: {Arn: !GetAtt F.Arn, RoleArn: r}}
+  Q: {Type: AWS::SQS::Queue}
+"""
+
+
+def test_schedules_may_be_resources_of_their_own(template_file: Write) -> None:
+    """Rules by schedule and EventBridge Scheduler start functions and state machines; other targets are told."""
+    template = Template.load(template_file(SCHEDULED))
+    function, machine = template.functions[0], template.machines[0]
+    assert function.schedules == (
+        ScheduleSource("nightly", "cron(0 2 * * ? *)", '{"a": 1}', "events"),
+        ScheduleSource("often", "rate(5 minutes)", None, "scheduler"),
+    )
+    assert machine.schedules == (ScheduleSource("nightly", "cron(0 2 * * ? *)", None, "events"),)
+    assert len(template.warnings) == 1
+    assert "Nightly.Properties.Targets.2.Arn: schedules start functions and state machines" in template.warnings[0]
+    assert template.plumbing.rules == ()
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from faasight_emulator.model import Function, Place, QueueSource
+from faasight_emulator.functions import schedule_source
+from faasight_emulator.model import Function, Place, QueueSource, ScheduleSource
 from faasight_emulator.section import Section
 from faasight_emulator.sources.model import Bucket, Bus, Notification, Rule, Source, Stream, Subscription, Topic
 from faasight_emulator.sources.read import (
@@ -16,6 +18,7 @@ from faasight_emulator.sources.read import (
     target_of,
     with_target,
 )
+from faasight_emulator.states.definition import StateMachine
 
 TOPIC = "AWS::SNS::Topic"
 SUBSCRIPTION = "AWS::SNS::Subscription"
@@ -24,9 +27,10 @@ RULE = "AWS::Events::Rule"
 BUCKET = "AWS::S3::Bucket"
 STREAM = "AWS::Kinesis::Stream"
 MAPPING = "AWS::Lambda::EventSourceMapping"
+SCHEDULE = "AWS::Scheduler::Schedule"
 
 # Which property holds the name; mappings and subscriptions have none.
-NAME_PROPERTY = {TOPIC: "TopicName", BUS: "Name", RULE: "Name", BUCKET: "BucketName", STREAM: "Name"}
+NAME_PROPERTY = {TOPIC: "TopicName", BUS: "Name", RULE: "Name", BUCKET: "BucketName", STREAM: "Name", SCHEDULE: "Name"}
 KINDS = (*NAME_PROPERTY, SUBSCRIPTION, MAPPING)
 _TARGETS = ("lambda", "sqs")  # protocols of subscriptions
 
@@ -43,6 +47,7 @@ def references(kind: str, name: str, place: Place) -> tuple[str, dict[str, str]]
         BUS: place.arn("events", f"event-bus/{name}"),
         RULE: place.arn("events", f"rule/{name}"),
         STREAM: place.arn("kinesis", f"stream/{name}"),
+        SCHEDULE: place.arn("scheduler", f"schedule/default/{name}"),
     }
     return name, {"Arn": arns[kind], "Name": name} if kind in arns else {}
 
@@ -81,6 +86,7 @@ class PlumbingReader:
         self._warn = warn
         self._made: list[Topic | Bus | Bucket | Stream | Source] = []
         self._mappings: list[tuple[Section, str, Source | QueueSource]] = []
+        self._schedules: list[tuple[Section, str, ScheduleSource]] = []  # with the ARN of what they start
 
     def read(self, kind: str, logical_id: str, name: str, properties: Section) -> None:
         """Read one resource of `KINDS`. Raises TemplateError."""
@@ -90,6 +96,7 @@ class PlumbingReader:
             RULE: lambda _, name, section: self._rule(name, section),
             BUCKET: self._bucket,
             STREAM: self._stream,
+            SCHEDULE: lambda _, name, section: self._schedule(name, section, section.section("Target"), "scheduler"),
             SUBSCRIPTION: lambda _id, _name, section: self._subscription(section.text("TopicArn"), section),
             MAPPING: lambda _id, _name, section: self._mapping(section),
         }
@@ -101,7 +108,7 @@ class PlumbingReader:
         for section, wanted, _ in self._mappings:
             if not {wanted.split(":")[0], function_of(wanted)} & names:
                 self._warn(section, "FunctionName", f"there is no function '{wanted}'; the mapping is left out.")
-        functions = [self._with_mappings(function) for function in functions]
+        functions = [self._with_schedules(self._with_mappings(function)) for function in functions]
         attached = [
             with_target(source, function.arn(self._place)) for function in functions for source in function.sources
         ]
@@ -151,14 +158,42 @@ class PlumbingReader:
     def _rule(self, name: str, properties: Section) -> None:
         if properties.text("State", "ENABLED").upper() == "DISABLED":
             return
+        if "ScheduleExpression" in properties:
+            for one in properties.sections("Targets"):
+                self._schedule(name, properties, one, "events")
         if "EventPattern" not in properties:
-            self._warn(
-                properties, "ScheduleExpression", "a rule by schedule is not emulated; use an event of type Schedule."
-            )
             return
         targets = tuple(target_of(one, one.text("Arn")) for one in properties.sections("Targets"))
         pattern = pattern_of(properties, "EventPattern", properties.value("EventPattern"))
         self._made.append(Rule(name, bus_name(properties.text("EventBusName", "default")), pattern, targets))
+
+    def _schedule(
+        self, name: str, properties: Section, target: Section, service: Literal["events", "scheduler"]
+    ) -> None:
+        arn = target.text("Arn")
+        source = schedule_source(name, properties, "ScheduleExpression")
+        if source is None:
+            return
+        if not arn.startswith(("arn:aws:lambda:", "arn:aws:states:")):
+            self._warn(target, "Arn", "schedules start functions and state machines here, and nothing else.")
+            return
+        self._schedules.append(
+            (target, arn, replace(source, name=name, input=target.json_text("Input"), service=service))
+        )
+
+    def with_schedules(self, machines: list[StateMachine]) -> list[StateMachine]:
+        """Return the state machines, with the schedules that are resources of their own."""
+        return [
+            replace(one, schedules=(*one.schedules, *self._of(self._place.arn("states", f"stateMachine:{one.name}"))))
+            for one in machines
+        ]
+
+    def _with_schedules(self, function: Function) -> Function:
+        own = self._of(self._place.arn("lambda", f"function:{function.name}"))
+        return replace(function, schedules=(*function.schedules, *own))
+
+    def _of(self, arn: str) -> list[ScheduleSource]:
+        return [source for _, wanted, source in self._schedules if f"{wanted}:".startswith(f"{arn}:")]
 
     def _mapping(self, properties: Section) -> None:
         queue = ":sqs:" in properties.text("EventSourceArn")
