@@ -38,6 +38,7 @@ _UNWANTED = re.compile(
 )
 # Experimental names (500 KB) that the SDK does not use; code that does use them brings the package with it.
 _EXPERIMENTAL = re.compile(r"^opentelemetry/semconv/_incubating/\w+/(?!otel_|__init__)")
+_OTHER_CLOUDS = frozenset({"azure.py", "google.py", "zero"})  # of the wrapper: a layer is AWS's
 _ASK = "import json, sys; print(json.dumps([sys.version_info[:2], sys.implementation.cache_tag]))"
 
 
@@ -139,7 +140,9 @@ def _own_files() -> Iterator[tuple[Path, Path]]:
     """Yield the wrapper's own modules: from its folder, because an editable install lists no files."""
     folder = Path(faasight.__file__).parent
     for file in sorted(folder.rglob("*.py")):
-        yield file, file.relative_to(folder.parent)
+        place = file.relative_to(folder)
+        if place.parts[0] not in _OTHER_CLOUDS:
+            yield file, file.relative_to(folder.parent)
 
 
 def _closure(names: Iterable[str], interpreters: Iterable[Interpreter]) -> list[str]:

@@ -47,7 +47,7 @@ class Print:
         """Forget, in a forked child, what the parent is going to write."""
         self._begun: dict[tuple[int, Invocation | None], tuple[Any, str]] = {}
 
-    def __call__(self, *values: object, **named: Any) -> None:  # noqa: ANN401 - what `print` takes
+    def __call__(self, /, *values: object, **named: Any) -> None:  # noqa: ANN401 - what `print` takes
         """Do as `print` does; what goes to the process's stdout becomes a line of JSON."""
         out = named.get("file")
         if out is None:

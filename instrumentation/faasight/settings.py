@@ -25,7 +25,9 @@ class Setting:
         self.meaning = meaning
 
 
-_LIBRARIES = "botocore,urllib3,httpx,aiohttp,psycopg,pymysql,sqlite3,redis,pymongo,structlog,orjson,opentelemetry"
+_LIBRARIES = (
+    "botocore,urllib3,httpx,aiohttp,psycopg,pymysql,sqlite3,redis,pymongo,futures,structlog,orjson,opentelemetry"
+)
 
 TABLE = (
     Setting("disabled", "FAASIGHT_DISABLED", "flag", "0", "1 switches the wrapper off altogether"),

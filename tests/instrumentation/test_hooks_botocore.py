@@ -1,10 +1,14 @@
 """botocore against a real moto server: spans, targets, throttles, and the context in message attributes."""
 
+import concurrent.futures.thread
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -15,6 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from faasight.hooks import aws_targets, carry
 from faasight.hooks import botocore as hook
+from faasight.hooks import futures as futures_hook
 from faasight.triggers import recognise
 from quiet_server import QuietHandler, QuietServer
 
@@ -203,6 +208,34 @@ def test_an_object_of_a_bucket_is_found_by_key_and_etag(patched: Any, sink: Any,
     trigger = recognise({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": notified}]})
     assert trigger.ids == span.attributes["faasight.sent.ids"]
     assert span.attributes["faasight.s3.etag"] == "9dd4e461268c8034f5c8564e155c67a6"  # md5 of x: so the bucket tells it
+    observed(lambda: s3.copy_object(Bucket="uploads", Key="b.txt", CopySource="uploads/a/b.txt"))
+    sink.wait(2)
+    copied = sink.named("S3.CopyObject uploads")
+    assert copied.attributes["faasight.sent.ids"] == ["uploads/b.txt#9dd4e461268c8034f5c8564e155c67a6"]
+
+
+def test_a_transfer_of_a_file_is_seen(
+    patched: Any, sink: Any, aws_client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """boto3 does it in a pool of threads; it is the way that most upload by."""
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", ThreadPoolExecutor.submit)
+    futures_hook.install(concurrent.futures.thread, patched)
+    s3 = aws_client("s3", s3={"addressing_style": "path"})
+    s3.create_bucket(Bucket="films", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    (tmp_path / "film").write_bytes(bytes(9 * 2**20))  # over boto3's limit for one part
+
+    def handler() -> None:
+        s3.upload_fileobj(io.BytesIO(b"x"), "films", "short")
+        s3.upload_file(str(tmp_path / "film"), "films", "long")
+        s3.download_file("films", "long", str(tmp_path / "again"))
+
+    observed(handler)
+    (invocation,) = sink.wait()
+    calls = [span for span in clients(sink) if span.name.startswith("S3.")]
+    names = {span.attributes["rpc.method"] for span in calls}
+    assert names >= {"PutObject", "UploadPart", "CompleteMultipartUpload", "GetObject"}
+    assert {span.parent_id for span in calls} == {invocation.span_id}
+    assert (tmp_path / "again").stat().st_size == 9 * 2**20
 
 
 def test_a_topic_in_a_queue_brings_the_context_to_the_consumer(patched: Any, sink: Any, aws_client: Any) -> None:

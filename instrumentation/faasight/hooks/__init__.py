@@ -22,6 +22,7 @@ WAITS_FOR = {
     "sqlite3": "sqlite3",
     "redis": "redis",
     "pymongo": "pymongo.monitoring",
+    "futures": "concurrent.futures.thread",
     "structlog": "structlog",
     "orjson": "orjson",
     "opentelemetry": "opentelemetry.trace",

@@ -23,7 +23,9 @@ THROTTLES = frozenset({
 _ACCEPTED = 202  # Lambda's answer to InvocationType=Event
 MAX_IDS = 100  # of a batch, kept on its span: Kinesis takes 500 records, of 56 characters an id
 SENT_IDS = "faasight.sent.ids"  # the same strings as `faasight.source.ids` of the invocation that they lead to
-_WRITES = frozenset({"PutObject", "CompleteMultipartUpload"})  # with an ETag in the answer, and a notification of it
+_WRITES = frozenset(
+    {"PutObject", "CompleteMultipartUpload", "CopyObject"}
+)  # with an ETag in the answer, and a notification of it
 _ID_KEYS = ("MessageId", "SequenceNumber", "EventId")
 
 
@@ -47,12 +49,17 @@ def note(span: Span, answer: Answer) -> None:
         span.attributes[SENT_IDS] = [str(metadata.get("RequestId", ""))]
     elif isinstance(answer.get("executionArn"), str):
         span.attributes["faasight.execution_id"] = answer["executionArn"]
-    elif "aws.s3.bucket" in span.attributes and isinstance(answer.get("ETag"), str):
-        etag = answer["ETag"].strip('"')  # as it stands in the bucket's notification
+    elif "aws.s3.bucket" in span.attributes and isinstance(told := _etag(answer), str):
+        etag = told.strip('"')  # as it stands in the bucket's notification
         span.attributes["faasight.s3.etag"] = etag
         if span.attributes.get("rpc.method") in _WRITES:
             bucket, key = span.attributes["aws.s3.bucket"], span.attributes.get("aws.s3.key", "")
             span.attributes[SENT_IDS] = [f"{bucket}/{key}#{etag}"]
+
+
+def _etag(answer: Answer) -> object:
+    copied = answer.get("CopyObjectResult")
+    return copied.get("ETag") if isinstance(copied, dict) else answer.get("ETag")
 
 
 def note_throttle(span: Span, answer: Answer) -> None:
