@@ -18,9 +18,18 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Le
 
 
 @contextmanager
-def near_collector(kept: Path | None = None, port: int = 0) -> Iterator[int]:
-    """Run it and give its port; what it received is in the file `kept` after the block."""
-    command = [sys.executable, __file__, str(port), *([str(kept)] if kept else [])]
+def near_collector(kept: Path | None = None, port: int = 0, *, polite: bool = False) -> Iterator[int]:
+    """Run it and give its port; what it received is in the file `kept` after the block.
+
+    `polite`: whoever measures on the same core goes first. A collector's own work is on another machine elsewhere.
+    """
+    command = [
+        *(["nice", "-n", "19"] if polite else []),
+        sys.executable,
+        __file__,
+        str(port),
+        *([str(kept)] if kept else []),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

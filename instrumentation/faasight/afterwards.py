@@ -12,7 +12,7 @@ from functools import wraps
 from time import perf_counter_ns
 
 from faasight.complain import complaints
-from faasight.invocation import send
+from faasight.invocation import new_ids, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def _send_all(agent: Agent, due: list[Any]) -> None:
     try:
         while due:
             send(agent, due.pop(0))
+        if not agent.ids:
+            agent.ids.append(new_ids())
         agent.spent += perf_counter_ns() - since
     except Exception as error:  # noqa: BLE001 - the runtime must ask for its next event, whatever happens here
         complaints.failure("sending after the answer", error)

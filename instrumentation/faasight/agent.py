@@ -44,6 +44,7 @@ class Agent:
         self.service = resource.service_name(settings)
         self.account = ""
         self.spent = 0  # ns that the report of the last invocation took us
+        self.ids: list[str] = []  # random ones for the next invocation, drawn when nobody waits
         self.watcher = ImportWatcher(int(settings.import_threshold_ms * 1e6))
         self.coldstart = ColdStart(self.watcher)
         self.delivery: Delivery = self._exporter()
@@ -166,6 +167,7 @@ class Agent:
         span = current.get()
         if span is not None and span.invocation is not None:
             span.invocation.claim()  # the parent reports the invocation that forked
+        self.ids.clear()
         self.delivery.reset()
         self.watchdog.reset()
         self.witness.reset()

@@ -121,10 +121,14 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
     if not agent.account:
         agent.know_account(_of(context, "invoked_function_arn"))
     cold, ahead = agent.coldstart.take(now)
+    try:
+        ids = agent.ids.pop()  # one step under the GIL
+    except IndexError:
+        ids = new_ids()
     seen = _kept(event, context) if call is None else None
     xray = os.environ.get(_XRAY, "") if seen is not None and not (seen and seen[-1]) else None
     facts = (
-        os.urandom(24).hex(),  # the kernel's: those of `random` would repeat in each restored snapshot
+        ids,
         now,
         safe_str(request_id or _request_id())[:_MAX_ID],
         cold,
@@ -133,7 +137,7 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
         remaining_ms,
         xray,
     )
-    span = Unread(facts[0][:16], now)
+    span = Unread(ids[:16], now)
     if seen is not None:
         invocation = Invocation(span, facts, seen, agent.delivery)
     else:
@@ -157,6 +161,11 @@ def begin(agent: Agent, event: object, context: object, call: Call | None = None
         agent.capture.begin(invocation, event)
     _watch(agent, invocation, remaining_ms, clock)
     return invocation
+
+
+def new_ids() -> str:
+    """Return 48 hex digits for one invocation, the kernel's: those of `random` would repeat in a restored snapshot."""
+    return os.urandom(24).hex()
 
 
 def _asked(context: Any) -> tuple[str, int]:  # noqa: ANN401 - the runtime's, or a test's

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
-from time import perf_counter_ns
+from time import monotonic_ns, perf_counter_ns
 from types import CoroutineType
 
 import faasight
@@ -129,7 +129,7 @@ def _begin(
     around = current.get()
     if around is not None and (around.invocation is None or not around.invocation.over):
         return None  # an observed function that calls another one: the outer call is the invocation
-    since = perf_counter_ns()
+    since = monotonic_ns()
     try:
         call = calls.read(reader, given, named) if reader is not None else None
         if call is not None:
@@ -137,10 +137,10 @@ def _begin(
         else:
             event = given[0] if given else named.get("event")
             context = given[1] if len(given) > 1 else named.get("context")
-        invocation = begin(agent, event, context, call)
+        invocation = begin(agent, event, context, call, since / 1e9)
         if name:
             invocation.span.name = name
-        spent, agent.spent = agent.spent + perf_counter_ns() - since, 0
+        spent, agent.spent = agent.spent + monotonic_ns() - since, 0
         invocation.overhead_ms = spent // 1000 / 1000
     except Exception as error:  # noqa: BLE001 - the handler is called whatever happens here
         current.set(None)

@@ -50,6 +50,7 @@ def _before(agent: Agent) -> None:
 
 def _after(agent: Agent) -> None:
     agent.coldstart.restore_begins()
+    agent.ids.clear()
     agent.delivery.reset()
     if agent.holding is not None:
         agent.holding.reset()  # its clock may be another one
