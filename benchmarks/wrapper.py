@@ -11,7 +11,8 @@ are cold, and whatever it left for later waits. An invocation's time is seen fro
 answer's first byte, for which a caller waits, and to the request for the next event, which is billed. The collector is
 a stand-in in a process of its own that reads a request and answers 200.
 
-What a wrapper adds is measured in pairs: each start and each call of a subject beside one of bare. Told is the median of the pairs' differences, and between what it lies with 95 % confidence (_pairs.py). Where there are two cores,
+What a wrapper adds is measured in pairs: each start and each call of a subject beside one of bare. Told is the median
+of the pairs' differences, and between what it lies with 95 % confidence (_pairs.py). Where there are two cores,
 functions run on the one, the collector and who measures on the other. CPU is the process's own, its ended threads
 included: waiting for the machine does not count.
 

@@ -1,6 +1,7 @@
 """An invocation's span is read when somebody asks, or when the answer is out: what it tells is what came."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,9 @@ from typing import Any
 
 import faasight
 import pytest
+from faasight import snapshot
+from faasight.afterwards import send_due
+from faasight.context import current
 from faasight.invocation import begin, finish
 from faasight.spans import Span, Unread
 from faasight.triggers import Trigger, essence, recognise, told
@@ -25,6 +29,13 @@ CHANGES = {
     "faas.coldstart", "faasight.iterator_age_ms", "faasight.memory_used", "faasight.overhead_ms",
     "faasight.queue_wait_ms", "faasight.timeout_ms",
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def left() -> Iterator[None]:
+    """Leave no invocation behind that a later test's would look like a call within."""
+    yield
+    current.set(None)
 
 
 def context(request_id: str = "r1") -> Any:
@@ -205,3 +216,23 @@ def test_a_note_that_is_broken_is_no_harm(agent: Any, tmp_path: Path, monkeypatc
                 assert len(bytes.fromhex(span.trace_id)) == 16
                 assert span.end_ns >= span.start_ns
     finish(agent, invocation)
+
+
+def test_no_child_takes_the_ids_that_were_drawn_ahead(agent: Any) -> None:
+    """They are drawn when an answer is out, and used once."""
+    agent.due = None
+    send_due(agent)
+    begun = []
+    for _ in range(3):
+        invocation = begin(agent, {}, context())
+        finish(agent, invocation)
+        send_due(agent)
+        begun.append(invocation.span)
+    assert len({span.span_id for span in begun}) == len({span.trace_id for span in begun}) == 3
+    (ahead,) = agent.ids
+    assert ahead[:16] not in {span.span_id for span in begun}
+    agent.after_fork()
+    assert agent.ids == []
+    agent.ids.append(ahead)
+    snapshot._after(agent)
+    assert agent.ids == [], "nor does a sandbox that is restored from a snapshot"
