@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from faasight_store import migrate
+from faasight_store import migrate, rollup
 from faasight_store.connection import Store
 from faasight_store.errors import StoreError
 from faasight_store.shape import SUFFIX, Shape
@@ -100,6 +100,7 @@ def restore(
             raise StoreError(f"This is a back-up of the cluster {store.shape.cluster}: say --cluster.")
         _check(store)
         migrate.check_versions(store)
+        rollup.doubt(store)
         _unmark(store)
     except BaseException:  # an interrupted one, too
         _empty(store, target)

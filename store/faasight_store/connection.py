@@ -166,11 +166,12 @@ class Store:
         except HTTPError as error:  # the driver hands its connection's errors through here
             raise StoreUnavailableError(f"The store's answer broke off; it may work later. {error}") from None
 
-    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
-        """Run a statement that returns nothing."""
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None, *, token: str = "") -> None:
+        """Run a statement that returns nothing; of INSERTs with one token into a table only the first one counts."""
         try:
             with self._writer.client() as client:
-                client.command(sql, parameters=dict(parameters or {}))
+                settings = {"insert_deduplication_token": token} if token else None
+                client.command(sql, parameters=dict(parameters or {}), settings=settings)
         except DriverError as error:
             raise failures.of_query(error, float("inf")) from None
 

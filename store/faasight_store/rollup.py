@@ -1,13 +1,15 @@
 """Settling: what is over is merged once, and again when something late touches it.
 
 Minutes of the last hours become merged invocations; whole hours become counts by duration. queries/settled.py reads
-both. Every settling has a version (its time), its rows are written before the mark that makes them count, and the mark
-says of how many facts it was made: one that broke off is never seen, and of two at once either is right.
+both. Every settling has a version, its rows are written before the mark that makes them count, and the mark says of how
+many facts it was made: one that broke off is never seen, and of two at once either is right.
 """
 
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from faasight_store import buckets
 from faasight_store.connection import Store
@@ -15,7 +17,7 @@ from faasight_store.queries import settled, usage
 from faasight_store.queries.cells import OF_CELLS, SLOT_NS, measures, of_invocations
 from faasight_store.queries.invocations import OF_FAILURES, failures
 from faasight_store.queries.merged import CLOCK_NS, COLUMNS, LOST_NS, SLACK_NS, Interval, Sql, lost_at, merged
-from faasight_store.times import HOUR, MINUTE, SECOND, moment
+from faasight_store.times import DAY, HOUR, MINUTE, SECOND, moment
 
 # An hour is over when its last invocation has ended or counts as lost, and their news had time to come.
 OVER_AFTER_NS = max(LOST_NS, SLACK_NS) + 4 * MINUTE
@@ -55,6 +57,8 @@ _CELL_TABLES = (
     ("fleet_hours", "invocation_hours", "", True),
 )
 REPLACED_FOR_NS = MINUTE  # queries may go on reading a settling as long after a newer one came
+_DOUBTED_NS = HOUR  # longer than an hour's settling, or a back-up's look at all tables, can take
+_LOW = 32  # bits of a version that are not its time: that counts in steps of 4.3 s
 
 
 def settle(store: Store, *, now_ns: Callable[[], int] = time.time_ns, limit: int = MOST_HOURS) -> int:
@@ -70,7 +74,8 @@ def settle(store: Store, *, now_ns: Callable[[], int] = time.time_ns, limit: int
         facts = _facts_of(store, hour_s * SECOND)
         if old_version and (known, facts) == (known_then, made_of):
             continue  # some of its facts were deleted: the two will never agree
-        _settle_hour(store, hour_s * SECOND, now_ns(), known, facts)
+        version = _version(now_ns(), old_version, _low(hour_s * SECOND // HOUR, facts))
+        _settle_hour(store, hour_s * SECOND, version, known, facts)
         count += 1
     if count:
         _settle_days(store, now_ns())
@@ -79,24 +84,43 @@ def settle(store: Store, *, now_ns: Callable[[], int] = time.time_ns, limit: int
     return count
 
 
+def _version(now: int, newest: int, low: int) -> int:
+    """Return a version later than the `newest` of its place, whatever the clock did, that ends in `low`."""
+    return max(now >> _LOW, (newest >> _LOW) + 1) << _LOW | low % 2**_LOW
+
+
+def _low(place: int, made_of: int) -> int:
+    """Return the end of a version: which hour (or day) it settles, and of what.
+
+    Queries ask for versions alone, so no two hours may have one: the number of the hour comes again after seven years,
+    by which no clock is slow. And two settlers of an hour have one only if they counted the same facts: then both
+    write the same, under one token, and it is stored once.
+    """
+    return (made_of % 2**16) << 16 | place % 2**16
+
+
 def settle_minutes(store: Store, now: int) -> int:
     """Settle the minutes of the last hours that are new or were touched since; return how many."""
     end = (now - CLOCK_NS) // MINUTE * MINUTE  # a fact may bear on minutes two minutes before it
     start = end - settled.MINUTES_FOR_NS
     known = settled.standing(store, start, now).frontier or start
     due = settled.unsettled(store, start, end, now)
-    new = sorted({minute for minute, _ in due if minute >= known})[-MOST_MINUTES:]
-    late = sorted({minute for minute, _ in due if minute < known})[-MOST_MINUTES:]
+    new = sorted({minute for minute, _, _ in due if minute >= known})[-MOST_MINUTES:]
+    late = sorted({minute for minute, _, _ in due if minute < known})[-MOST_MINUTES:]
+    # By chance, so that two processes at once make two settlings.
+    settling = _version(now, max((newest for _, _, newest in due), default=0), secrets.randbits(_LOW))
     if new:
-        _settle_minutes(store, new, None, now)
+        _settle_minutes(store, new, None, settling)
     if late:
-        _settle_minutes(store, late, sorted({name for minute, name in due if minute in late}), now)
+        _settle_minutes(store, late, sorted({name for minute, name, _ in due if minute in late}), settling)
     return len(new) + len(late)
 
 
-def _settle_minutes(store: Store, minutes: Sequence[int], functions: Sequence[str] | None, now: int) -> None:
+def _settle_minutes(store: Store, minutes: Sequence[int], functions: Sequence[str] | None, settling: int) -> None:
     """Settle minutes, of some functions or of all."""
-    parameters = {"from_ns": minutes[0], "to_ns": minutes[-1] + MINUTE, "settling": now, "functions": functions or []}
+    parameters = {
+        "from_ns": minutes[0], "to_ns": minutes[-1] + MINUTE, "settling": settling, "functions": functions or []
+    }  # fmt: skip
     chosen = "function IN {functions:Array(String)}" if functions is not None else ""
     # Counted before they are read: what comes between makes the mark differ from what is known, and is seen next time.
     counted = store.query(settled.count_around(chosen), parameters)
@@ -120,7 +144,7 @@ def _settle_minutes(store: Store, minutes: Sequence[int], functions: Sequence[st
         "settled_minutes",
         ["minute", "function", "settling", "near", "far", "lost_at"],
         [
-            [minute, function, now, near, far, lost.get((minute, function), 0)]
+            [minute, function, settling, near, far, lost.get((minute, function), 0)]
             for minute, function, near, far in counted
             if minute * SECOND in wanted
         ],
@@ -154,8 +178,9 @@ def _settle_hour(store: Store, hour: int, version: int, known: int, facts: int) 
     failed = merged([(hour, hour + HOUR)], columns=OF_FAILURES, unwell=True)
     parameters = {**every.parameters, **_around(hour), "hour": hour // SECOND, "version": version}
     head = "toDateTime({hour:Int64}, 'UTC'), {version:UInt64}"
-    _settle_cells(store, every, head, parameters)
-    store.command(
+    write = partial(store.command, token=_token(hour, version))
+    _settle_cells(write, every, head, parameters)
+    write(
         "INSERT INTO error_hours"
         " (hour, version, environment, function, type, shape, frames, function_version, failures, first, last, message,"
         " trace_id)"
@@ -163,21 +188,25 @@ def _settle_hour(store: Store, hour: int, version: int, known: int, facts: int) 
         parameters,
     )
     used = merged([(hour, hour + HOUR)], columns=usage.OF_INVOCATION)
-    store.command(
+    write(
         f"INSERT INTO usage_hours (version, hour, {usage.COLUMNS})"
         f" SELECT {{version:UInt64}}, hour, {usage.COLUMNS} FROM ({usage.of_invocations(used)})",
         parameters,
     )
-    store.command(
+    write(
         f"INSERT INTO settled_hours (hour, version, facts, known) SELECT {head}, {{facts:UInt64}}, {{known:UInt64}}",
         {**parameters, "facts": facts, "known": known},
     )
 
 
-def _settle_cells(store: Store, source: Sql, head: str, parameters: dict[str, object]) -> None:
+def _token(begin: int, version: int) -> str:
+    return f"settled-{begin}-{version}"
+
+
+def _settle_cells(write: Callable[..., None], source: Sql, head: str, parameters: dict[str, object]) -> None:
     columns = f"hour, version, slot, {_KEYS}, function, {measures()}"
     slot = f"toStartOfInterval(cell.slot, INTERVAL {SLOT_NS // SECOND} SECOND)"
-    store.command(
+    write(
         f"INSERT INTO invocation_slots ({columns})"
         f" SELECT {head}, {slot} AS at, {_OF_PART}, function, {_SUMS_OF_PARTS}"
         f" FROM ({of_invocations(source)}) AS cell {_PARTS}"
@@ -187,7 +216,7 @@ def _settle_cells(store: Store, source: Sql, head: str, parameters: dict[str, ob
     for table, made_of, more, whole in _CELL_TABLES:
         keys = f"{'' if whole else 'cell.slot, '}{more}{_KEYS}"
         at = "toDateTime({hour:Int64}, 'UTC')" if whole else "cell.slot"
-        store.command(
+        write(
             f"INSERT INTO {table} (hour, version, slot, {more}{_KEYS}, {measures()})"
             f" SELECT {head}, {at}, {more}{_KEYS}, {_SUMS} FROM {made_of} AS cell"
             f" WHERE hour = toDateTime({{hour:Int64}}, 'UTC') AND version = {{version:UInt64}} GROUP BY {keys}",
@@ -195,13 +224,13 @@ def _settle_cells(store: Store, source: Sql, head: str, parameters: dict[str, ob
         )
 
 
-# Days that are over, made of other hours than those that count now: (first hour, the versions of its hours).
+# Days that are over, made of other hours than those that count now: (first hour, version, the versions of its hours).
 _DUE_DAYS = f"""
-SELECT toUnixTimestamp(of_hours.day), of_hours.versions FROM (
+SELECT toUnixTimestamp(of_hours.day), of_day.newest, of_hours.versions FROM (
     SELECT toStartOfDay(hour) AS day, groupArray(newest) AS versions, arraySum(versions) AS made_of
     FROM (SELECT hour, max(version) AS newest FROM settled_hours GROUP BY hour) GROUP BY day
 ) AS of_hours LEFT JOIN (
-    SELECT hour AS day, argMax(made_of, version) AS made_of FROM settled_days GROUP BY hour
+    SELECT hour AS day, max(version) AS newest, argMax(made_of, version) AS made_of FROM settled_days GROUP BY hour
 ) AS of_day USING day
 WHERE of_hours.made_of != of_day.made_of AND of_hours.day + INTERVAL 1 DAY <= {moment("over")}
 ORDER BY of_hours.day DESC LIMIT {{limit:UInt32}}"""
@@ -210,22 +239,21 @@ ORDER BY of_hours.day DESC LIMIT {{limit:UInt32}}"""
 def _settle_days(store: Store, now: int) -> None:
     """Add up the days that are over, of their settled hours; the newest first, the rest in the next calls."""
     keys = f"function, {_KEYS}"
-    due = store.query(_DUE_DAYS, {"over": now - OVER_AFTER_NS, "limit": MOST_DAYS})
-    for i, (day_s, versions) in enumerate(due):
-        # No two days have one version: that alone tells a query which rows count.
-        parameters = {"day": day_s, "version": now + i, "versions": versions, "made_of": sum(versions) % 2**64}
+    for day_s, newest, versions in store.query(_DUE_DAYS, {"over": now - OVER_AFTER_NS, "limit": MOST_DAYS}):
+        made_of = sum(versions) % 2**64
+        version = _version(now, newest, _low(day_s * SECOND // DAY, made_of >> _LOW))
+        parameters = {"day": day_s, "version": version, "versions": versions, "made_of": made_of}
         head = "toDateTime({day:Int64}, 'UTC') AS day, {version:UInt64} AS settling"
         day = "toDateTime({day:Int64}, 'UTC')"
-        store.command(
+        write = partial(store.command, token=_token(day_s * SECOND, version))
+        write(
             f"INSERT INTO invocation_days (hour, version, slot, {keys}, {measures()})"
             f" SELECT {head}, day, {keys}, {_SUMS} FROM invocation_hours AS cell"
             f" WHERE hour >= {day} AND hour < {day} + INTERVAL 1 DAY AND version IN {{versions:Array(UInt64)}}"
             f" GROUP BY {keys}",
             parameters,
         )
-        store.command(
-            f"INSERT INTO settled_days (hour, version, made_of) SELECT {head}, {{made_of:UInt64}}", parameters
-        )
+        write(f"INSERT INTO settled_days (hour, version, made_of) SELECT {head}, {{made_of:UInt64}}", parameters)
 
 
 def _forget_replaced(store: Store, now: int) -> None:
@@ -253,3 +281,27 @@ _SETTLED = {
     ),
     "settled_days": ("invocation_days",),
 }  # fmt: skip
+
+
+def doubt(store: Store) -> None:
+    """Forget that the last things were settled: after a restore, for the next `settle` to make them anew.
+
+    A back-up copies one table after the other. Of a settling that goes on meanwhile it may have the mark, which is
+    written last, and not all of the rows.
+    """
+    (newest,) = store.query(
+        "SELECT greatest((SELECT max(version) FROM settled_hours), (SELECT max(version) FROM settled_days),"
+        " (SELECT max(settling) FROM settled_minutes))"
+    )[0]
+    after = {"after": max(newest - _DOUBTED_NS, 0)}
+    # With their older marks, the rows of which may have been in the midst of going.
+    for marks, but in (("settled_hours", f" AND hour >= {settled.FACTS_BEGIN}"), ("settled_days", "")):
+        sql = f"SELECT DISTINCT toUnixTimestamp(hour) FROM {marks} WHERE version > {{after:UInt64}}{but}"
+        hours = [hour for (hour,) in store.query(sql, after)]
+        if hours:
+            store.command(
+                f"DELETE FROM {store.shape.table(marks)} WHERE toUnixTimestamp(hour) IN {{hours:Array(Int64)}}",
+                {"hours": hours},
+            )
+    if newest:
+        store.command(f"DELETE FROM {store.shape.table('settled_minutes')} WHERE settling > {{after:UInt64}}", after)

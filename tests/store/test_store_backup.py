@@ -4,13 +4,16 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
 import pytest
-from faasight_store import Store, StoreError, backup
+from faasight_store import Scope, Store, StoreError, backup, settle
 from faasight_store.backup import Place
+from faasight_store.queries import functions
+from faasight_store.times import DAY, HOUR, MINUTE, from_ns
 from moto.server import ThreadedMotoServer
 from otlp import Run, records
 
@@ -82,6 +85,30 @@ def test_every_table_comes_back_and_the_store_goes_on(origin: Store, place: Plac
     after = _digests(target)
     assert after["invocation_facts"][0] == 25  # the views write into the restored tables
     assert _digests(origin) == before  # and into no other database
+
+
+def test_what_was_settled_while_the_back_up_was_made_is_settled_anew(
+    store: Store, target: Store, tmp_path: Path
+) -> None:
+    """Tables are copied one after the other: of an hour, a day and minutes it may have the marks without the rows."""
+    now = time.time_ns()
+    begins = [now - 2 * DAY, now - DAY, now - 3 * HOUR, now - 6 * MINUTE]
+    runs = [Run(begin + n * MINUTE) for begin in begins for n in range(3)]
+    store.land("records", records(*(run.record("report") for run in runs)), "before")
+    scope = Scope(from_ns(now - 3 * DAY), from_ns(now))
+    assert settle(store) >= 3
+    for table in ("invocation_hours", "invocation_slots", "invocation_days", "settled_invocations"):
+        assert store.query(f"SELECT count() > 0 FROM {table}") == [(True,)]
+        store.command(f"TRUNCATE TABLE {table}")
+    assert sum(row.totals.invocations for row in functions.functions(store, scope)) < len(
+        runs
+    )  # the marks are believed
+    backup.backup(store, Place(str(tmp_path / "there")))
+    backup.restore(target, Place(str(tmp_path / "there")), source=store.dsn.database)
+    for _ in range(2):
+        assert sum(row.totals.invocations for row in functions.functions(target, scope)) == len(runs)
+        settle(target)
+    assert target.query("SELECT count() FROM settled_hours")[0][0] >= 3
 
 
 def test_a_place_that_is_taken_is_left_as_it_is(origin: Store, place: Place) -> None:

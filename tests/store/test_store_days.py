@@ -102,6 +102,29 @@ def test_a_day_that_broke_off_or_is_of_other_hours_is_not_counted(month: PLACE) 
     assert _counted(store) == len(runs)
 
 
+@pytest.mark.parametrize("jump", [0, -20 * MINUTE], ids=["stands still", "goes back"])
+def test_whatever_the_clock_does_what_is_settled_anew_counts_once_and_no_two_share_a_version(
+    month: PLACE, jump: int
+) -> None:
+    store, runs = month
+    still = _clock()
+    settle(store, now_ns=lambda: still)
+    for n, hour in enumerate((HOURS[2], HOURS[0], HOURS[0])):
+        store.land("traces", otlp.segment(otlp.Run(hour + (25 + n) * MINUTE, function="b").traces()), f"late-{n}")
+        assert settle(store, now_ns=lambda: still + jump) == 1
+        used = plan(store, SCOPE)
+        assert (len(used.days), len(used.hours), used.rest.facts and used.rest.facts[0][0] < TODAY - DAY) == (
+            2,
+            0,
+            False,
+        )
+        assert _counted(store) == len(runs) + n + 1
+    assert settle(store, now_ns=lambda: still + jump) == 0
+    for table in ("settled_hours", "settled_days"):
+        places = f"SELECT max(n) FROM (SELECT uniqExact(hour) AS n FROM {table} GROUP BY version)"
+        assert store.query(places) == [(1,)]
+
+
 def test_a_day_that_is_not_over_is_left_to_its_hours(store: Store) -> None:
     store.land("traces", otlp.segment(otlp.Run(HOURS[3] + 30 * MINUTE).traces()), "one")
     settle(store, now_ns=lambda: TODAY - MINUTE)

@@ -78,6 +78,19 @@ def test_what_is_settled_meanwhile_is_neither_lost_nor_counted_twice(store: Stor
     assert _counted(store, scope) == (20, 20, 20)
 
 
+def test_minutes_that_were_settled_under_a_clock_ahead_are_settled_anew_when_it_is_right(store: Store) -> None:
+    now = time.time_ns() // MINUTE * MINUTE
+    scope = Scope(from_ns(now - HOUR), from_ns(now))
+    _land(store, *(otlp.Run(now - n * MINUTE) for n in range(1, 20)))
+    assert settle_minutes(store, now + 30 * MINUTE)
+    for n in range(3):
+        _land(store, otlp.Run(now - (12 + n) * MINUTE))
+        assert _counted(store, scope) == (20 + n,) * 3
+        assert settle_minutes(store, now)
+        assert _counted(store, scope) == (20 + n,) * 3
+        assert settle_minutes(store, now) == 0  # and not for ever
+
+
 def test_an_hour_that_is_settled_anew_can_be_read_as_it_was_for_a_while(store: Store, remembering: Store) -> None:
     now = time.time_ns() // SECOND * SECOND
     hour = now // HOUR * HOUR - 3 * HOUR

@@ -117,13 +117,16 @@ _KNOWN = f"""
     ) GROUP BY minute, function"""
 
 
-def unsettled(store: Store, start: int, end: int, now: int) -> list[tuple[int, str]]:
-    """Return each minute (ns) and function of the range that was not settled, or has changed since."""
+def unsettled(store: Store, start: int, end: int, now: int) -> list[tuple[int, str, int]]:
+    """Return each minute (ns) and function of the range that was not settled, or has changed since, and its settling.
+
+    That is 0 for none.
+    """
     rows = store.query(
-        f"SELECT toUnixTimestamp(minute), function FROM ({_KNOWN}) WHERE due ORDER BY ALL",
+        f"SELECT toUnixTimestamp(minute), function, at FROM ({_KNOWN}) WHERE due ORDER BY ALL",
         {"from_ns": start, "to_ns": end, "now": now},
     )
-    return [(minute * SECOND, function) for minute, function in rows]
+    return [(minute * SECOND, function, settling) for minute, function, settling in rows]
 
 
 @dataclass(frozen=True, slots=True)
