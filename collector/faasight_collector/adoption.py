@@ -95,7 +95,10 @@ def remember(settings: Settings, now: float) -> None:
 
 
 def candidates(settings: Settings) -> Iterator[Path]:
-    """Yield the journals near to ours, and under `settings.adopt`, that hold anything, whoever has them open."""
+    """Yield the journals near to ours, and under `settings.adopt`, that hold anything, whoever has them open.
+
+    And what is left of those handed over: whoever emptied one was killed before it could delete it.
+    """
     own = settings.journal_dir.resolve()
     for home in (settings.home or settings.journal_dir, settings.adopt):
         if home is None:
@@ -103,11 +106,11 @@ def candidates(settings: Settings) -> Iterator[Path]:
         with contextlib.suppress(FileNotFoundError):
             near = sorted(path for path in home.iterdir() if path.name.startswith((WORKER, HANDED)))
             for path in (home, *near):
-                if path.resolve() != own and _holds_something(path):
+                if path.resolve() != own and (path.name.startswith(HANDED) or _holds_something(path)):
                     yield path
 
 
 def _holds_something(directory: Path) -> bool:
     return any(next((directory / signal).glob("*-*.*"), None) for signal in SIGNALS) or any(
-        (directory / LETTERS).glob("*.json")
+        (directory / LETTERS).glob("*.*")
     )

@@ -70,8 +70,12 @@ def take(segment: Segment, folder: Path) -> Segment | None:
         with copy.open("rb") as file:
             os.fsync(file.fileno())
         copy.rename(target)
-        sync_directory(folder)
-        segment.path.unlink()
+        try:
+            sync_directory(folder)
+            segment.path.unlink()
+        except OSError:  # what is in both places counts as taken: nobody would ship it before the next start
+            target.unlink()
+            raise
     return replace(segment, path=target)
 
 

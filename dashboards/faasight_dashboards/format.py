@@ -52,6 +52,10 @@ def percent(share: float | None, digits: int | None = None) -> str:
     return f"{share * 100:.{digits}f}%"
 
 
+# For whoever compares an estimate with a bill.
+ABOUT_COST = "List prices on demand, first tier: no free tier, savings plan or tax is taken into account"
+
+
 def usd(value: float | None) -> str:
     """Return US dollars, with enough digits for small ones to say something."""
     if value is None:

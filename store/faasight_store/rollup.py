@@ -86,7 +86,7 @@ def settle(store: Store, *, now_ns: Callable[[], int] = time.time_ns, limit: int
 
 def _version(now: int, newest: int, low: int) -> int:
     """Return a version later than the `newest` of its place, whatever the clock did, that ends in `low`."""
-    return max(now >> _LOW, (newest >> _LOW) + 1) << _LOW | low % 2**_LOW
+    return max(now >> _LOW, (newest >> _LOW) + 1) << _LOW | (low & (1 << _LOW) - 1)
 
 
 def _low(place: int, made_of: int) -> int:
@@ -96,7 +96,7 @@ def _low(place: int, made_of: int) -> int:
     by which no clock is slow. And two settlers of an hour have one only if they counted the same facts: then both
     write the same, under one token, and it is stored once.
     """
-    return (made_of % 2**16) << 16 | place % 2**16
+    return (made_of & 0xFFFF) << 16 | (place & 0xFFFF)
 
 
 def settle_minutes(store: Store, now: int) -> int:

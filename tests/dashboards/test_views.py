@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from dash.development.base_component import Component
-from faasight_dashboards.views import cards, function, grid, overview
+from faasight_dashboards.views import cards, function, grid, kpis, overview
 from faasight_dashboards.views.health import health
 from faasight_store.types import (
     AlertInstance,
@@ -15,6 +15,7 @@ from faasight_store.types import (
     ImportCost,
     Invocation,
     Scope,
+    Series,
     TelemetryHealth,
     Totals,
 )
@@ -183,6 +184,13 @@ def test_grid_rows_are_worst_first_with_exact_shares() -> None:
 
 def test_every_column_of_the_grid_has_its_field() -> None:
     assert {column["field"] for column in grid.COLUMNS} <= set(grid.rows([row()], SCOPE)[0])
+
+
+def test_where_a_cost_is_shown_it_says_what_it_leaves_out() -> None:
+    empty = Series(**{name: [] for name in Series.__slots__})
+    shown = kpis.figures(totals(), totals(), empty, SCOPE, kpis.Notes("", "", "", ""), cards.Kpi("Own", "1"))
+    assert [str(card).count("no free tier") for card in shown] == [0, 0, 0, 0, 0, 1]
+    assert {c["field"] for c in grid.COLUMNS if "no free tier" in c.get("headerTooltip", "")} == {"cost"}
 
 
 def test_anatomy_ranks_imports_by_their_time_with_what_they_pull_in() -> None:

@@ -1,16 +1,30 @@
 """No text that a user gives becomes SQL: a hostile filter finds what a harmless one finds, and breaks nothing."""
 
+import inspect
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import otlp
 import pytest
 import shop_history
 from faasight_store import QueryError, Scope, Store
-from faasight_store.queries import cost, deployments, functions, invocations, logs, metrics, patterns, signals, traces
+from faasight_store.queries import (
+    alerts,
+    cost,
+    deployments,
+    functions,
+    ingest,
+    invocations,
+    logs,
+    metrics,
+    patterns,
+    signals,
+    traces,
+)
 from faasight_store.queries import map as maps
 from otlp_metrics import Request
 
@@ -85,6 +99,26 @@ QUERIES: dict[str, Callable[[Store, Scope, str], Any]] = {
     "metric, label": lambda store, scope, text: (
         metrics.query(store, scope, METRIC, where={"queue": text}, buckets=5).lines
     ),
+    "queued messages": lambda store, scope, text: alerts.queued(store, text, scope.end, 5),
+    **{
+        f"{name}, environment": lambda store, scope, text, ask=ask: ask(store, replace(scope, environment=text))
+        for name, ask in {
+            "alerts": lambda store, scope: alerts.history(store, scope),
+            "versions": lambda store, scope: deployments.versions(store, scope, "checkout"),
+            "cold starts": lambda store, scope: functions.cold_starts(store, scope, "checkout"),
+            "function": lambda store, scope: functions.function(store, scope, "checkout"),
+            "health": lambda store, scope: ingest.health(store, scope),
+            "errors": lambda store, scope: invocations.errors(store, scope),
+            "heatmap": lambda store, scope: invocations.heatmap(store, scope, buckets=5),
+            "recent": lambda store, scope: invocations.recent(store, scope),
+            "series": lambda store, scope: invocations.series(store, scope, buckets=5),
+            "exemplars": lambda store, scope: metrics.exemplars(store, scope, METRIC),
+            "labels": lambda store, scope: metrics.labels(store, scope, METRIC),
+            "metric series": lambda store, scope: metrics.series(store, scope, METRIC),
+            "attribute keys": lambda store, scope: patterns.attribute_keys(store, scope, "logs"),
+            "patterns": lambda store, scope: patterns.patterns(store, scope),
+        }.items()
+    },
     "metric, key of a label": lambda store, scope, text: (
         metrics.query(store, scope, METRIC, where={text: "orders"}, buckets=5).lines
     ),
@@ -209,3 +243,57 @@ def test_names_that_become_columns_are_taken_from_a_list(shop: shop_history.Shop
         lines = metrics.query(shop.store, shop.scope, METRIC, group_by=(text,), buckets=5).lines
         assert [line.labels for line in lines] == [{text: ""}]
     assert {name for (name,) in shop.store.query("SHOW TABLES")} >= {"spans", "logs", "invocation_facts"}
+
+
+# Texts that `QUERIES` does not attack, and what does.
+ATTACKED_ELSEWHERE = {
+    ("cost.cost", "by"): "a list of names: test_names_that_become_columns_are_taken_from_a_list",
+    ("logs.search", "query"): "test_a_hostile_search_of_logs_finds_nothing",
+    ("logs.volume", "query"): "test_a_hostile_search_of_logs_finds_nothing",
+    ("logs.tail", "query"): "test_a_hostile_search_of_logs_finds_nothing",
+    ("metrics.query", "aggregation"): "a list of names: test_names_that_become_columns_are_taken_from_a_list",
+    ("patterns.attribute_keys", "signal"): "a list of names: test_names_that_become_columns_are_taken_from_a_list",
+    ("signals.measure", "signal"): "a list of names: test_names_that_become_columns_are_taken_from_a_list",
+    ("traces.trace", "trace_id"): "32 hexadecimal digits: test_names_that_become_columns_are_taken_from_a_list",
+}
+
+
+def test_every_text_of_every_query_is_attacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No new filter is forgotten: `QUERIES` calls each function that asks the store with a text in each place."""
+    wanted, met = set(), set()
+    sentinel = "the text"
+    for module in (
+        alerts,
+        cost,
+        deployments,
+        functions,
+        ingest,
+        invocations,
+        logs,
+        maps,
+        metrics,
+        patterns,
+        signals,
+        traces,
+    ):
+        for name, asks in inspect.getmembers(module, inspect.isfunction):
+            signature = inspect.signature(asks)
+            if name.startswith("_") or "store" not in signature.parameters:
+                continue
+            if asks.__module__ not in (module.__name__, "faasight_store.queries.listing"):
+                continue
+            called = f"{module.__name__.rpartition('.')[2]}.{name}"
+            wanted |= {(called, key) for key, of in signature.parameters.items() if of.annotation in (str, Scope)}
+
+            def spy(*given: Any, signature: inspect.Signature = signature, called: str = called, **named: Any) -> Any:
+                for key, value in signature.bind(*given, **named).arguments.items():
+                    if value == sentinel or (isinstance(value, Scope) and value.environment == sentinel):
+                        met.add((called, key))
+                return MagicMock()
+
+            monkeypatch.setattr(module, name, spy)
+    scope = Scope(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
+    for ask in QUERIES.values():
+        ask(cast(Store, None), scope, sentinel)
+    assert sorted(wanted - met - set(ATTACKED_ELSEWHERE)) == []
+    assert set(ATTACKED_ELSEWHERE) <= wanted - met

@@ -27,13 +27,14 @@ class Kpi:
     more_is: str = ""  # good or bad, "" if neither
     values: Sequence[float | None] = field(default_factory=tuple)
     href: str = ""
+    about: str = ""  # what the figure leaves out, for whoever points at its name
 
 
 def kpi(card: Kpi) -> Component:
     """Return the card."""
     head: list[Item] = [
         icon(card.symbol, 13) if card.symbol else None,
-        html.Span(card.label),
+        html.Span(card.label, title=card.about) if card.about else html.Span(card.label),
         delta(card.change, card.more_is),
     ]
     body: list[Item] = [

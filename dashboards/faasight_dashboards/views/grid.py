@@ -5,6 +5,7 @@ from typing import Any
 
 from faasight_store.types import FunctionRow, Scope
 
+from faasight_dashboards import format as fmt
 from faasight_dashboards.components import function_href
 from faasight_dashboards.views.health import RANK, error_share, headroom, health, share
 
@@ -72,6 +73,7 @@ COLUMNS: list[dict[str, Any]] = [
     {
         "field": "cost",
         "headerName": "Est. cost",
+        "headerTooltip": fmt.ABOUT_COST,
         "width": 104,
         "valueFormatter": {"function": "fmtUsd(params.value)"},
         **_RIGHT,

@@ -61,4 +61,5 @@ def _cold_starts(now: Totals, before: Totals, series: Series, note: str) -> Kpi:
 
 def _cost(now: Totals, before: Totals, series: Series, note: str) -> Kpi:
     risen = change(now.cost_usd, before.cost_usd)
-    return Kpi("Est. cost", fmt.usd(now.cost_usd), note, "coins", WARN, risen, "bad", series.cost_usd)
+    usd = fmt.usd(now.cost_usd)
+    return Kpi("Est. cost", usd, note, "coins", WARN, risen, "bad", series.cost_usd, about=fmt.ABOUT_COST)

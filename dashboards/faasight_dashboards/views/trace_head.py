@@ -28,7 +28,7 @@ def head(trace: Trace, zone: tzinfo = UTC) -> Component:
     figures: list[Component | str] = [
         html.B(fmt.ms(told.duration_ns / 1e6)),
         f" · {_count(told.spans, 'span')} · {_count(told.services, 'service')} · depth {told.depth} · ",
-        html.Span(fmt.usd(trace.cost_usd), title="Estimated cost of all invocations of the trace"),
+        html.Span(fmt.usd(trace.cost_usd), title=f"Estimated cost of all invocations of the trace. {fmt.ABOUT_COST}"),
         " · ",
         html.Time(fmt.clock(started, zone, millis=True), dateTime=started.isoformat(), title=fmt.utc(started)),
         " · ",
