@@ -10,7 +10,7 @@ from pathlib import Path
 from faasight_collector import dead_letters as kept
 from faasight_collector.adoption import WORKER
 from faasight_collector.dead_letters import Letter
-from faasight_collector.handover import hand_over
+from faasight_collector.handover import hand_over, superseded
 from faasight_collector.preview import preview, without_secrets
 
 from faasight_cli import services, settings
@@ -50,6 +50,7 @@ def show(chosen: Namespace) -> int:
 def retry(chosen: Namespace) -> int:
     """Hand letters in again; 1 if one of them cannot be."""
     home, console = _home(chosen), Console()
+    _clear_away(home)
     letters = _which(chosen, home)
     whole = [letter for letter in letters if letter.whole]
     if whole:
@@ -63,7 +64,9 @@ def retry(chosen: Namespace) -> int:
 
 def delete(chosen: Namespace) -> int:
     """Delete letters."""
-    letters = _which(chosen, _home(chosen))
+    home = _home(chosen)
+    _clear_away(home)
+    letters = _which(chosen, home)
     for letter in letters:
         letter.delete()
     Console().say(f"deleted: {len(letters)}")
@@ -81,6 +84,18 @@ def _home(chosen: Namespace) -> Path:
 
 def _letters(home: Path) -> list[Letter]:
     """Return the letters of a collector, or of all its workers."""
+    letters = _all_letters(home)
+    old = superseded(letters)
+    return [letter for letter in letters if letter not in old]
+
+
+def _clear_away(home: Path) -> None:
+    """Delete what a killed retry left, before the newer of both goes."""
+    for letter in superseded(_all_letters(home)):
+        letter.delete()
+
+
+def _all_letters(home: Path) -> list[Letter]:
     folders = [home, *sorted(home.glob(f"{WORKER}*"))]
     return sorted(
         (letter for folder in folders for letter in kept.read(folder / kept.FOLDER)), key=lambda one: one.time

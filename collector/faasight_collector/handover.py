@@ -67,8 +67,26 @@ def _clear_away_halves(home: Path) -> None:
 
 def segment_id(name: str) -> str:
     """Return the id under which a letter is tried again; a letter of that name is the same one, refused again."""
+    first, tries = origin(name)
+    return f"retry{tries + 1}-{first}"
+
+
+def origin(name: str) -> tuple[str, int]:
+    """Return under which name a letter was refused first, and how often it was tried again since."""
     again = _RETRIED.fullmatch(name)
-    return f"retry{int(again[1]) + 1}-{again[2]}" if again else f"retry1-{name}"
+    return (again[2], int(again[1])) if again else (name, 0)
+
+
+def superseded(letters: Sequence[Letter]) -> list[Letter]:
+    """Return those that were handed in again and refused again, and stand there still: `hand_over` was killed.
+
+    To hand them in as well would store what they hold twice: each try has a token of its own.
+    """
+    newest: dict[str, int] = {}
+    for letter in letters:
+        first, tries = origin(letter.name)
+        newest[first] = max(tries, newest.get(first, 0))
+    return [letter for letter in letters if origin(letter.name)[1] < newest[origin(letter.name)[0]]]
 
 
 def _sync(path: Path) -> None:

@@ -77,6 +77,27 @@ def test_retry_makes_a_journal_to_be_adopted(journal: Path, capsys: Out) -> None
     assert capsys.readouterr().out.startswith("second-at-9")
 
 
+@pytest.mark.parametrize("way", ["retry", "delete"])
+def test_of_a_letter_that_was_refused_again_the_older_one_is_never_handed_in(
+    journal: Path, capsys: Out, way: str
+) -> None:
+    """A retry was killed before it deleted the letter, and another worker got it, and was refused again, twice."""
+    for worker, name in ((1, "retry1-third-0-0"), (3, "retry2-third-0-0")):
+        letters = DeadLetters(journal / f"worker-{worker}" / "dead-letters", lambda: 30.0)
+        letters.keep("records", name, b'{"a": 1}\n', "still no table")
+    capsys.readouterr()
+    assert main(["dead-letters", "list"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        "first-0", "second-at-9", "retry2-third-0-0"
+    ]  # fmt: skip
+    assert main(["dead-letters", way, "retry2-third-0-0"]) == 0
+    handed = [path.stem for path in journal.glob("handed-*/records/*.sealed")]
+    assert handed == (["retry3-third-0"] if way == "retry" else [])
+    assert main(["dead-letters", "list"]) == 0  # nor do they come back when the newest is gone
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[-2:]] == ["first-0", "second-at-9"]
+    assert len(list(journal.glob("**/*.bin"))) == 2
+
+
 def test_delete_deletes(journal: Path, capsys: Out) -> None:
     assert main(["dead-letters", "delete", "first-0", "third-0"]) == 0
     assert "deleted: 2" in capsys.readouterr().out
