@@ -170,7 +170,7 @@ class Store:
         """Run a statement that returns nothing; of INSERTs with one token into a table only the first one counts."""
         try:
             with self._writer.client() as client:
-                settings = {"insert_deduplication_token": token} if token else None
+                settings = {"insert_deduplication_token": token, "max_insert_threads": 1} if token else None
                 client.command(sql, parameters=dict(parameters or {}), settings=settings)
         except DriverError as error:
             raise failures.of_query(error, float("inf")) from None
