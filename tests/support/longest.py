@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-# By what they took in a whole run on a busy machine; a file that is not here takes less than ten seconds on an idle one.
+# By what they took in a whole run on a busy machine; what is not here takes less than ten seconds on an idle one.
 # The commands mostly wait, the store's mostly compute: they go well side by side. The journeys run before all these.
 LONGEST = (
     "store/test_store_minutes.py",
