@@ -195,7 +195,7 @@ def handler(event, context):
     return "done"
 """
     sandbox = function(code, FAASIGHT_TIMEOUT_MARGIN="1.5")
-    sandbox.send({"wait": True}, timeout_ms=2_000)  # margin: half of the limit at most
+    sandbox.send({"wait": True}, timeout_ms=3_000)  # margin: half of the limit at most
     sink.wait(1)
     told.touch()
     assert sandbox.outcome().body == "done"

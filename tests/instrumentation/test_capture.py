@@ -207,7 +207,7 @@ def test_only_the_events_of_what_fails(new_agent: Any, sink: Any) -> None:
 
 def test_the_event_of_a_time_out_is_kept(function: Any, sink: Any) -> None:
     code = "import time\ndef handler(event, context):\n    time.sleep(60)\n"
-    function(code, FAASIGHT_CAPTURE="error").send({"id": "o-1", "password": "hunter2"}, timeout_ms=700)
+    function(code, FAASIGHT_CAPTURE="error").send({"id": "o-1", "password": "hunter2"}, timeout_ms=3_000)
     (span,) = sink.wait()
     assert span.attributes["faasight.outcome"] == "timeout"
     assert json.loads(span.attributes["faasight.event"]) == {"id": "o-1", "password": "***"}

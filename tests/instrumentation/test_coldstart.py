@@ -59,7 +59,10 @@ def test_a_proactive_init_is_no_cold_start(function: Any, sink: Any) -> None:
     assert (link.trace_id.hex(), link.span_id.hex()) == (first.trace_id, first.span_id)
 
 
-HEAVY = "import time\nimport app_heavy\ndef handler(event, context):\n    time.sleep(event.get('s', 0))\n"
+HEAVY = (
+    "import os, time\nimport app_heavy\ndef handler(event, context):\n    time.sleep(event.get('s', 0))\n"
+    "    while 'until' in event and not os.path.exists(event['until']): time.sleep(0.01)\n"
+)
 
 
 def heavy(function: Any, tmp_path: Path, more: str = "", **environment: str) -> Any:
@@ -89,7 +92,7 @@ def test_imports_are_told_whoever_waited_for_them(function: Any, sink: Any, tmp_
 
 def test_imports_of_a_first_invocation_that_times_out(function: Any, sink: Any, tmp_path: Path) -> None:
     sandbox = heavy(function, tmp_path, FAASIGHT_START_AFTER="0")
-    sandbox.send({"s": 60}, timeout_ms=1_500)
+    sandbox.send({"s": 60}, timeout_ms=3_000)
     (span,) = sink.wait()
     assert (span.attributes["faasight.outcome"], assert_told_once(sink).parent_id) == ("timeout", span.span_id)
 
@@ -103,7 +106,10 @@ def test_imports_of_a_first_invocation_that_is_killed(function: Any, sink: Any, 
     assert assert_told_once(sink).parent_id == record.parent_id
     sink.requests.clear()
     lives = heavy(function, tmp_path, FAASIGHT_START_AFTER="0.1")
-    lives.invoke({"s": 0.5})
+    lives.send({"until": str(tmp_path / "told")})
+    wait_until(sink.started, "it is told of")
+    (tmp_path / "told").touch()
+    lives.outcome()
     lives.invoke()
     (cold,) = [span for span in sink.wait(2) if span.attributes["faas.coldstart"]]
     assert cold.span_id in {record.parent_id for record in sink.started()}

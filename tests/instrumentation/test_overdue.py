@@ -18,6 +18,10 @@ from faasight_store.times import from_ns
 from polling import wait_until
 
 SLEEPS = "import time\ndef handler(event, context):\n    time.sleep(event.get('s', 0))\n    return 'done'\n"
+WAITS = (
+    "import pathlib, time\ndef handler(event, context):\n"
+    "    while 'until' in event and not pathlib.Path(event['until']).exists(): time.sleep(0.01)\n"
+)
 QUEUE = {
     "Records": [{
         "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:1:orders", "messageId": "m-1", "body": "",
@@ -31,11 +35,14 @@ def kill(sandbox: Any) -> None:
     sandbox.process.wait(180)
 
 
-def test_only_who_takes_long_is_told_of_and_once(function: Any, sink: Any) -> None:
-    sandbox = function(SLEEPS, FAASIGHT_START_AFTER="0.2")
+def test_only_who_takes_long_is_told_of_and_once(function: Any, sink: Any, tmp_path: Path) -> None:
+    sandbox = function(WAITS, FAASIGHT_START_AFTER="0.2")
     for _ in range(20):
         sandbox.invoke()
-    sandbox.invoke({"s": 0.7, **QUEUE})
+    long = sandbox.send({"until": str(tmp_path / "told"), **QUEUE})
+    wait_until(lambda: long in {record.attributes["faas.invocation_id"] for record in sink.started()}, "it is told of")
+    (tmp_path / "told").touch()
+    sandbox.outcome()
     sink.wait(21)
     ends = {span.span_id: span for span in sink.invocations()}
     took = {key: span.raw.end_time_unix_nano - span.raw.start_time_unix_nano for key, span in ends.items()}
@@ -63,7 +70,7 @@ def test_off_and_later_than_the_time_out_nothing_is_told(function: Any, sink: An
 
 def test_a_time_out_follows_the_start(function: Any, sink: Any) -> None:
     sandbox = function(SLEEPS, FAASIGHT_START_AFTER="0.2")
-    sandbox.send({"s": 60}, timeout_ms=1_000)
+    sandbox.send({"s": 60}, timeout_ms=3_000)
     (span,) = sink.wait()
     assert span.attributes["faasight.outcome"] == "timeout"
     assert [record.parent_id for record in sink.started()] == [span.span_id]
