@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,6 +190,35 @@ def test_a_killed_sandbox_is_told_of_by_the_next_process(lambda_function: Any, s
     third = lambda_function()
     third.invoke()
     assert len(sink.wait(6)) == 6, "told once"
+
+
+def test_kills_at_random_instants_lose_no_invocation(lambda_function: Any, sink: Any, tmp_path: Path) -> None:
+    """Each that was answered is told of; twice only if the kill came between its sending and the blotting of its note.
+
+    Who finds such notes holds nothing itself: so one that sends at once is started in between.
+    """
+    dice = random.Random(7)
+    rounds, calls = 4, 6
+    for _ in range(rounds):
+        sandbox = lambda_function(FAASIGHT_FLUSH_EVERY="0.01")
+        call(sandbox, calls)
+        sandbox.send({"do": "import time; time.sleep(0.01)"})
+        time.sleep(dice.uniform(0, 0.03))  # the instant of the kill, which is what this is about
+        sandbox.process.kill()
+        sandbox.process.wait(60)
+        after = lambda_function(FAASIGHT_FLUSH_EVERY="0")
+        call(after, 1)
+        assert noted(tmp_path) == 0
+        after.process.kill()
+        after.process.wait(60)
+    told: dict[str, list[str]] = {}
+    answered = rounds * (calls + 1)
+    wait_until(lambda: len({span.span_id for span in sink.invocations()}) >= answered, "all are told of")
+    for span in sink.invocations():
+        told.setdefault(span.span_id, []).append(span.attributes["faasight.outcome"])
+    assert sum("ok" in outcomes for outcomes in told.values()) >= answered
+    assert len(told) <= answered + rounds
+    assert all(len(outcomes) <= 2 for outcomes in told.values())
 
 
 def test_a_time_out_takes_along_what_is_held(lambda_function: Any, sink: Any, tmp_path: Path) -> None:
