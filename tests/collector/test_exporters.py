@@ -24,10 +24,13 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
+from opentelemetry.metrics import Observation
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -156,16 +159,56 @@ def test_logs(
 
 
 @by_every_way
-def test_metrics_are_accepted(collector: Collector, journaled: Callable[..., list[bytes]], way: Way) -> None:
-    exporter = (GrpcMetricExporter if way.grpc else HttpMetricExporter)(**way.options(collector, "/v1/metrics"))
+def test_metrics(
+    shared_store: Store,
+    start_collector: StartCollector,
+    journaled: Callable[..., list[bytes]],
+    eventually: Eventually,
+    way: Way,
+    unique: str,
+) -> None:
+    collector = start_collector(shared_store)
+    options = way.options(collector, "/v1/metrics")
+    exporter = (GrpcMetricExporter if way.grpc else HttpMetricExporter)(**options)
     reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
-    provider = MeterProvider(metric_readers=[reader], resource=Resource({"service.name": "shop"}))
-    provider.get_meter("m").create_counter("orders").add(3)
-    provider.get_meter("m").create_histogram("latency").record(0.25)
+    exponential = View(instrument_name="sizes", aggregation=ExponentialBucketHistogramAggregation())
+    resource = Resource({"service.name": "shop", "faas.name": unique})
+    provider = MeterProvider(metric_readers=[reader], resource=resource, views=[exponential])
+    meter = provider.get_meter("m", "1.2", "https://example.com/scope", {"of": "scope"})
+    labels = {
+        key: value for key, value in VALUES.items() if key not in ("nan", "floats")
+    }  # equal to nothing, a series each
+    meter.create_counter("orders", "{order}", "how many").add(3, labels)
+    meter.create_counter("largest").add(2**63 - 1)
+    meter.create_up_down_counter("queued").add(-0.5)
+    meter.create_gauge("zero").set(0)
+    meter.create_observable_gauge("observed", [lambda _: [Observation(5e-324)]])  # (NaN and infinities it never sends)
+    latency = meter.create_histogram("latency", "ms", explicit_bucket_boundaries_advisory=[0.0, 5.0, 10.0])
+    sizes = meter.create_histogram("sizes")
+    context = SpanContext(secrets.randbits(128), secrets.randbits(64), is_remote=False, trace_flags=TraceFlags(1))
+    for value in (0.0, 4.0, 7.5, 1e9):
+        latency.record(value, context=set_span_in_context(NonRecordingSpan(context)))
+        sizes.record(value)
     provider.shutdown()
-    (request,) = journaled(collector, "metrics")
-    assert b"orders" in request
-    assert b"latency" in request
+    eventually(lambda: len(stored_otlp.stored_points(shared_store, unique)) == 7)
+    points = stored_otlp.stored_points(shared_store, unique)
+    assert {(point["metric"][0], *point["kind"], point["value"]) for point in points} == {
+        ("orders", "sum", 2, True, ("int", 3)),
+        ("largest", "sum", 2, True, ("int", 2**63 - 1)),
+        ("queued", "sum", 2, False, ("double", repr(-0.5))),
+        ("zero", "gauge", 0, False, ("int", 0)),
+        ("observed", "gauge", 0, False, stored_otlp.tagged(5e-324)),
+        ("latency", "histogram", 2, False, stored_otlp.tagged(1e9 + 11.5)),
+        ("sizes", "exponential_histogram", 2, False, stored_otlp.tagged(1e9 + 11.5)),
+    }
+    of = {point["metric"][0]: point for point in points}
+    assert of["orders"]["attributes"] == tags(labels)
+    assert of["orders"]["metric"] == ("orders", "{order}", "how many")
+    assert (of["latency"]["bounds"], of["latency"]["counts"]) == (["0.0", "5.0", "10.0"], [1, 1, 1, 1])
+    assert {exemplar["ids"][0] for exemplar in of["latency"]["exemplars"]} == {f"{context.trace_id:032x}"}
+    assert (of["sizes"]["count"], of["sizes"]["zero"][0], sum(of["sizes"]["positive"][1])) == (4, 1, 3)
+    requests = map(ExportMetricsServiceRequest.FromString, journaled(collector, "metrics"))
+    assert points == stored_otlp.sent_points(*requests), "the store has all that was accepted"
 
 
 def test_all_doors_lead_to_the_same_tables(
