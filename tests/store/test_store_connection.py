@@ -163,3 +163,16 @@ def test_a_server_syncs_what_it_was_given(store: Store) -> None:
     assert len(tables) > 10
     embedded = isinstance(store.dsn, EmbeddedDsn)
     assert {name for name, synced in tables if bool(synced) == embedded} == set()
+
+
+def test_of_inserts_with_one_token_the_first_counts_with_all_its_blocks(store: Store) -> None:
+    """Also through a Distributed table, to which the blocks of several threads would be several inserts."""
+    sql = (
+        "INSERT INTO settled_days (hour, version, made_of)"
+        " SELECT toDateTime(1800000000, 'UTC'), number % 200000 AS n, count() FROM numbers_mt({rows:UInt64}) GROUP BY n"
+    )
+    for rows in (400_000, 500_000):
+        store.command(sql, {"rows": rows}, token="one")
+    assert store.query("SELECT count(), sum(made_of) FROM settled_days") == [(200_000, 400_000)]
+    store.command(sql, {"rows": 200_000}, token="another")
+    assert store.query("SELECT count(), sum(made_of) FROM settled_days") == [(400_000, 600_000)]
