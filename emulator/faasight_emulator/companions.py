@@ -99,9 +99,10 @@ class Companions:
             self.thaw()
             await self._telemetry.flush(_FLUSH)
             self._api.shut_down(reason, int((time.time() + SHUTDOWN) * 1000))
-            ends = asyncio.gather(*(process.ended.wait() for process in self._processes))
-            await asyncio.wait({ends}, timeout=SHUTDOWN)
-            ends.cancel()
+            ends = [asyncio.ensure_future(process.ended.wait()) for process in self._processes]
+            await asyncio.wait(ends, timeout=SHUTDOWN)
+            for end in ends:
+                end.cancel()
         for process in self._processes:
             process.kill()
         await asyncio.gather(*(process.ended.wait() for process in self._processes))
