@@ -36,7 +36,7 @@ from _share import SMALL, share
 from _wrapped import Measure, Subject, make_environments, python_of, subjects, with_collector
 
 WARM_UP = 20
-SMALL_STARTS = 2  # at the CPU share of 128 MB a start takes some ten seconds
+SMALL_STARTS = 12  # pairs, at the CPU share of 128 MB: of two to six seconds each
 PEER_PATIENCE_S = 15.0  # for an invocation without a collector
 
 
@@ -120,16 +120,22 @@ def _patient_calls(alone: Sandbox, count: int) -> list[Took]:
 
 def measure_small(everyone: list[Subject], port: int) -> None:
     """Start at the CPU share of 128 MB; nothing is measured where no control group can be made."""
+    bare, *others = everyone
     with share(SMALL) as prefix:
         if prefix is None:
             return
-        for _ in range(SMALL_STARTS):
-            walls = []
-            for subject in everyone:
-                with sandbox(with_collector(subject.command, port), prefix, patience=180) as slow:
-                    walls.append(slow.init_wall_ms)
-            for subject, wall in zip(everyone[1:], walls[1:], strict=True):
-                subject.small_init.add(wall, walls[0])
+
+        def start(subject: Subject) -> float:
+            with sandbox(with_collector(subject.command, port), prefix, patience=180) as slow:
+                return slow.init_wall_ms
+
+        for turn in range(SMALL_STARTS):
+            for subject in others:
+                if turn % 2:
+                    own, base = start(subject), start(bare)
+                else:
+                    base, own = start(bare), start(subject)
+                subject.small_init.add(own, base)
 
 
 LOG_TURNS = 6
@@ -242,7 +248,7 @@ def print_tables(everyone: list[Subject], lines: dict[str, float]) -> None:
             print(f"  {title:19} {middle} ({low} to {high}) us; p99 {tail(measure) * 1e3:.0f} above bare's median")
         print(f"  memory              {s.rss.added.median / 1024:.1f} MiB (RSS), {s.pss.added.median / 1024:.1f} (PSS)")
         if s.small_init.own:
-            print(f"  init at 128 MB      {s.small_init.added.median:.0f} ms")
+            print(f"  init at 128 MB      {s.small_init.added:.0f} ms, from {len(s.small_init.own)} pairs")
     print("\nwithout a collector, ms          first: answer    whole   second   worst of the rest")
     for s in everyone:
         for way, took in s.dead.items():
