@@ -79,7 +79,7 @@ class Pool:
             if sandbox.init_failed:
                 await self._discard(sandbox)
                 return
-            self._idle.append((sandbox, time.monotonic()))
+            self._free(sandbox)
 
     async def invoke(self, invocation: Invocation) -> Result:
         """Run an invocation and return its result.
