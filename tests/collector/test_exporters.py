@@ -168,9 +168,9 @@ def test_metrics(
     unique: str,
 ) -> None:
     collector = start_collector(shared_store)
-    options = way.options(collector, "/v1/metrics")
+    options = way.options(collector, "/v1/metrics") | {"timeout": 180}
     exporter = (GrpcMetricExporter if way.grpc else HttpMetricExporter)(**options)
-    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000, export_timeout_millis=180_000)
     exponential = View(instrument_name="sizes", aggregation=ExponentialBucketHistogramAggregation())
     resource = Resource({"service.name": "shop", "faas.name": unique})
     provider = MeterProvider(metric_readers=[reader], resource=resource, views=[exponential])
@@ -189,7 +189,7 @@ def test_metrics(
     for value in (0.0, 4.0, 7.5, 1e9):
         latency.record(value, context=set_span_in_context(NonRecordingSpan(context)))
         sizes.record(value)
-    provider.shutdown()
+    provider.shutdown(180_000)
     eventually(lambda: len(stored_otlp.stored_points(shared_store, unique)) == 7)
     points = stored_otlp.stored_points(shared_store, unique)
     assert {(point["metric"][0], *point["kind"], point["value"]) for point in points} == {

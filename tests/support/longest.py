@@ -48,6 +48,7 @@ LONGEST = (
     "alerts/test_service.py",
     "cli/test_local.py",
     "collector/test_kill.py",
+    "collector/test_adoption_faults.py",
     "store/test_store_errors.py",
     "collector/test_javascript.py",
     "dashboards/test_logs_page.py",
