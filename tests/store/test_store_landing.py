@@ -70,6 +70,18 @@ def _counts(store: Store) -> dict[str, int]:
     return {name: store.query(f"SELECT {sums.get(name, 'count()')} FROM {name}")[0][0] for name, _ in rows}
 
 
+def test_few_spans_lie_with_those_of_their_five_minutes_and_many_by_themselves(store: Store) -> None:
+    now = time.time_ns()
+    for name, count in (("few", 1999), ("many", 2000)):
+        store.land("traces", otlp.segment(otlp.traces([otlp.span(name, now, 5) for _ in range(count)])), name)
+
+    rows = store.query(
+        "SELECT name, count(), uniqExact(batch), countIf(batch = toStartOfFiveMinutes(received_at)),"
+        " countIf(batch = received_at) FROM spans GROUP BY name ORDER BY name"
+    )
+    assert rows == [("few", 1999, 1, 1999, 0), ("many", 2000, 1, 0, 2000)]
+
+
 def test_values_of_every_kind_survive(store: Store) -> None:
     now = time.time_ns()
     trace_id = secrets.token_bytes(16)
