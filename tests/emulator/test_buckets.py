@@ -96,7 +96,9 @@ def test_objects_are_told_of(start: Start, sink: Any) -> None:
     assert len({one["id"] for one in bridged}) == 2
     assert bridged[0]["detail"]["object"]["etag"] == put["ETag"].strip('"')
     url = f"{emulator.place.aws_endpoint}/{emulator.place.account}/removed"
-    found = clients.get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    found = wait_until(
+        lambda: clients.get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"), "it came"
+    )
     assert json.loads(found[0]["Body"])["Records"][0]["eventName"] == "ObjectRemoved:Delete"
     assert emulator.counts()["images"].invocations == 1
 
@@ -127,7 +129,9 @@ def test_a_function_behind_a_bucket_that_fails_loses_nothing_of_others(start: St
     seen = [one["key"] for one in events(sink, "f") if "key" in one]
     assert sorted(seen) == sorted(keys)
     url = f"{emulator.place.aws_endpoint}/{emulator.place.account}/lost"
-    found = clients.get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    found = wait_until(
+        lambda: clients.get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"), "it came"
+    )
     record = json.loads(found[0]["Body"])
     assert record["requestPayload"]["Records"][0]["s3"]["object"]["key"] == "bad.txt"
     assert emulator.counts()["f"].errors == 1

@@ -74,7 +74,9 @@ def test_rules(start: Start, sink: Any) -> None:
     }
     assert (large["account"], large["region"], large["resources"]) == ("123456789012", "us-east-1", ["arn:x"])
     url = f"{emulator.place.aws_endpoint}/{emulator.place.account}/archive"
-    found = clients.get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    found = wait_until(
+        lambda: clients.get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"), "it came"
+    )
     assert [one["Body"] for one in found] == ["12"]
 
 

@@ -157,7 +157,7 @@ def test_the_store_tells_what_sources_brought(start: Start, collector: Collector
         return last[0] == told
 
     try:
-        wait_until(agree, "both count alike", 60, every_s=0.5)
+        wait_until(agree, "both count alike", every_s=0.5)
     except AssertionError:
         pytest.fail(f"the store says {last[0]}, the emulator {told}")
     attributes = stored(empty, scope)[1]

@@ -236,11 +236,11 @@ def test_what_is_at_work_does_not_come_twice(mapped: Mapped) -> None:
     def invoke(records: Any) -> bool:
         ready.wait(180)
         # Another consumer waits for longer than the time-out, and sees nothing.
-        others = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=3).get("Messages", [])
+        others = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=6).get("Messages", [])
         seen.extend([one["body"] for one in records] + [one["Body"] for one in others])
         return True
 
-    sqs, url, counter = mapped("at-work", invoke)
+    sqs, url, counter = mapped("at-work", invoke, VisibilityTimeout="4")
     sqs.send_message(QueueUrl=url, MessageBody="a")
     ready.set()
     wait_until(lambda: counter.all()[SourceKey("f", "queue", "at-work")].processed, "it is done")

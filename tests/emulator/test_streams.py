@@ -58,10 +58,10 @@ def counted(emulator: Emulator) -> SourceCounts:
     return emulator.source_counts()[SourceKey("f", "stream", "readings")]
 
 
-def lost(emulator: Emulator, wait: int = 20) -> list[Any]:
+def lost(emulator: Emulator) -> list[Any]:
     """Return what the destination was told."""
     url = f"{emulator.place.aws_endpoint}/{emulator.place.account}/lost"
-    found = Clients(emulator.place).get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=wait)
+    found = Clients(emulator.place).get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1)
     return [json.loads(one["Body"]) for one in found.get("Messages", [])]
 
 
@@ -103,7 +103,7 @@ def test_a_poison_record_is_bisected_out(start: Start, sink: Any) -> None:
     wanted = [["a", "b", "bad", "d"], ["a", "b"], ["bad", "d"], ["bad"], ["bad"], ["d"]]
     wait_until(lambda: batches(sink) == wanted, "the bad one is alone, and the good ones have come")
     wait_until(lambda: counted(emulator).processed == 3, "the good ones are processed")
-    told = lost(emulator)[0]
+    told = wait_until(lambda: lost(emulator), "it came")[0]
     assert told["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert told["requestContext"]["approximateInvokeCount"] == 2
     assert told["responseContext"]["functionError"] == "Unhandled"

@@ -103,7 +103,9 @@ def test_a_failing_subscriber_is_retried_and_put_aside(start: Start) -> None:
     clients = Clients(emulator.place)
     clients.get("sns").publish(TopicArn=emulator.place.arn("sns", "news"), Message="hello")
     url = f"{emulator.place.aws_endpoint}/{emulator.place.account}/dead"
-    found = clients.get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    found = wait_until(
+        lambda: clients.get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"), "it came"
+    )
     assert json.loads(found[0]["Body"])["Records"][0]["Sns"]["Message"] == "hello"
     assert emulator.counts()["bad"].invocations == 3
 

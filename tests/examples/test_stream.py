@@ -36,7 +36,10 @@ def test_a_poison_record_is_put_aside_and_stops_nothing(stream: Emulator) -> Non
     wanted = (200, {"hottest": 300.0, "at": "3"})
     wait_until(lambda: call(stream, "GET", "/alarms/kiln") == wanted, "what came behind it is projected")
     url = f"{stream.place.aws_endpoint}/{stream.place.account}/poison-queue"
-    told = Clients(stream.place).get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    told = wait_until(
+        lambda: Clients(stream.place).get("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"),
+        "it came",
+    )
     record = json.loads(told[0]["Body"])
     assert record["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert record["requestContext"]["approximateInvokeCount"] == 3
