@@ -7,7 +7,7 @@ from faasight_store import Store
 from flask import Flask
 
 from faasight_dashboards import router, search, security, shell, static
-from faasight_dashboards.data import Context, install
+from faasight_dashboards.data import Context, expect_questions, install
 from faasight_dashboards.meters import Meters
 from faasight_dashboards.pages import alerts, function, functions, logs, overview, trace, traces
 from faasight_dashboards.pages import map as invocation_map
@@ -67,4 +67,5 @@ def create_app(store: Store, settings: Settings, meters: Meters | None = None) -
     search.register(app.server)
     static.serve(server)
     security.protect(app, settings)
+    expect_questions(server)
     return app

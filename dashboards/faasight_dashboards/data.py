@@ -1,12 +1,14 @@
 """How a page gets its data: `ask(query, ...)` runs a query of faasight_store for this app, through its cache."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from faasight_store import Scope, Store
+from faasight_store import Scope, Store, StoreError
 from faasight_store.cache import Cache
-from flask import Flask, current_app
+from faasight_store.queries.live import prepare
+from flask import Flask, current_app, request
 from opentelemetry import trace
 
 from faasight_dashboards.meters import Meters
@@ -60,6 +62,22 @@ def ask(query: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kw
         return here.cache.get(key, run, _ttl_s(args))
     finally:
         here.meters.asked.labels("miss" if missed else "hit").inc()
+
+
+def expect_questions(server: Flask) -> None:
+    """Ask what all queries must know first as soon as a page is opened, while the browser loads its scripts."""
+
+    def opened() -> None:
+        if request.endpoint in _PAGES:
+            store = context().store
+            with contextlib.suppress(StoreError):  # whoever asks next is told
+                store.expect(LOOKING_S)
+                store.beside(lambda: prepare(store))
+
+    server.before_request(opened)
+
+
+_PAGES = {"/", "/<path:path>"}  # Dash's names for what answers with a page
 
 
 def _ttl_s(args: tuple[Any, ...]) -> float:

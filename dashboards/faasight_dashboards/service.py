@@ -6,15 +6,19 @@ import ipaddress
 import logging
 import socket
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 from faasight_store import Store
+from faasight_store.queries import functions, invocations
+from faasight_store.queries.map import invocation_map
 from flask import Flask
 from prometheus_client import CollectorRegistry
 from waitress.server import create_server
 
 from faasight_dashboards.app import create_app
 from faasight_dashboards.meters import Meters
+from faasight_dashboards.scope import view
 from faasight_dashboards.settings import Settings
 
 _STOP_WITHIN_S = 4.0
@@ -57,6 +61,7 @@ class Dashboards:
         app = create_app(self._store, self._settings, self._meters)
         _warm_up(app.server)
         _quieten()
+        _ask_once(self._store)
         self._stopping.clear()
         self._server = create_server(
             app.server,
@@ -125,6 +130,19 @@ def _warm_up(server: Flask) -> None:
             raise ServeError(
                 f"The dashboards cannot build {path} (HTTP {answer.status_code}): a fault of ours, please report it."
             )
+
+
+def _ask_once(store: Store) -> None:
+    """Ask what the first page will ask, beside all else: settled hours come into memory, and code into caches."""
+    scope = view({}, datetime.now(UTC)).scope
+
+    def ask() -> None:
+        for query in (functions.functions, invocations.series, invocations.totals, invocation_map):
+            query(store, scope)
+        invocations.totals(store, scope.before())
+
+    if store.remembers:
+        store.beside(ask)  # what goes wrong is told to whoever asks next
 
 
 def _quieten() -> None:

@@ -11,6 +11,7 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 CAPACITY = 512  # answers; the oldest go first
+FOLLOWED_S = 60.0  # what nobody asked for so long is not computed ahead
 
 
 class Cache:
@@ -90,19 +91,26 @@ class Cache:
 class Once(Generic[A, T]):
     """What the first who asks computes of something, for all who hold this; after a failure the next one tries."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
+        self._clock = clock
         self._compute: Callable[[A], T] | None = None
         self._answer: T | None = None
+        self._asked = 0.0
 
     def get(self, compute: Callable[[A], T], of: A) -> T:
         """Return the answer."""
+        self._asked = self._clock()
+        return self._get(compute, of)
+
+    def follow(self, before: "Once[A, T]", of: A) -> None:
+        """Compute at once, if that was asked lately of what this is the successor of."""
+        self._asked = before._asked
+        if before._compute is not None and self._clock() - before._asked <= FOLLOWED_S:
+            self._get(before._compute, of)
+
+    def _get(self, compute: Callable[[A], T], of: A) -> T:
         with self._lock:
             if self._answer is None:
                 self._compute, self._answer = compute, compute(of)
             return self._answer
-
-    def follow(self, before: "Once[A, T]", of: A) -> None:
-        """Compute at once, if that was asked of what this is the successor of."""
-        if before._compute is not None:
-            self.get(before._compute, of)

@@ -21,12 +21,14 @@ from faasight_store.cluster import shard_of
 from faasight_store.dsn import Dsn, EmbeddedDsn, ServerDsn, parse
 from faasight_store.embedded import MEMORY_ASKED, Engine, Memory
 from faasight_store.errors import StoreError, StoreUnavailableError
+from faasight_store.kept import Kept
 from faasight_store.shape import Shape
 
 T = TypeVar("T")
 
 READERS = 4
 _REMEMBERED = 64  # answers; cells of a page take up to some MB
+_KEPT_BYTES = 96 * 2**20  # of what is settled, in memory
 QUERY_MEMORY_BYTES = 2_000_000_000
 
 
@@ -41,6 +43,7 @@ class Store:
         self._remember_s = remember_s
         self._known = Cache(capacity=_REMEMBERED)
         self._shared = Cache(capacity=_REMEMBERED)
+        self.kept: Kept[Any] = Kept(_KEPT_BYTES if remember_s else 0)  # of what is settled: see queries/blocks.py
         self._ahead = Ahead(self._shared, remember_s)
         self._beside = ThreadPoolExecutor(READERS, thread_name_prefix="faasight-store")  # threads begin when needed
         self._engine = engine
@@ -139,11 +142,13 @@ class Store:
         except RuntimeError:  # no more work is taken
             raise StoreUnavailableError("The store is closed.") from None
 
-    def forget(self, *, shared: bool = True) -> None:
-        """Ask anew next time, whatever is remembered; what is `shared` by all queries may stay."""
+    def forget(self, *, shared: bool = True, settled: bool = True) -> None:
+        """Ask anew next time, whatever is remembered; what is `shared` by all queries, or `settled`, may stay."""
         self._known.clear()
         if shared:
             self._shared.clear()
+        if settled:
+            self.kept.clear()
 
     def memory(self) -> Memory | None:
         """Return what the embedded engine takes of this process's memory; None for a server. Raises StoreError."""

@@ -15,7 +15,7 @@ from faasight_store import buckets
 from faasight_store.connection import Store
 from faasight_store.queries import settled, usage
 from faasight_store.queries.cells import OF_CELLS, SLOT_NS, measures, of_invocations
-from faasight_store.queries.invocations import OF_FAILURES, failures
+from faasight_store.queries.failures import OF_FAILURES, failures
 from faasight_store.queries.merged import CLOCK_NS, COLUMNS, LOST_NS, SLACK_NS, Interval, Sql, lost_at, merged
 from faasight_store.times import DAY, HOUR, MINUTE, SECOND, moment
 

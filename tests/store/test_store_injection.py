@@ -57,6 +57,9 @@ QUERIES: dict[str, Callable[[Store, Scope, str], Any]] = {
     "series": lambda store, scope, text: invocations.series(store, scope, text, buckets=5),
     "heatmap": lambda store, scope, text: invocations.heatmap(store, scope, text, buckets=5),
     "errors": lambda store, scope, text: invocations.errors(store, scope, text),
+    "cells by function": lambda store, scope, text: functions.by_function(
+        store, replace(scope, environment=text), text
+    ),
     "recent": lambda store, scope, text: invocations.recent(store, scope, text, failed=True),
     "function": lambda store, scope, text: functions.function(store, scope, text),
     "functions": lambda store, scope, text: functions.functions(store, replace(scope, environment=text)),
@@ -280,7 +283,10 @@ def test_every_text_of_every_query_is_attacked(monkeypatch: pytest.MonkeyPatch) 
             signature = inspect.signature(asks)
             if name.startswith("_") or "store" not in signature.parameters:
                 continue
-            if asks.__module__ not in (module.__name__, "faasight_store.queries.listing"):
+            if asks.__module__ not in (
+                module.__name__,
+                *(f"faasight_store.queries.{of}" for of in ("listing", "failures")),
+            ):
                 continue
             called = f"{module.__name__.rpartition('.')[2]}.{name}"
             wanted |= {(called, key) for key, of in signature.parameters.items() if of.annotation in (str, Scope)}

@@ -13,7 +13,7 @@ from faasight_store import buckets
 from faasight_store.connection import Store
 from faasight_store.queries.merged import Interval, Sql
 from faasight_store.queries.settled import Sources, settled_days, settled_hours, sources
-from faasight_store.times import DAY, HOUR, MINUTE, moment, to_ns
+from faasight_store.times import DAY, HOUR, MINUTE, SECOND, moment, to_ns
 from faasight_store.types import Scope
 
 # The measures of a cell, in the order of the tables invocation_slots and invocation_hours.
@@ -75,8 +75,9 @@ class Plan:
     """Where the invocations of a range are read from."""
 
     days: tuple[int, ...]  # versions of settled days
-    hours: tuple[int, ...]  # versions of other settled hours that lie wholly in the range
+    hours: Mapping[int, int]  # versions of other settled hours that lie wholly in the range, with their ns
     slots: tuple[int, ...]  # versions of settled hours at its edges, or of all, where half minutes are asked for
+    cut: Mapping[int, tuple[int, int]]  # of those that lie in the range by a part: from and to which slot (s)
     rest: Sources
     start_ns: int  # between these two, slots
     end_ns: int
@@ -99,8 +100,13 @@ class Cells:
     def __getitem__(self, name: str) -> Array:
         return self.columns[name]
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes its columns take; texts are shared."""
+        return sum(column.nbytes for column in self.columns.values())
+
     def where(self, chosen: Array) -> "Cells":
-        """Return the cells for which a mask holds."""
+        """Return the cells for which a mask holds, or those of some places."""
         return Cells({name: column[chosen] for name, column in self.columns.items()})
 
 
@@ -132,8 +138,13 @@ def plan(store: Store, scope: Scope, grain: Grain = Grain.DAYS) -> Plan:
     covered = [(max(h, first), min(h + HOUR, last)) for h in sorted(settled)]
     return Plan(
         days=tuple(version for _, version in sorted(days.items())),
-        hours=tuple(settled[h] for h in sorted(whole) if h // DAY * DAY not in days),
+        hours={settled[h]: h for h in sorted(whole) if h // DAY * DAY not in days},
         slots=tuple(version for h, version in sorted(settled.items()) if h not in whole),
+        cut={
+            settled[h]: (max(h, first) // SECOND, min(h + HOUR, last) // SECOND)
+            for h in sorted(settled)
+            if h < first or h + HOUR > last
+        },
         rest=sources(store, complement(start, end, [c for c in covered if c[0] < c[1]]), time.time_ns()),
         start_ns=first,
         end_ns=last,

@@ -75,6 +75,13 @@ def quantiles_ms(key: Array, keys: int, bucket: Array, count: Array) -> Array:
     return found
 
 
+def factorized(texts: Array) -> tuple[list[str], Array]:
+    """Return the sorted names of a column of texts, and the place of each row's: to sort all rows takes far longer."""
+    names = sorted(set(texts.tolist()))
+    places = {name: place for place, name in enumerate(names)}
+    return names, np.fromiter(map(places.__getitem__, texts.tolist()), np.int64, len(texts))
+
+
 def known(value: float) -> float | None:
     """Return a maximum, None if it is unknown."""
     return float(value) if value >= 0 else None

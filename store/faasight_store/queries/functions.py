@@ -9,7 +9,7 @@ import numpy as np
 
 from faasight_store.connection import Store
 from faasight_store.queries.cells import HOURS_IN_SCOPE, Cells, Grain
-from faasight_store.queries.figures import LEVELS, Figures, figures, known, quantiles_ms
+from faasight_store.queries.figures import LEVELS, Figures, factorized, figures, known, quantiles_ms
 from faasight_store.queries.gather import gather
 from faasight_store.queries.windows import step_ns
 from faasight_store.times import HOUR, from_ns, to_ns, within
@@ -34,7 +34,8 @@ def function(store: Store, scope: Scope, name: str) -> FunctionRow | None:
 
 def cold_starts(store: Store, scope: Scope, name: str) -> ColdStarts:
     """Return the anatomy of its cold starts; percentiles are at most 2 % off."""
-    found = _by_function(store, scope, name)
+    of_imports = store.beside(lambda: _imports(store, scope, name))
+    found = by_function(store, scope, name)
     total, count = int(found["invocations"].sum()), int(found["cold_starts"].sum())
     p50, _, p95, _ = quantiles_ms(np.zeros(len(found), np.int64), 1, found["init_bucket"], found["cold_starts"])[0]
     kinds, kind = np.unique(found["init_type"], return_inverse=True)
@@ -46,7 +47,7 @@ def cold_starts(store: Store, scope: Scope, name: str) -> ColdStarts:
         p50_ms=None if np.isnan(p50) else float(p50),
         p95_ms=None if np.isnan(p95) else float(p95),
         by_init_type={str(name): int(some) for name, some in zip(kinds, by_kind, strict=True) if some},
-        imports=_imports(store, scope, name),
+        imports=of_imports.result(),
         overhead_ms=overhead_ms,
         pings=pings,
     )
@@ -92,26 +93,32 @@ def _span_parameters(scope: Scope, name: str) -> dict[str, Any]:
 def _rows(store: Store, scope: Scope, name: str) -> list[FunctionRow]:
     step = step_ns(scope, SPARK_BUCKETS)
     newest = store.beside(lambda: _about(store, replace(scope, start=max(scope.start, scope.end - _LATELY))))
-    sparks = gather(
-        store, scope, ["function", "i"], name, step_ns=step, grain=Grain.of_step(step, hours_from=HOUR),
-        measures=("invocations",),
+    sparks = store.beside(
+        lambda: gather(
+            store, scope, ["function", "i"], name, step_ns=step, grain=Grain.of_step(step, hours_from=HOUR),
+            measures=("invocations",),
+        )
     )  # fmt: skip
-    found = _by_function(store, scope, name)
-    names, key = np.unique(found["function"], return_inverse=True)
+    found = by_function(store, scope, name)
+    names, key = factorized(found["function"])
     of_names = figures(found, key, len(names))
     inits = quantiles_ms(key, len(names), found["init_bucket"], found["cold_starts"])[:, LEVELS.index(0.95)]
+    spark = _sparks(sparks.result(), names)
     about = newest.result()
     if not about.keys() >= set(names):
         about = _about(store, scope)
     nothing = (to_ns(scope.end), "", "", "", "", "", "", None, None)
     return [
-        _row(function, of_names, i, known(inits[i]), _spark(sparks, function), about.get(function, nothing), scope)
-        for i, function in enumerate(names.tolist())
+        _row(function, of_names, i, known(inits[i]), spark[function], about.get(function, nothing), scope)
+        for i, function in enumerate(names)
     ]
 
 
-def _by_function(store: Store, scope: Scope, name: str) -> Cells:
-    """Return cells by function and durations: the store remembers them for a moment, a function's page asks twice."""
+def by_function(store: Store, scope: Scope, name: str) -> Cells:
+    """Return cells by function and durations of all functions, or of one.
+
+    The store remembers them for a moment: a function's page asks twice.
+    """
     by = ("function", "bucket", "init_bucket", "init_type")
     return store.remembered(("by function", scope, name), lambda: gather(store, scope, by, name))
 
@@ -145,10 +152,13 @@ def _row(
     )
 
 
-def _spark(cells: Cells, function: str) -> list[int]:
-    own: Any = cells.where((cells["function"] == function) & (cells["i"] >= 0) & (cells["i"] < SPARK_BUCKETS))
-    counts: list[int] = np.bincount(own["i"], own["invocations"], SPARK_BUCKETS).astype(np.int64).tolist()
-    return counts
+def _sparks(cells: Cells, names: Sequence[str]) -> dict[str, list[int]]:
+    """Return how many invocations each function had in each step of a spark line."""
+    cells = cells.where((cells["i"] >= 0) & (cells["i"] < SPARK_BUCKETS))
+    of, key = factorized(cells["function"])
+    counts = np.bincount(key * SPARK_BUCKETS + cells["i"], cells["invocations"], len(of) * SPARK_BUCKETS)
+    found = dict(zip(of, np.rint(counts).astype(np.int64).reshape(-1, SPARK_BUCKETS).tolist(), strict=True))
+    return {name: found.get(name, [0] * SPARK_BUCKETS) for name in names}
 
 
 def _about(store: Store, scope: Scope) -> dict[str, Sequence[Any]]:

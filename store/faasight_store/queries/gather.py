@@ -1,19 +1,20 @@
-"""Gathers the cells that a query needs, grouped by some keys: settled ones from their tables, the newest from memory.
+"""Gathers the cells that a query needs, grouped by some keys: settled ones kept in memory, the newest merged once.
 
-Each table is read in one flat statement, for to plan a statement costs more than to run it; what is not settled yet is
-merged once for all queries (live.py).
+What is settled is asked for once (blocks.py), what is not settled yet is merged once for all queries (live.py); the
+rest, which is little, is read in one flat statement, for to plan a statement costs more than to run it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from faasight_store import buckets
 from faasight_store.connection import Store
+from faasight_store.queries.blocks import Shape, minute_cells, settled_cells, unit_s
 from faasight_store.queries.cells import (
-    HOURS_IN_SCOPE,
     MAXIMA,
     OF_CELLS,
+    SLOT_NS,
     SUMS,
     Cells,
     Grain,
@@ -22,9 +23,10 @@ from faasight_store.queries.cells import (
     plan,
 )
 from faasight_store.queries.live import live_cells
-from faasight_store.queries.merged import Sql
-from faasight_store.queries.settled import invocations
-from faasight_store.times import SECOND, to_ns
+from faasight_store.queries.merged import Interval
+from faasight_store.queries.settled import Sources, invocations
+from faasight_store.queries.steps import placed, spread, started
+from faasight_store.times import HOUR, SECOND, to_ns
 from faasight_store.types import Scope
 
 
@@ -45,120 +47,105 @@ def gather(
     Where `i` is asked for, the busy time of invocations that no settled hour holds is spread over the steps that they
     ran through, in cells that count nothing else.
     """
-    by_function = bool(function) or "function" in by
-    if grain is Grain.DAYS and not by_function:
+    if grain is Grain.DAYS and not function and "function" not in by:
         grain = Grain.HOURS  # of the fleet there are no days: its hours are few
     planned, names = plan(store, scope, grain), [*by, *measures]
-    found = []
-    newest = planned.rest.recent and store.beside(lambda: live_cells(store, planned.rest, function, scope.environment))
-    if parts := _parts(planned, by, measures, scope, function, step_ns):
-        sql = " UNION ALL ".join(part.text for part in parts)
-        parameters = {name: value for part in parts for name, value in part.parameters.items()}
-        found.append(Cells.of(store.columns(sql, parameters), names))
-    if newest:
-        cells = newest.result()
+    start, end = to_ns(scope.start), to_ns(scope.end)
+    shape = Shape(tuple(by), tuple(measures), function, scope.environment, unit_s(start, end, step_ns))
+    older = planned.rest.without_newest() if planned.rest.recent else planned.rest
+    minutes, edges = minute_cells(store, older, shape)
+    found = [*_settled(store, planned, shape, (start, end), step_ns), *minutes]
+    if step_ns:
+        found = [_stepped(cells, start, step_ns) for cells in found]
+    found += _asked(
+        store, [replace(older, minutes=edge) for edge in edges] or [replace(older, minutes=None)], shape, start, step_ns
+    )
+    if planned.rest.recent:
+        cells = live_cells(store, planned.rest, function, scope.environment)
         if "i" in by:
-            cells = _placed(cells, scope, step_ns) if "busy_ms" in measures else _started(cells, scope, step_ns)
+            cells = placed(cells, scope, step_ns) if "busy_ms" in measures else started(cells, scope, step_ns)
         found.append(cells)
     if not found:
         return Cells.of({}, names)
     return Cells({name: np.concatenate([some[name] for some in found]) for name in names})
 
 
-def _parts(
-    planned: Plan, by: Sequence[str], measures: Sequence[str], scope: Scope, function: str, step_ns: int
-) -> list[Sql]:
-    """Return a select of each table that is needed."""
-    own = {"scope_ns": to_ns(scope.start), "scope_end_ns": to_ns(scope.end), "step_ns": step_ns}
-    chosen = {name: value for name, value in (("function", function), ("environment", scope.environment)) if value}
-    conditions = "".join(f" AND {name} = {{{name}:String}}" for name in chosen)
-    hours, slots = "invocation_hours", "invocation_slots"
-    if not function and "function" not in by:
-        hours, slots = "fleet_hours", "fleet_slots"
+def _settled(store: Store, planned: Plan, shape: Shape, scope_ns: Interval, step_ns: int) -> list[Cells]:
+    """Return the cells of settled days, hours, and parts of hours."""
+    of, hours = "invocation", "invocation_hours"
+    if not shape.function and "function" not in shape.by:
+        of, hours = "fleet", "fleet_hours"
+    shape = replace(shape, unit_s=shape.unit_s or SLOT_NS // SECOND)
+    by_hours = replace(shape, unit_s=SLOT_NS // SECOND)  # an hour's slot is its first: any unit tells it
+    whole_s = (scope_ns[0] // HOUR * HOUR // SECOND, scope_ns[1] // SECOND + 1)
     found = []
     if planned.days:
-        where = f"{HOURS_IN_SCOPE} AND version IN {{days:Array(UInt64)}}{conditions}"
-        found.append(
-            Sql(_grouped(by, measures, "invocation_days", where), {**own, **chosen, "days": list(planned.days)})
-        )
+        found += settled_cells(store, "invocation_days", _each(planned.days), by_hours, whole_s)
     if planned.hours:
-        where = f"{HOURS_IN_SCOPE} AND version IN {{hours:Array(UInt64)}}{conditions}"
-        found.append(Sql(_grouped(by, measures, hours, where), {**own, **chosen, "hours": list(planned.hours)}))
+        pieces, of_hours = _each(planned.hours), by_hours
+        if step_ns > HOUR and step_ns % HOUR == 0 and scope_ns[0] % step_ns == 0:  # the hours of a step together
+            pieces, of_hours = _of_steps(planned.hours, step_ns), replace(shape, unit_s=step_ns // SECOND)
+        found += settled_cells(store, hours, pieces, of_hours, whole_s)
     if planned.slots:
-        where = (
-            f"{HOURS_IN_SCOPE} AND version IN {{slots:Array(UInt64)}}{conditions}"
-            " AND slot >= toDateTime({first_s:Int64}, 'UTC') AND slot < toDateTime({last_s:Int64}, 'UTC')"
-        )
-        times = {"first_s": planned.start_ns // SECOND, "last_s": planned.end_ns // SECOND}
-        found.append(
-            Sql(_grouped(by, measures, slots, where), {**own, **chosen, **times, "slots": list(planned.slots)})
-        )
-    rest = planned.rest.without_newest() if planned.rest.recent else planned.rest
-    if rest:
-        source = invocations(rest, columns=OF_CELLS, function=function, environment=scope.environment)
+        found += _of_slots(store, f"{of}_slots", planned, shape, whole_s)
+    return found
+
+
+def _of_slots(store: Store, table: str, planned: Plan, shape: Shape, whole_s: tuple[int, int]) -> list[Cells]:
+    """Return the cells of hours by the half minute, cut to the scope."""
+    if "i" not in shape.by:
+        uncut = [version for version in planned.slots if version not in planned.cut]
+        found = settled_cells(store, table, _each(uncut), shape, whole_s) if uncut else []
+        for version, clip in planned.cut.items():
+            found += settled_cells(store, table, [(version,)], shape, whole_s, clip)
+        return found
+    first_s, last_s = planned.start_ns // SECOND, planned.end_ns // SECOND
+    whole = settled_cells(store, table, _each(planned.slots), shape, whole_s)
+    inside = [(cells["slot"] >= first_s) & (cells["slot"] < last_s) for cells in whole]
+    return [cells if all_of.all() else cells.where(all_of) for cells, all_of in zip(whole, inside, strict=True)]
+
+
+def _each(versions: Iterable[int]) -> list[tuple[int, ...]]:
+    return [(version,) for version in versions]
+
+
+def _of_steps(hours: Mapping[int, int], step_ns: int) -> list[tuple[int, ...]]:
+    """Return versions of hours by the step that they lie in: a month would be many cells by the hour."""
+    steps: dict[int, list[int]] = {}
+    for version, hour in hours.items():
+        steps.setdefault(hour // step_ns, []).append(version)
+    return [tuple(versions) for versions in steps.values()]
+
+
+def _stepped(cells: Cells, start: int, step_ns: int) -> Cells:
+    """Say in which step the cells of some slots lie."""
+    return Cells({**cells.columns, "i": (cells["slot"] * SECOND - start) // step_ns})
+
+
+def _asked(store: Store, rest: Sequence[Sources], shape: Shape, start: int, step_ns: int) -> list[Cells]:
+    """Return the cells of what is read from single invocations, in the tables."""
+    found = []
+    for i, some in enumerate(rest):
+        some = some if i == 0 else replace(some, facts=())
+        if not some:
+            continue
+        source = invocations(some, columns=OF_CELLS, function=shape.function, environment=shape.environment)
         cells = of_invocations(source)
-        spread = "i" in by and "busy_ms" in measures
-        text = _grouped(by, measures, f"({_SPREAD % {'cells': cells}})" if spread else f"({cells})", "1")
-        found.append(Sql(text, {**own, **source.parameters}))
+        if "i" in shape.by and "busy_ms" in shape.measures:
+            cells = spread(cells)
+        by = [_STEP if key == "i" else key for key in shape.by]
+        # Not called as the columns: an alias would stand for the column in the other expressions.
+        told = [
+            f"ifNull(max({name}), -1) AS all_{name}" if name in MAXIMA else f"sum({name}) AS all_{name}"
+            for name in shape.measures
+        ]
+        grouping = f" GROUP BY {', '.join(shape.by)}" if shape.by else ""
+        columns = store.columns(
+            f"SELECT {', '.join([*by, *told])} FROM ({cells}){grouping}",
+            {**source.parameters, "scope_ns": start, "step_ns": step_ns},
+        )
+        found.append(Cells.of(columns, [*shape.by, *shape.measures]))
     return found
 
 
 _STEP = "intDiv(toUnixTimestamp64Nano(slot) - {scope_ns:Int64}, {step_ns:Int64}) AS i"
-_STEP_OF_SLOT = "intDiv(toInt64(toUnixTimestamp(slot)) * 1000000000 - {scope_ns:Int64}, {step_ns:Int64}) AS i"
-
-
-def _grouped(by: Sequence[str], measures: Sequence[str], table: str, where: str) -> str:
-    # Not called as the columns: an alias would stand for the column in the other expressions.
-    told = ", ".join(
-        f"ifNull(max({name}), -1) AS all_{name}" if name in MAXIMA else f"sum({name}) AS all_{name}"
-        for name in measures
-    )
-    step = _STEP if table.startswith("(") else _STEP_OF_SLOT  # slots of the tables are whole seconds
-    keys = "".join(f"{step if name == 'i' else name}, " for name in by)
-    grouping = f" GROUP BY {', '.join(by)}" if by else ""
-    return f"SELECT {keys}{told} FROM {table} WHERE {where}{grouping}"
-
-
-def _started(cells: Cells, scope: Scope, step_ns: int) -> Cells:
-    """Say in which step single invocations started."""
-    return Cells({**cells.columns, "i": (cells["start"] - to_ns(scope.start)) // step_ns})
-
-
-def _placed(cells: Cells, scope: Scope, step_ns: int) -> Cells:
-    """Cut single invocations into the steps that they ran through; all but their busy time counts where they start."""
-    start = cells["start"] - to_ns(scope.start)
-    first = start // step_ns
-    busy_ns = (cells["busy_ms"] * 1e6).astype(np.int64)
-    steps = np.minimum((start + busy_ns) // step_ns - first, _MOST_STEPS) + 1
-    row = np.repeat(np.arange(len(cells)), steps)
-    k = np.arange(len(row)) - np.repeat(np.cumsum(steps) - steps, steps)
-    low = (first[row] + k) * step_ns
-    ran = np.minimum((start + busy_ns)[row], low + step_ns) - np.maximum(start[row], low)
-    columns = {name: column[row] for name, column in cells.columns.items()}
-    began = k == 0
-    for name in SUMS:
-        columns[name] = np.maximum(ran, 0) / 1e6 if name == "busy_ms" else columns[name] * began
-    for name in MAXIMA:
-        columns[name] = np.where(began, columns[name], -1.0)
-    for name in ("bucket", "init_bucket"):
-        columns[name] = np.where(began, columns[name], buckets.NONE)
-    return Cells(columns | {"i": first[row] + k})
-
-
-_MOST_STEPS = 2000
-# The same in SQL, for invocations that are not in memory.
-_BEGAN, _ENDED = "toUnixTimestamp64Nano(start)", "(toUnixTimestamp64Nano(start) + toInt64(busy * 1e6))"
-_EDGE = "({scope_ns:Int64} + (first_step + k) * {step_ns:Int64})"
-_SPREAD = f"""SELECT environment, function, fromUnixTimestamp64Nano(if(k = 0, {_BEGAN}, {_EDGE}), 'UTC') AS slot,
-        {", ".join(f"(k = 0) * counted_{name} AS {name}" for name in SUMS if name != "busy_ms")},
-        greatest(least({_ENDED}, {_EDGE} + {{step_ns:Int64}}) - greatest({_BEGAN}, {_EDGE}), 0) / 1e6 AS busy_ms,
-        {", ".join(f"if(k = 0, whole_{name}, NULL) AS {name}" for name in MAXIMA)},
-        {", ".join(f"if(k = 0, whole_{name}, {buckets.NONE}) AS {name}" for name in ("bucket", "init_bucket"))},
-        if(k = 0, whole_init_type, '') AS init_type
-    FROM (SELECT environment, function, slot AS start, busy_ms AS busy,
-            {", ".join(f"{name} AS counted_{name}" for name in SUMS if name != "busy_ms")},
-            {", ".join(f"{name} AS whole_{name}" for name in (*MAXIMA, "bucket", "init_bucket", "init_type"))},
-            intDiv({_BEGAN} - {{scope_ns:Int64}}, {{step_ns:Int64}}) AS first_step,
-            intDiv({_ENDED} - {{scope_ns:Int64}}, {{step_ns:Int64}}) AS last_step
-        FROM (%(cells)s))
-    ARRAY JOIN range(toUInt64(least(last_step - first_step, {_MOST_STEPS})) + 1) AS k"""

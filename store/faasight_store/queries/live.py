@@ -1,11 +1,14 @@
 """The newest invocations, which no settled minute holds yet: merged once for all queries, and kept in memory."""
 
+import time
+from collections.abc import Sequence
 from functools import partial
 
 from faasight_store.connection import Store
 from faasight_store.queries.cells import MAXIMA, OF_CELLS, SUMS, Array, Cells, of_invocations
-from faasight_store.queries.merged import merged
-from faasight_store.queries.settled import FAR_AHEAD, Recent, Sources
+from faasight_store.queries.merged import Sql, merged
+from faasight_store.queries.settled import FAR_AHEAD, Recent, Sources, recent, settled_hours
+from faasight_store.times import HOUR
 
 _KEYS = ("environment", "function", "bucket", "init_bucket", "init_type")
 _COLUMNS = ", ".join([*_KEYS, *SUMS, *(f"ifNull({name}, -1) AS all_{name}" for name in MAXIMA)])
@@ -28,17 +31,32 @@ def live_cells(store: Store, rest: Sources, function: str = "", environment: str
     return known.where(chosen)
 
 
-def _merged(store: Store, now: Recent) -> Cells:
+def prepare(store: Store) -> None:
+    """Ask what all queries must know first, if that is remembered, so that a page that comes soon need not wait."""
+    if store.remembers:
+        now = time.time_ns()
+        settled_hours(store, now - HOUR, now)
+        known = recent(store)
+        known.merged.get(partial(_merged, store), known)
+
+
+def newest(now: Recent, columns: Sequence[str], *, unwell: bool = False) -> Sql:
+    """Return a sub-select of what no settled minute holds, merged from facts."""
     at = now.standing
     begin = now.first if at.frontier is None else at.frontier
     first = min([begin, *at.late.values()])
-    source = merged(
+    return merged(
         [(begin, FAR_AHEAD)],
-        columns=("invocation", *OF_CELLS),
+        columns=columns,
         late=at.late,
         vague=first <= at.vague_until,
         retried=now.retried,
+        unwell=unwell,
     )
+
+
+def _merged(store: Store, now: Recent) -> Cells:
+    source = newest(now, ("invocation", *OF_CELLS))
     cells = of_invocations(source, "invocation, outcome, toUInt8(cold_start) AS cold, duration_ms, ")
     sql = (
         "SELECT invocation, outcome, cold, ifNull(duration_ms, -1) AS all_duration_ms,"

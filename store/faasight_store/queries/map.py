@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from faasight_store import buckets
 from faasight_store.connection import Store
 from faasight_store.queries.cells import HOURS_IN_SCOPE
-from faasight_store.queries.figures import figures
-from faasight_store.queries.gather import gather
+from faasight_store.queries.figures import factorized, figures
+from faasight_store.queries.functions import by_function
 from faasight_store.times import HOUR, MINUTE, to_ns, within
 from faasight_store.types import InvocationMap, MapEdge, MapNode, Scope, Totals
 
@@ -21,9 +19,9 @@ def invocation_map(store: Store, scope: Scope) -> InvocationMap:
 
     Edges are counted by the minute, so the first minute of the scope counts whole.
     """
-    edges = _edges(store, scope)
+    of_edges, of_clouds = store.beside(lambda: _edges(store, scope)), store.beside(lambda: _clouds(store, scope))
     functions = _functions(store, scope)
-    clouds = _clouds(store, scope)
+    edges, clouds = of_edges.result(), of_clouds.result()
     ends = {(e[0], e[1]) for e in edges} | {(e[2], e[3]) for e in edges} | {("function", name) for name in functions}
     return InvocationMap(
         nodes=[_node(kind, name, functions if kind == "function" else {}, clouds) for kind, name in sorted(ends)],
@@ -81,10 +79,10 @@ def _edges(store: Store, scope: Scope) -> dict[Ends, dict[str, Sequence[Any]]]:
 
 
 def _functions(store: Store, scope: Scope) -> dict[str, Totals]:
-    found = gather(store, scope, ["function", "bucket"])
-    names, key = np.unique(found["function"], return_inverse=True)
+    found = by_function(store, scope, "")
+    names, key = factorized(found["function"])
     of_names = figures(found, key, len(names))
-    return {name: of_names.totals(i) for i, name in enumerate(names.tolist())}
+    return {name: of_names.totals(i) for i, name in enumerate(names)}
 
 
 def _clouds(store: Store, scope: Scope) -> dict[str, str]:

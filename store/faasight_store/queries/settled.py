@@ -136,22 +136,26 @@ class Standing:
     frontier: int | None  # ns where they end, None if there are none
     vague_until: int  # ns: no fact bears on a later minute that is vague
     late: Mapping[str, int]  # functions with a minute before the frontier to settle anew: the first one's ns
+    made_of: Mapping[int, int] = field(default_factory=dict)  # of each minute (ns) what tells its settlings apart
 
 
 def standing(store: Store, start: int, now: int) -> Standing:
     """Return how far the minutes from `start` on are settled, and until when facts are vague."""
     rows = store.query(
         f"""SELECT function, toUnixTimestamp(maxIf(minute, at > 0)), toUnixTimestamp(maxIf(minute, all_far > 0)),
-            groupArrayIf(toUnixTimestamp(minute), due)
-        FROM ({_KNOWN}) GROUP BY function""",
+            groupArrayIf(toUnixTimestamp(minute), due), toUnixTimestamp(minute), sum(cityHash64(function, at)),
+            grouping(function) AS of_minute
+        FROM ({_KNOWN}) GROUP BY GROUPING SETS ((function), (minute))""",
         {"from_ns": start, "to_ns": FAR_AHEAD, "now": now},
     )
-    last = max((row[1] for row in rows), default=0)
-    first_due = {row[0]: min((minute for minute in row[3] if minute <= last), default=0) for row in rows}
+    functions = [row for row in rows if not row[-1]]
+    last = max((row[1] for row in functions), default=0)
+    first_due = {row[0]: min((minute for minute in row[3] if minute <= last), default=0) for row in functions}
     return Standing(
         frontier=last * SECOND + MINUTE if last else None,
-        vague_until=max((row[2] for row in rows), default=0) * SECOND + MINUTE,
+        vague_until=max((row[2] for row in functions), default=0) * SECOND + MINUTE,
         late={function: minute * SECOND for function, minute in first_due.items() if minute},
+        made_of={row[4] * SECOND: row[5] for row in rows if row[-1]},
     )
 
 
@@ -184,6 +188,7 @@ class Recent:
     # What is not settled, merged when it is first asked for: it must begin where these minutes end, whatever is settled
     # meanwhile.
     merged: Once["Recent", Any] = field(default_factory=Once)
+    failed: Once["Recent", Any] = field(default_factory=Once)  # of that the failures, grouped
 
 
 def recent(store: Store) -> Recent:
@@ -192,6 +197,7 @@ def recent(store: Store) -> Recent:
     def renewed(before: Recent) -> Recent:
         now = _recent(store, time.time_ns())
         now.merged.follow(before.merged, now)
+        now.failed.follow(before.failed, now)
         return now
 
     return store.shared("recent", lambda: _recent(store, time.time_ns()), renewed)
