@@ -57,8 +57,8 @@ QUERIES: dict[str, Callable[[Store, Scope, str], Any]] = {
     "series": lambda store, scope, text: invocations.series(store, scope, text, buckets=5),
     "heatmap": lambda store, scope, text: invocations.heatmap(store, scope, text, buckets=5),
     "errors": lambda store, scope, text: invocations.errors(store, scope, text),
-    "cells by function": lambda store, scope, text: functions.by_function(
-        store, replace(scope, environment=text), text
+    "cells by function": lambda store, scope, text: len(
+        functions.by_function(store, replace(scope, environment=text), text)
     ),
     "recent": lambda store, scope, text: invocations.recent(store, scope, text, failed=True),
     "function": lambda store, scope, text: functions.function(store, scope, text),
