@@ -67,6 +67,11 @@ class Companions:
         else:
             self._happened(event)
 
+    @property
+    def outside(self) -> bool:
+        """Whether there is an extension with a process of its own."""
+        return bool(self._processes)
+
     def missing(self) -> str:
         """Return a sentence about the extensions that have not registered; empty if all have."""
         names = ", ".join(self._api.missing)

@@ -46,6 +46,8 @@ class LambdaApi:
             context = base64.b64decode(request.header("x-amz-client-context"), validate=True).decode()
         except (ValueError, binascii.Error) as error:
             return _error(400, "InvalidRequestContentException", f"Could not parse request body into json: {error}")
+        if kind == "Event":
+            context = ""  # Lambda passes it on for synchronous invocations only
         trace = request.header("x-amzn-trace-id") or new_trace_header(function.tracing)
         return await self._invoke(function, Invocation(request.body or b"{}", trace, context), kind)
 

@@ -85,6 +85,15 @@ class Process:
         """Let the group go on."""
         self._signal(signal.SIGCONT)
 
+    async def terminate(self, patience: float) -> None:
+        """Ask the process to end, frozen or not, and wait for it at most `patience` seconds."""
+        with self._lock:
+            if not self._reaped:
+                self._child.send_signal(signal.SIGTERM)
+        self.thaw()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.ended.wait(), patience)
+
     def kill(self) -> None:
         """End the whole group now."""
         self._signal(signal.SIGKILL)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from faasight_emulator.companions import Companions
+from faasight_emulator.companions import SHUTDOWN, Companions
 from faasight_emulator.environment import log_stream, sandbox_command, sandbox_environment
 from faasight_emulator.extensions import programs
 from faasight_emulator.invocation import Invocation, Result
@@ -346,7 +346,13 @@ class Sandbox:
             self._process = None
 
     async def _end(self, reason: str) -> None:
-        """End the runtime, then the extensions, which are told the reason, then the APIs."""
+        """End the runtime, then the extensions, which are told the reason, then the APIs.
+
+        A runtime beside an extension has notice too, by SIGTERM.
+        """
+        beside = self._companions is not None and self._companions.outside
+        if self._process is not None and beside and reason == "spindown":
+            await self._process.terminate(SHUTDOWN)
         await self._end_runtime()
         if self._companions is not None:
             await self._companions.end(reason)

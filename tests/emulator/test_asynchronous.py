@@ -32,6 +32,7 @@ FUNCTIONS = """
       EventInvokeConfig: {DestinationConfig: {OnSuccess: {Type: SQS, Destination: !GetAtt Done.Arn}}}
   Call: {Type: AWS::Serverless::Function, Properties: {Handler: app.call, Timeout: 20}}
   Never: {Type: AWS::Serverless::Function, Properties: {Handler: app.echo, ReservedConcurrentExecutions: 0}}
+  Note: {Type: AWS::Serverless::Function, Properties: {Handler: app.note_client}}
 """
 
 
@@ -206,6 +207,17 @@ def test_functions_invoke_functions(start: Start) -> None:
     later = emulator.invoke("call", {"function": "echo", "payload": 1, "type": "Event"}).json()
     assert later["status"] == 202
     wait_until(lambda: emulator.counts()["echo"].invocations == 2, "the event was processed")
+
+
+def test_a_client_context_reaches_who_is_waited_for(start: Start, tmp_path: Path) -> None:
+    """Lambda passes it on for synchronous invocations only."""
+    emulator = start(FUNCTIONS)
+    for kind in ("RequestResponse", "Event"):
+        payload = {"file": str(tmp_path / kind)}
+        emulator.invoke("call", {"function": "note", "payload": payload, "type": kind, "custom": {"from": kind}})
+    wait_until(lambda: emulator.counts()["note"].invocations == 2, "the event was processed")
+    written = [json.loads((tmp_path / kind).read_text()) for kind in ("RequestResponse", "Event")]
+    assert written == [{"from": "RequestResponse"}, None]
 
 
 def test_invoke_api_errors(start: Start) -> None:

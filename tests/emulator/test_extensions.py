@@ -83,6 +83,15 @@ def test_a_life(watched: Start, notes: Notes, sink: Any) -> None:
     assert "the extension prints" in [event["record"] for event in sink.events("f", "extension")]
 
 
+def test_its_function_has_notice_of_the_end(watched: Start, one: Start, tmp_path: Path) -> None:
+    """SIGTERM comes where there is an extension, and nowhere else."""
+    for start, file in ((watched, tmp_path / "beside"), (one, tmp_path / "alone")):
+        emulator = start("bid_farewell")
+        assert emulator.invoke("f", {"file": str(file)}).ok
+        emulator.stop()
+    assert [(tmp_path / name).exists() for name in ("beside", "alone")] == [True, False]
+
+
 def test_it_is_frozen_and_waited_for(watched: Start, notes: Notes) -> None:
     """The invocation has ended when the extension asks for the next; the caller has its answer before."""
     emulator = watched("echo", does="work on")

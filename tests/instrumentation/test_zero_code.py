@@ -36,7 +36,7 @@ def test_at_google_an_environment_variable_is_enough(serve: Serve, sink: Any, tm
     """The function has not a word of ours; the image's own sitecustomize runs, and children are as they would be."""
     image = tmp_path / "image"
     image.mkdir()
-    (image / "sitecustomize.py").write_text("import os\nos.environ['IMAGE'] = 'ran'\n")
+    (image / "sitecustomize.py").write_text("import os, time\nos.environ['IMAGE'] = 'ran'\ntime.sleep(0.3)\n")
     (image / "slow_library.py").write_text("import time\ntime.sleep(0.03)\n")
     rest = f"{GOOGLE}:{image}"
     framework = serve(UNTOUCHED, PYTHONPATH=f"{ZERO}:{rest}")
@@ -47,7 +47,9 @@ def test_at_google_an_environment_variable_is_enough(serve: Serve, sink: Any, tm
     init = sink.named("INIT")
     assert sink.named("import slow_library").parent_id == init.span_id
     took = (init.raw.end_time_unix_nano - init.raw.start_time_unix_nano) / 1e6
-    assert init.attributes["faasight.overhead_ms"] < 0.9 * took, "the framework's imports are none of ours"
+    assert init.attributes["faasight.overhead_ms"] <= took - 300, (
+        "what comes between us and the function is none of ours"
+    )
     assert framework.output() == ""
 
 

@@ -13,6 +13,7 @@ LONGEST = (
     "store/test_store_rollup.py",
     "store/test_store_invocations.py",
     "store/test_store_days.py",
+    "store/test_store_blocks.py",
     "store/test_store_connection.py",
     "cli/test_up.py",
     "emulator/test_sources_agree.py",

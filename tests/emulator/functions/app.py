@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -63,6 +64,27 @@ def about(event: Any, context: Any) -> Any:
         "remaining_ms": context.get_remaining_time_in_millis(),
         "trace": os.environ["_X_AMZN_TRACE_ID"],
     }
+
+
+def note_client(event: Any, context: Any) -> None:
+    """Write down what the caller gave in its client context."""
+    client = context.client_context
+    Path(event["file"]).write_text(json.dumps(client.custom if client else None))
+
+
+def bid_farewell(event: Any, context: Any) -> None:
+    """Write a file when SIGTERM comes: seen by a thread, for the main one waits in C."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.set_wakeup_fd(writer)
+
+    def wait() -> None:
+        os.read(reader, 1)
+        Path(event["file"]).touch()
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def compute(event: Any, context: Any) -> Any:
@@ -167,6 +189,7 @@ def call(event: Any, context: Any) -> Any:
         FunctionName=event["function"],
         Payload=json.dumps(event["payload"]),
         InvocationType=event.get("type", "RequestResponse"),
+        ClientContext=base64.b64encode(json.dumps({"custom": event.get("custom", {})}).encode()).decode(),
     )
     return {
         "status": answer["StatusCode"],
