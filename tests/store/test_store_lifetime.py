@@ -199,7 +199,7 @@ def test_an_hour_that_lost_some_of_its_facts_is_settled_once_for_each_change(sto
     scope = Scope(midnight, midnight + timedelta(hours=1))
     for late in (1, 2):
         store.command(fact, {"ts": midnight + timedelta(minutes=7), "from": 20 + late, "count": 1})
-        assert plan(store, scope, Grain.HOURS).hours == ()
+        assert plan(store, scope, Grain.HOURS).hours == {}
         assert invocations.totals(store, scope).invocations == 5 + late
         assert [rollup.settle(store) for _ in range(3)] == [1, 0, 0]
         assert len(plan(store, scope, Grain.HOURS).hours) == 1
