@@ -27,7 +27,7 @@ up: $(STAMP) assets  ## run the platform alone, on an embedded ClickHouse
 # The journeys run whole demos, whose functions start and end by the clock: first, and alone. Either may fail, both run.
 test: $(STAMP) chromium assets clients hosts  ## run all tests
 	@$(BIN)/python -m pytest tests/journeys; journeys=$$?; \
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore tests/journeys && exit $$journeys
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations 25 --ignore tests/journeys && exit $$journeys
 
 torture: $(STAMP)  ## kill everything 50 times under load, in four ways; compare what was acknowledged with what is stored
 	$(BIN)/python tests/collector/kill_rounds.py --mode all --rounds 50
