@@ -75,6 +75,10 @@ class Resolver:
         if isinstance(value, list):
             items = (self.resolve(item, (*steps, index)) for index, item in enumerate(value))
             return [item for item in items if item is not NO_VALUE]
+        return self._referred(value, steps)
+
+    def _referred(self, value: Value, steps: Steps) -> Value:
+        """Return a value with the dynamic references in it replaced, if it is a text."""
         return self._dynamic(value, steps) if isinstance(value, str) and "{{resolve:" in value else value
 
     def condition(self, name: str, steps: Steps) -> bool:
@@ -91,8 +95,7 @@ class Resolver:
         if function not in ("Ref", "Fn::GetAtt", "Fn::Sub", "Fn::If", "Condition"):
             given = self.resolve(given, steps)
         try:
-            value = self._functions[function](given, steps)
-            return self._dynamic(value, steps) if isinstance(value, str) and "{{resolve:" in value else value
+            return self._referred(self._functions[function](given, steps), steps)
         except RecursionError as error:
             raise self._document.error(steps, f"{function} refers to itself; break the circle.") from error
 

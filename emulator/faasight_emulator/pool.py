@@ -75,7 +75,8 @@ class Pool:
         """Start sandboxes of provisioned concurrency, ahead of any invocation."""
         self._ahead = count
         for _ in range(count):
-            sandbox = await self._new_sandbox("provisioned-concurrency")
+            async with self._gate:
+                sandbox = await self._start("provisioned-concurrency")
             if sandbox.init_failed:
                 await self._discard(sandbox)
                 return
@@ -178,20 +179,17 @@ class Pool:
             if freed.done():
                 return freed.result()
             freed.cancel()
-            sandbox = Sandbox(self.function, self._around, "on-demand")
-            self._sandboxes.add(sandbox)
-            await sandbox.start()
-            return sandbox
+            return await self._start("on-demand")
         finally:
             freed.cancel()
             if not place.cancel() and not place.cancelled():
                 self._gate.release()
 
-    async def _new_sandbox(self, init_type: str) -> Sandbox:
+    async def _start(self, init_type: str) -> Sandbox:
+        """Return a new sandbox that has been started; the caller has a place at the gate."""
         sandbox = Sandbox(self.function, self._around, init_type)
         self._sandboxes.add(sandbox)
-        async with self._gate:
-            await sandbox.start()
+        await sandbox.start()
         return sandbox
 
     async def _discard(self, sandbox: Sandbox) -> None:

@@ -8,7 +8,7 @@ import time
 from faasight import calls, mask, memory, tracing
 from faasight.complain import complaints
 from faasight.context import current, parse, xray_trace_id
-from faasight.spans import ERROR, SERVER, Span, Unread, fill, new_trace_id, now_ns, safe_str
+from faasight.spans import ERROR, Span, Unread, fill, new_trace_id, now_ns, safe_str
 from faasight.triggers import Trigger, essence, recognise, told
 
 TYPE_CHECKING = False
@@ -70,7 +70,7 @@ class Invocation:
             trigger = told(self.seen or ())
         except Exception as error:  # noqa: BLE001 - it was the user's code that has asked, and is to go on
             complaints.failure("reading the event", error)
-            trigger = Trigger("invoke", SERVER, "other")
+            trigger = told(())
         make(self.span, trigger, self.facts, self._read)
 
     def claim(self) -> bool:

@@ -15,6 +15,7 @@ from faasight_store.queries import functions, invocations
 from faasight_store.queries.blocks import unit_s
 from faasight_store.queries.map import invocation_map
 from faasight_store.times import DAY, HOUR, MINUTE, SECOND, from_ns
+from statements import listen
 
 _tokens = (f"block-token-{n}" for n in itertools.count())
 _STEP = 12 * MINUTE  # a day's chart
@@ -114,15 +115,7 @@ def test_what_is_settled_is_asked_for_once(store: Store, remembering: Store, mon
     settle(store, now_ns=lambda: now + 30 * MINUTE)
     scope = Scope(from_ns(now - DAY), from_ns(now))
     expected = _answers(remembering, scope)
-    asked: list[str] = []
-    for name in ("query", "columns"):
-        plain = getattr(Store, name)
-
-        def spy(self: Store, sql: str, *rest: Any, plain: Any = plain, **options: Any) -> Any:
-            asked.append(sql)
-            return plain(self, sql, *rest, **options)
-
-        monkeypatch.setattr(Store, name, spy)
+    asked = listen(monkeypatch)
     step = timedelta(microseconds=_STEP // 1000)
     later = Scope(scope.start + step, scope.end + step)
     for some in (scope, later):

@@ -4,7 +4,6 @@ import itertools
 import random
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import otlp
 import pytest
@@ -13,6 +12,7 @@ from faasight_store.dsn import EmbeddedDsn
 from faasight_store.queries import functions, invocations
 from faasight_store.rollup import settle_minutes
 from faasight_store.times import HOUR, MINUTE, SECOND, from_ns
+from statements import listen
 
 _tokens = (f"remembered-token-{n}" for n in itertools.count())
 
@@ -47,15 +47,7 @@ def test_queries_of_a_page_ask_once_what_is_settled(
     scope = Scope(from_ns(now - HOUR), from_ns(now))
     expected = _counted(store, scope)
     assert expected == (38, 38, 38)
-    asked: list[str] = []
-    for name in ("query", "columns"):
-        plain = getattr(Store, name)
-
-        def spy(self: Store, sql: str, *rest: Any, plain: Any = plain, **options: Any) -> Any:
-            asked.append(sql)
-            return plain(self, sql, *rest, **options)
-
-        monkeypatch.setattr(Store, name, spy)
+    asked = listen(monkeypatch)
     assert _counted(remembering, scope) == expected
     invocations.series(remembering, scope, buckets=60)
     invocations.recent(remembering, scope)

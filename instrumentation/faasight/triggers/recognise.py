@@ -97,10 +97,12 @@ def recognise(event: object) -> Trigger:
             if isinstance(event, list)
             else _of_object(event)
         )
-        return trigger or _plain(event)
+        if trigger:
+            return trigger
+        return _plain(event.get("traceparent"), event.get("tracestate")) if isinstance(event, dict) else _plain()
     except Exception as error:  # noqa: BLE001 - an event of any shape may come; its invocation is to be seen
         complaints.say(f"the event cannot be read: {type(error).__name__}")
-        return Trigger("invoke", SERVER, "other")
+        return _plain()
 
 
 _KEYS = frozenset(key for key, _ in SHAPES) | {"Records"}
@@ -131,17 +133,13 @@ def told(known: Essence) -> Trigger:
     if len(known) > 2:
         trigger: Trigger = (_readers.get("http:http") or _load("http:http"))(*known)
         return trigger
-    trigger = Trigger("invoke", SERVER, "other")
-    if known:
-        trigger.parent(parse(*known))
-    return trigger
+    return _plain(*known)
 
 
-def _plain(event: object) -> Trigger:
+def _plain(parent: object = None, state: object = None) -> Trigger:
     """Make the trigger of a direct call, or of a workflow's task: its input may carry a context at the top."""
     trigger = Trigger("invoke", SERVER, "other")
-    if isinstance(event, dict):
-        trigger.parent(parse(event.get("traceparent"), event.get("tracestate")))
+    trigger.parent(parse(parent, state))
     return trigger
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from faasight_store.connection import Store
 from faasight_store.queries.cells import MAXIMA, OF_CELLS, SLOT_NS, Cells, of_invocations
-from faasight_store.queries.merged import Interval
+from faasight_store.queries.merged import Interval, narrowed
 from faasight_store.queries.settled import Sources, invocations
 from faasight_store.queries.steps import spread
 from faasight_store.queries.windows import chart_step_s
@@ -38,26 +38,20 @@ class Shape:
         """The columns of a block."""
         return [*("slot" if key == "i" else key for key in self.by), *self.measures]
 
-    @property
-    def selected(self) -> str:
-        """What is asked for of a table or sub-select, with a comma after it; `slot` must be a time."""
-        keys = {"i": f"intDiv(toUnixTimestamp(slot), {self.unit_s}) * {self.unit_s} AS slot_s"}
+    def selected(self, of_time: str = "") -> str:
+        """Return what is asked for of a table or sub-select with a time `slot`; `of_time` stands for `i`."""
+        of_time = of_time or f"intDiv(toUnixTimestamp(slot), {self.unit_s}) * {self.unit_s} AS slot_s"
+        # Not called as the columns: an alias would stand for the column in the other expressions.
         told = (
             f"ifNull(max({name}), -1) AS all_{name}" if name in MAXIMA else f"sum({name}) AS all_{name}"
             for name in self.measures
-        )  # fmt: skip
-        return ", ".join([*(keys.get(key, key) for key in self.by), *told])
+        )
+        return ", ".join([*(of_time if key == "i" else key for key in self.by), *told])
 
     @property
     def grouped(self) -> str:
         """What it is grouped by, each with a comma before it."""
         return "".join(f", {'slot_s' if key == 'i' else key}" for key in self.by)
-
-    @property
-    def narrowed(self) -> tuple[str, dict[str, Any]]:
-        """The conditions, each with AND before it, and their parameters."""
-        chosen: dict[str, Any] = {name: some for name in ("function", "environment") if (some := getattr(self, name))}
-        return "".join(f" AND {name} = {{{name}:String}}" for name in chosen), chosen
 
 
 def unit_s(start: int, end: int, step: int) -> int:
@@ -89,7 +83,8 @@ def settled_cells(
     found = store.kept.find(keys)
     missing = [piece for key, piece in keys.items() if key not in found]
     if missing:
-        conditions, parameters = shape.narrowed
+        chosen = narrowed(shape.function, shape.environment)
+        conditions, parameters = chosen.text, chosen.parameters
         if clip:
             conditions += " AND slot >= toDateTime({low_s:Int64}, 'UTC') AND slot < toDateTime({high_s:Int64}, 'UTC')"
             parameters |= {"low_s": clip[0], "high_s": clip[1]}
@@ -97,7 +92,7 @@ def settled_cells(
         places = [place for place, piece in enumerate(missing) for _ in piece]
         of = "transform(version, {versions:Array(UInt64)}, {places:Array(UInt64)}, 0)" if store.remembers else "0"
         news = store.columns(
-            f"""SELECT {of} AS piece, {shape.selected} FROM {table}
+            f"""SELECT {of} AS piece, {shape.selected()} FROM {table}
             WHERE hour >= toDateTime({{from_s:Int64}}, 'UTC') AND hour < toDateTime({{to_s:Int64}}, 'UTC')
               AND version IN {{versions:Array(UInt64)}}{conditions}
             GROUP BY piece{shape.grouped}""",
@@ -167,7 +162,7 @@ def _ask_minutes(
         " toStartOfMinute(toDateTime(start, 'UTC'))))"
     )
     return store.columns(
-        f"""SELECT {piece} AS piece, {shape.selected} FROM ({table})
+        f"""SELECT {piece} AS piece, {shape.selected()} FROM ({table})
         WHERE piece IN {{pieces:Array(UInt32)}} GROUP BY piece{shape.grouped}""",
         {
             **source.parameters, "scope_ns": 0, "step_ns": shape.unit_s * SECOND,

@@ -9,7 +9,7 @@ from typing import Any
 from faasight_store.connection import Store
 from faasight_store.queries.cells import SLOT_NS, complement
 from faasight_store.queries.live import newest
-from faasight_store.queries.merged import Sql, merged
+from faasight_store.queries.merged import Sql, merged, narrowed
 from faasight_store.queries.settled import Recent, Sources, invocations, settled_hours, sources
 from faasight_store.queries.windows import hex_id
 from faasight_store.times import HOUR, MINUTE, from_ns, to_ns, within
@@ -37,7 +37,7 @@ def failures(source: Sql, by: str = "") -> str:
         count() AS failures, min(start) AS first, max(start) AS last,
         argMax(error_message, start) AS message, argMax(trace_id, start) AS trace_id
     FROM {source.text} WHERE outcome NOT IN ('ok', 'throttled', 'warm_up')
-    GROUP BY {"part, " if by else ""}environment, function, type, shape, frames, function_version"""
+    GROUP BY {"part, " if by else ""}{FAILURE}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +179,17 @@ def _older(store: Store, hours: tuple[int, ...], rest: Sources, scope: Scope, fu
 
 def _parts(hours: Sequence[int], rest: Sources, scope: Scope, function: str) -> list[Sql]:
     """Return a select of failures from each table that is needed."""
-    chosen = {name: some for name, some in (("function", function), ("environment", scope.environment)) if some}
     found = []
     if hours:
-        narrowed = within("hour", "start", "end") + "".join(f" AND {name} = {{{name}:String}}" for name in chosen)
-        text = f"SELECT {_ALL} FROM error_hours WHERE {narrowed} AND version IN {{settled:Array(UInt64)}}"
+        chosen = narrowed(function, scope.environment)
+        conditions = f"{within('hour', 'start', 'end')}{chosen.text} AND version IN {{settled:Array(UInt64)}}"
         times = {"start": to_ns(scope.start), "end": to_ns(scope.end)}
-        found.append(Sql(text, {**chosen, **times, "settled": list(hours)}))
+        found.append(
+            Sql(
+                f"SELECT {_ALL} FROM error_hours WHERE {conditions}",
+                {**chosen.parameters, **times, "settled": list(hours)},
+            )
+        )
     if rest:
         source = invocations(
             rest, columns=OF_FAILURES, function=function, environment=scope.environment, unwell=not function

@@ -57,9 +57,9 @@ def gather(
     found = [*_settled(store, planned, shape, (start, end), step_ns), *minutes]
     if step_ns:
         found = [_stepped(cells, start, step_ns) for cells in found]
-    found += _asked(
-        store, [replace(older, minutes=edge) for edge in edges] or [replace(older, minutes=None)], shape, start, step_ns
-    )
+    rest = [replace(older, minutes=edges[0] if edges else None)]
+    rest += [replace(older, minutes=edge, facts=()) for edge in edges[1:]]
+    found += _asked(store, rest, shape, start, step_ns)
     if planned.rest.recent:
         cells = live_cells(store, planned.rest, function, scope.environment)
         if "i" in by:
@@ -125,23 +125,16 @@ def _stepped(cells: Cells, start: int, step_ns: int) -> Cells:
 def _asked(store: Store, rest: Sequence[Sources], shape: Shape, start: int, step_ns: int) -> list[Cells]:
     """Return the cells of what is read from single invocations, in the tables."""
     found = []
-    for i, some in enumerate(rest):
-        some = some if i == 0 else replace(some, facts=())
+    for some in rest:
         if not some:
             continue
         source = invocations(some, columns=OF_CELLS, function=shape.function, environment=shape.environment)
         cells = of_invocations(source)
         if "i" in shape.by and "busy_ms" in shape.measures:
             cells = spread(cells)
-        by = [_STEP if key == "i" else key for key in shape.by]
-        # Not called as the columns: an alias would stand for the column in the other expressions.
-        told = [
-            f"ifNull(max({name}), -1) AS all_{name}" if name in MAXIMA else f"sum({name}) AS all_{name}"
-            for name in shape.measures
-        ]
         grouping = f" GROUP BY {', '.join(shape.by)}" if shape.by else ""
         columns = store.columns(
-            f"SELECT {', '.join([*by, *told])} FROM ({cells}){grouping}",
+            f"SELECT {shape.selected(_STEP)} FROM ({cells}){grouping}",
             {**source.parameters, "scope_ns": start, "step_ns": step_ns},
         )
         found.append(Cells.of(columns, [*shape.by, *shape.measures]))

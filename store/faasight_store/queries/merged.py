@@ -50,6 +50,12 @@ class Sql:
     parameters: dict[str, Any]
 
 
+def narrowed(function: str = "", environment: str = "") -> Sql:
+    """Return the conditions that choose some of a table of functions, each with AND before it; "" chooses all."""
+    chosen = {name: some for name, some in (("function", function), ("environment", environment)) if some}
+    return Sql("".join(f" AND {name} = {{{name}:String}}" for name in chosen), chosen)
+
+
 # What is summed up of an invocation's facts, and what is told from that; each may need others (see _needed).
 _OF_FACTS = {
     "function": "any(fact.function)",
