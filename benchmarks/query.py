@@ -34,7 +34,7 @@ from typing import Any
 
 import _fleet
 import _peer
-from faasight_store import Scope, Store, migrate, rollup, settle
+from faasight_store import Scope, Store, edge_days, migrate, rollup, settle
 from faasight_store.queries import alerts, functions, ingest, invocations, logs, signals, traces
 from faasight_store.queries import map as maps
 from faasight_store.queries.windows import chart_step_s
@@ -78,6 +78,8 @@ def catch_up(store: Store, invocations_a_month: int, days: int) -> int:
     while settle(store):
         pass
     while rollup.settle_minutes(store, time.time_ns()):
+        pass
+    while edge_days.settle(store, now - HOUR, now):
         pass
     return now
 

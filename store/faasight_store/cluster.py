@@ -45,6 +45,8 @@ _SHARDING = {
     "fleet_hours": _BY_HOUR,
     "invocation_days": _BY_HOUR,
     "settled_days": _BY_HOUR,
+    "edge_days": _BY_HOUR,
+    "settled_edge_days": _BY_HOUR,
     "error_hours": _BY_HOUR,
     "usage_hours": _BY_HOUR,
     "settled_hours": _BY_HOUR,

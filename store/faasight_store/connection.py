@@ -1,13 +1,16 @@
 """The connection to ClickHouse: embedded (chDB) or a server, by one address."""
 
+from array import array
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from io import IOBase
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
+import numpy as np
+import numpy.typing as npt
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as DriverError
 from clickhouse_connect.driver.query import QueryResult
@@ -92,26 +95,40 @@ class Store:
 
         Raises StoreUnavailableError (also when a limit is reached), QueryError (a bad regular expression), StoreError.
         """
-        with self._reading(sql, parameters, timeout_s) as result:
-            return [tuple(row) for row in result.result_rows]
+        try:
+            with self._readers.client() as client:
+                asked = dict(parameters or {})
+                result = client.query(sql, parameters=asked, settings=self._limits(timeout_s))
+                return [tuple(row) for row in result.result_rows]
+        except DriverError as error:
+            raise failures.of_query(error, timeout_s) from None
 
     def columns(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 10.0
-    ) -> dict[str, Sequence[Any]]:
-        """Run a read like `query`, and return its columns by name; without rows there may be none."""
-        with self._reading(sql, parameters, timeout_s, by_column=True) as result:
-            return dict(zip(result.column_names, result.result_columns, strict=False))
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Run a read like `query`, and return its columns by name as arrays; without rows there may be none.
 
-    @contextmanager
-    def _reading(
-        self, sql: str, parameters: Mapping[str, Any] | None, timeout_s: float, *, by_column: bool = False
-    ) -> Iterator[QueryResult]:
-        settings = {"max_execution_time": timeout_s, "max_memory_usage": self._query_bytes}
+        Numbers come as they lie in the answer, which takes a fifth of the time of rows; what is no number, as objects.
+        """
         try:
             with self._readers.client() as client:
-                yield client.query(sql, parameters=dict(parameters or {}), settings=settings, column_oriented=by_column)
+                lent = client.query_column_block_stream(
+                    sql, parameters=dict(parameters or {}), settings=self._limits(timeout_s)
+                )
+                with lent as stream:
+                    blocks = list(stream)
+                names = cast(QueryResult, lent.source).column_names
         except DriverError as error:
             raise failures.of_query(error, timeout_s) from None
+        except HTTPError as error:
+            raise _broke_off(error) from None
+        return {
+            name: np.concatenate([_array(part) for part in parts])
+            for name, parts in zip(names, zip(*blocks, strict=True), strict=False)
+        }
+
+    def _limits(self, timeout_s: float) -> dict[str, Any]:
+        return {"max_execution_time": timeout_s, "max_memory_usage": self._query_bytes}
 
     @property
     def remembers(self) -> bool:
@@ -162,14 +179,16 @@ class Store:
     @contextmanager
     def stream(self, sql: str, fmt: str, *, timeout_s: float) -> Iterator[IOBase]:
         """Lend the result of a read as bytes in one of ClickHouse's formats. Raises StoreError."""
-        settings = {"max_execution_time": timeout_s, "max_memory_usage": self._query_bytes}
         try:
-            with self._readers.client() as client, client.raw_stream(sql, settings=settings, fmt=fmt) as result:
+            with (
+                self._readers.client() as client,
+                client.raw_stream(sql, settings=self._limits(timeout_s), fmt=fmt) as result,
+            ):
                 yield result
         except DriverError as error:
             raise failures.of_query(error, timeout_s) from None
         except HTTPError as error:  # the driver hands its connection's errors through here
-            raise StoreUnavailableError(f"The store's answer broke off; it may work later. {error}") from None
+            raise _broke_off(error) from None
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None, *, token: str = "") -> None:
         """Run a statement that returns nothing; of INSERTs with one token into a table only the first one counts."""
@@ -274,3 +293,16 @@ class Store:
         quietly_close(self._first)
         if self._engine:
             self._engine.release()
+
+
+def _broke_off(error: HTTPError) -> StoreUnavailableError:
+    return StoreUnavailableError(f"The store's answer broke off; it may work later. {error}")
+
+
+def _array(column: Sequence[Any]) -> npt.NDArray[Any]:
+    """Return a column of a block as an array: the driver hands numbers out as `array.array`, all else as a list."""
+    if isinstance(column, array):
+        return np.asarray(column)
+    found = np.empty(len(column), dtype=object)
+    found[:] = column
+    return found

@@ -2,7 +2,8 @@
 
 Minutes of the last hours become merged invocations; whole hours become counts by duration. queries/settled.py reads
 both. Every settling has a version, its rows are written before the mark that makes them count, and the mark says of how
-many facts it was made: one that broke off is never seen, and of two at once either is right.
+many facts it was made: one that broke off is never seen, and of two at once either is right. (edge_days.py does so with
+the days of calls from function to function.)
 """
 
 import re
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from faasight_store import buckets
+from faasight_store import buckets, edge_days, versions
 from faasight_store.connection import Store
 from faasight_store.queries import settled, usage
 from faasight_store.queries.cells import OF_CELLS, SLOT_NS, measures, of_invocations
@@ -58,7 +59,6 @@ _CELL_TABLES = (
 )
 REPLACED_FOR_NS = MINUTE  # queries may go on reading a settling as long after a newer one came
 _DOUBTED_NS = HOUR  # longer than an hour's settling, or a back-up's look at all tables, can take
-_LOW = 32  # bits of a version that are not its time: that counts in steps of 4.3 s
 
 
 def settle(store: Store, *, now_ns: Callable[[], int] = time.time_ns, limit: int = MOST_HOURS) -> int:
@@ -74,19 +74,15 @@ def settle(store: Store, *, now_ns: Callable[[], int] = time.time_ns, limit: int
         facts = _facts_of(store, hour_s * SECOND)
         if old_version and (known, facts) == (known_then, made_of):
             continue  # some of its facts were deleted: the two will never agree
-        version = _version(now_ns(), old_version, _low(hour_s * SECOND // HOUR, facts))
+        version = versions.later(now_ns(), old_version, _low(hour_s * SECOND // HOUR, facts))
         _settle_hour(store, hour_s * SECOND, version, known, facts)
         count += 1
     if count:
         _settle_days(store, now_ns())
+        edge_days.settle(store, now_ns() - OVER_AFTER_NS, now_ns())
     _forget_replaced(store, now_ns())
     settle_minutes(store, now_ns())
     return count
-
-
-def _version(now: int, newest: int, low: int) -> int:
-    """Return a version later than the `newest` of its place, whatever the clock did, that ends in `low`."""
-    return max(now >> _LOW, (newest >> _LOW) + 1) << _LOW | (low & (1 << _LOW) - 1)
 
 
 def _low(place: int, made_of: int) -> int:
@@ -108,7 +104,7 @@ def settle_minutes(store: Store, now: int) -> int:
     new = sorted({minute for minute, _, _ in due if minute >= known})[-MOST_MINUTES:]
     late = sorted({minute for minute, _, _ in due if minute < known})[-MOST_MINUTES:]
     # By chance, so that two processes at once make two settlings.
-    settling = _version(now, max((newest for _, _, newest in due), default=0), secrets.randbits(_LOW))
+    settling = versions.later(now, max((newest for _, _, newest in due), default=0), secrets.randbits(versions.LOW))
     if new:
         _settle_minutes(store, new, None, settling)
     if late:
@@ -239,10 +235,10 @@ ORDER BY of_hours.day DESC LIMIT {{limit:UInt32}}"""
 def _settle_days(store: Store, now: int) -> None:
     """Add up the days that are over, of their settled hours; the newest first, the rest in the next calls."""
     keys = f"function, {_KEYS}"
-    for day_s, newest, versions in store.query(_DUE_DAYS, {"over": now - OVER_AFTER_NS, "limit": MOST_DAYS}):
-        made_of = sum(versions) % 2**64
-        version = _version(now, newest, _low(day_s * SECOND // DAY, made_of >> _LOW))
-        parameters = {"day": day_s, "version": version, "versions": versions, "made_of": made_of}
+    for day_s, newest, of_hours in store.query(_DUE_DAYS, {"over": now - OVER_AFTER_NS, "limit": MOST_DAYS}):
+        made_of = sum(of_hours) % 2**64
+        version = versions.later(now, newest, _low(day_s * SECOND // DAY, made_of >> versions.LOW))
+        parameters = {"day": day_s, "version": version, "versions": of_hours, "made_of": made_of}
         head = "toDateTime({day:Int64}, 'UTC') AS day, {version:UInt64} AS settling"
         day = "toDateTime({day:Int64}, 'UTC')"
         write = partial(store.command, token=_token(day_s * SECOND, version))
@@ -262,6 +258,7 @@ def _forget_replaced(store: Store, now: int) -> None:
         """SELECT marks, toUnixTimestamp(hour), max(version) AS newest FROM (
             SELECT 'settled_hours' AS marks, hour, version FROM settled_hours
             UNION ALL SELECT 'settled_days', hour, version FROM settled_days
+            UNION ALL SELECT 'settled_edge_days', hour, version FROM settled_edge_days
         ) GROUP BY marks, hour
         HAVING count() > 1 AND newest < {before:Int64} ORDER BY hour LIMIT {limit:UInt32}""",
         {"before": now - REPLACED_FOR_NS, "limit": MOST_HOURS},
@@ -280,7 +277,16 @@ _SETTLED = {
         "invocation_slots", "invocation_hours", "fleet_slots", "fleet_hours", "error_hours", "usage_hours"
     ),
     "settled_days": ("invocation_days",),
+    "settled_edge_days": ("edge_days",),
 }  # fmt: skip
+
+
+# Marks, and which of them may be made anew.
+_DOUBTED = (
+    ("settled_hours", f" AND hour >= {settled.FACTS_BEGIN}"),
+    ("settled_days", ""),
+    ("settled_edge_days", ""),
+)
 
 
 def doubt(store: Store) -> None:
@@ -291,11 +297,11 @@ def doubt(store: Store) -> None:
     """
     (newest,) = store.query(
         "SELECT greatest((SELECT max(version) FROM settled_hours), (SELECT max(version) FROM settled_days),"
-        " (SELECT max(settling) FROM settled_minutes))"
+        " (SELECT max(settling) FROM settled_minutes), (SELECT max(version) FROM settled_edge_days))"
     )[0]
     after = {"after": max(newest - _DOUBTED_NS, 0)}
     # With their older marks, the rows of which may have been in the midst of going.
-    for marks, but in (("settled_hours", f" AND hour >= {settled.FACTS_BEGIN}"), ("settled_days", "")):
+    for marks, but in _DOUBTED:
         sql = f"SELECT DISTINCT toUnixTimestamp(hour) FROM {marks} WHERE version > {{after:UInt64}}{but}"
         hours = [hour for (hour,) in store.query(sql, after)]
         if hours:

@@ -3,10 +3,12 @@
 import asyncio
 import importlib
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import faasight
+import fakeredis
 import psycopg
 import pymongo
 import pymongo.errors
@@ -14,7 +16,6 @@ import pymysql
 import pytest
 import redis
 import redis.asyncio
-import redis_server
 from databases import SECRET, Mongo, MySql, Postgres, serve
 from faasight.hooks import database
 
@@ -74,8 +75,12 @@ def mongo(patched: Any) -> Iterator[str]:
 
 @pytest.fixture
 def redis_port(patched: Any) -> Iterator[int]:
-    with redis_server.serve() as port:
-        yield port
+    server = fakeredis.TcpFakeServer((LOCAL, 0))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
 
 
 def databases_of(sink: Any) -> list[Any]:

@@ -7,12 +7,11 @@ A block is one settling (a version of an hour or day; some minutes, with what te
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from faasight_store.connection import Store
-from faasight_store.queries.cells import MAXIMA, OF_CELLS, SLOT_NS, Cells, of_invocations
+from faasight_store.queries.cells import MAXIMA, OF_CELLS, SLOT_NS, Array, Cells, of_invocations
 from faasight_store.queries.merged import Interval, narrowed
 from faasight_store.queries.settled import Sources, invocations
 from faasight_store.queries.steps import spread
@@ -146,7 +145,7 @@ def _pieces(low: int, high: int, made_of: Mapping[int, int]) -> dict[int, tuple[
 
 def _ask_minutes(
     store: Store, rest: Sources, shape: Shape, missing: Sequence[int], all_of: tuple[int, int]
-) -> dict[str, Sequence[Any]]:
+) -> dict[str, Array]:
     first, last = missing[0], missing[-1]
     until = min(all_of[1], last + (_CHUNK if last % _CHUNK == 0 and last + _CHUNK <= all_of[1] else MINUTE))
     wanted = replace(rest, facts=(), minutes=(first, until), late={})
@@ -171,17 +170,17 @@ def _ask_minutes(
     )  # fmt: skip
 
 
-def _apart(columns: Mapping[str, Sequence[Any]], by: str, shape: Shape) -> dict[int, Cells]:
+def _apart(columns: Mapping[str, Array], by: str, shape: Shape) -> dict[int, Cells]:
     """Return the cells of an answer by one of its columns."""
     if not columns or not len(columns[by]):
         return {}
-    cells, of = _cells(columns, shape), np.array(columns[by], dtype=np.uint64)
+    cells, of = _cells(columns, shape), columns[by].astype(np.uint64)
     order = np.argsort(of, kind="stable")
     values, firsts = np.unique(of[order], return_index=True)
     parts = np.split(order, firsts[1:])
     return {int(value): cells.where(part) for value, part in zip(values, parts, strict=True)}
 
 
-def _cells(columns: Mapping[str, Sequence[Any]], shape: Shape) -> Cells:
+def _cells(columns: Mapping[str, Array], shape: Shape) -> Cells:
     named = {**columns, "slot": columns["slot_s"]} if "slot_s" in columns else columns
     return Cells.of(named, shape.names)

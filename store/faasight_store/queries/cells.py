@@ -48,6 +48,7 @@ _TEXTS = ("environment", "function", "init_type", "outcome")
 SLOT_NS = MINUTE // 2  # of invocation_slots: pages of one and of three hours have buckets of 30 and 90 s
 
 Array = npt.NDArray[Any]
+_NOTHING: Array = np.empty(0)
 
 
 class Grain(Enum):
@@ -90,9 +91,9 @@ class Cells:
     columns: Mapping[str, Array]
 
     @classmethod
-    def of(cls, columns: Mapping[str, Sequence[Any]], names: Sequence[str]) -> "Cells":
+    def of(cls, columns: Mapping[str, Array], names: Sequence[str]) -> "Cells":
         """Return the columns of these names of an answer, where a measure may be called `all_...`; none are empty."""
-        return cls({name: _array(name, columns.get(name, columns.get(f"all_{name}", ()))) for name in names})
+        return cls({name: _array(name, columns.get(name, columns.get(f"all_{name}", _NOTHING))) for name in names})
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -110,12 +111,12 @@ class Cells:
         return Cells({name: column[chosen] for name, column in self.columns.items()})
 
 
-def _array(name: str, column: Sequence[Any]) -> Array:
+def _array(name: str, column: Array) -> Array:
     if name in _TEXTS:
-        return np.array(column, dtype=object)
+        return column.astype(object)
     if name in (*SUMS, *MAXIMA, "duration_ms"):
-        return np.array(column, dtype=np.float64)
-    return np.array(column, dtype=np.uint64 if name == "invocation" else np.int64)
+        return column.astype(np.float64)
+    return column.astype(np.uint64 if name == "invocation" else np.int64)
 
 
 def of_invocations(source: Sql, more: str = "") -> str:
