@@ -149,9 +149,11 @@ def shared_store(request: pytest.FixtureRequest, store_named: StoreNamed) -> Sto
 
 
 @pytest.fixture
-def embedded_dsn(embedded_engine: Store, embedded_directory: Path) -> str:
-    """Return the address of a new database in this process."""
-    return f"chdb://{embedded_directory}?database=test_{next(_numbers)}"
+def embedded_dsn(embedded_engine: Store, embedded_directory: Path) -> Iterator[str]:
+    """Return the address of a new database in this process, which is dropped at the end: its tables hold files open."""
+    name = f"test_{next(_numbers)}"
+    yield f"chdb://{embedded_directory}?database={name}"
+    embedded_engine.command(f"DROP DATABASE IF EXISTS `{name}` SYNC")
 
 
 @pytest.fixture

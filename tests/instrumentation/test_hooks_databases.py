@@ -3,12 +3,10 @@
 import asyncio
 import importlib
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import faasight
-import fakeredis
 import psycopg
 import pymongo
 import pymongo.errors
@@ -16,6 +14,7 @@ import pymysql
 import pytest
 import redis
 import redis.asyncio
+import redis_server
 from databases import SECRET, Mongo, MySql, Postgres, serve
 from faasight.hooks import database
 
@@ -75,12 +74,8 @@ def mongo(patched: Any) -> Iterator[str]:
 
 @pytest.fixture
 def redis_port(patched: Any) -> Iterator[int]:
-    server = fakeredis.TcpFakeServer((LOCAL, 0))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
+    with redis_server.serve() as port:
+        yield port
 
 
 def databases_of(sink: Any) -> list[Any]:

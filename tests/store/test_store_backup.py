@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -61,6 +62,12 @@ def place(origin: Store, tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture
 def target(origin: Store) -> Iterator[Store]:
     """Return a second, empty database of the engine of `origin`."""
+    with _beside(origin) as store:
+        yield store
+
+
+@contextmanager
+def _beside(origin: Store) -> Iterator[Store]:
     with Store.open(_address(origin, f"target_{secrets.token_hex(4)}")) as store:
         yield store
         store.command(f"DROP DATABASE IF EXISTS `{store.dsn.database}` SYNC")
@@ -87,9 +94,7 @@ def test_every_table_comes_back_and_the_store_goes_on(origin: Store, place: Plac
     assert _digests(origin) == before  # and into no other database
 
 
-def test_what_was_settled_while_the_back_up_was_made_is_settled_anew(
-    store: Store, target: Store, tmp_path: Path
-) -> None:
+def test_what_was_settled_while_the_back_up_was_made_is_settled_anew(store: Store, tmp_path: Path) -> None:
     """Tables are copied one after the other: of an hour, a day and minutes it may have the marks without the rows."""
     now = time.time_ns()
     begins = [now - 2 * DAY, now - DAY, now - 3 * HOUR, now - 6 * MINUTE]
@@ -100,15 +105,15 @@ def test_what_was_settled_while_the_back_up_was_made_is_settled_anew(
     for table in ("invocation_hours", "invocation_slots", "invocation_days", "settled_invocations"):
         assert store.query(f"SELECT count() > 0 FROM {table}") == [(True,)]
         store.command(f"TRUNCATE TABLE {table}")
-    assert sum(row.totals.invocations for row in functions.functions(store, scope)) < len(
-        runs
-    )  # the marks are believed
+    believed = sum(row.totals.invocations for row in functions.functions(store, scope))  # the marks
+    assert believed < len(runs)
     backup.backup(store, Place(str(tmp_path / "there")))
-    backup.restore(target, Place(str(tmp_path / "there")), source=store.dsn.database)
-    for _ in range(2):
-        assert sum(row.totals.invocations for row in functions.functions(target, scope)) == len(runs)
-        settle(target)
-    assert target.query("SELECT count() FROM settled_hours")[0][0] >= 3
+    with _beside(store) as target:
+        backup.restore(target, Place(str(tmp_path / "there")), source=store.dsn.database)
+        for _ in range(2):
+            assert sum(row.totals.invocations for row in functions.functions(target, scope)) == len(runs)
+            settle(target)
+        assert target.query("SELECT count() FROM settled_hours")[0][0] >= 3
 
 
 def test_a_place_that_is_taken_is_left_as_it_is(origin: Store, place: Place) -> None:
