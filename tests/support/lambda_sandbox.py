@@ -53,8 +53,9 @@ class RuntimeApi:
             def take(self, body: bytes) -> None:
                 kind = {"response": "response", "error": "error"}[self.path.rpartition("/")[2]]
                 kind = "init error" if "/init/" in self.path else kind
+                seconds = time.monotonic() - api.handed_out
+                api.outcomes.put(Outcome(kind, json.loads(body), seconds))  # first: by the reply the process may end
                 self.reply(202, {}, b"")
-                api.outcomes.put(Outcome(kind, json.loads(body), time.monotonic() - api.handed_out))
 
         self._server = QuietServer(Handler)
         self.address = self._server.address
