@@ -44,6 +44,7 @@ class Inventory:
         self._usage = Usage()
         self._waiting: dict[str, deque[Segment]] = {signal: deque() for signal in SIGNALS}
         self._replays: dict[str, deque[Segment]] = {signal: deque() for signal in SIGNALS}
+        self._aside: set[str] = set()  # ids of waiting segments that let others pass
         self._kept: deque[tuple[float, Segment]] = deque()  # (shipped at, segment), oldest first
         self._disk_free = 1 << 62
         self._checked_disk = 0.0
@@ -96,10 +97,21 @@ class Inventory:
         segment.path.rename(path)
         with self._lock:
             self._line_of(segment).remove(segment)
+            self._aside.discard(segment.id)
             self._count(segment, -1)
             self._usage.kept += segment.bytes
             self._kept.append((now, replace(segment, path=path)))
         self.drop_kept()
+
+    def set_aside(self, segment: Segment) -> None:
+        """Let others pass a segment until it is stored."""
+        with self._lock:
+            self._aside.add(segment.id)
+
+    def holds_up(self, signal: str) -> bool:
+        """Tell whether a segment of a signal waits for the store that others do not pass."""
+        with self._lock:
+            return any(segment.id not in self._aside for segment in self._waiting.get(signal, ()))
 
     def oldest_ms(self, signal: str) -> int | None:
         """Return when the oldest record that waits for the store was written (Unix ms), or None."""

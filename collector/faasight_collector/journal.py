@@ -9,6 +9,7 @@ files, whose state is in the name's ending:
     .sealed.done    shipped, kept for a while and shipped again on start (likewise .split.done)
 """
 
+import math
 import secrets
 import threading
 import time
@@ -194,6 +195,11 @@ class Journal:
         self._pace.inserted(signal, took_s)
         self._work.set()
 
+    def set_aside(self, segment: Segment) -> None:
+        """Learn that others pass a segment, which the store may never take: the next one may be due."""
+        self.inventory.set_aside(segment)
+        self._work.set()
+
     def seal_all(self) -> None:
         """Ask for all open segments to be sealed soon, whatever their age."""
         with self._lock:
@@ -257,9 +263,15 @@ class Journal:
         return min(min(max(self._due_in(signal, file), 0.0), DISK_CHECK_S) for signal, file in self._files.items())
 
     def _due_in(self, signal: str, file: SegmentFile) -> float:
-        """Return the seconds until a file is old enough to be sealed; 0 for one of the future (a clock that jumped)."""
+        """Return the seconds until a file is old enough to be sealed; 0 for one of the future (a clock that jumped).
+
+        While an earlier segment of the signal waits for the store this one would wait too, and be one more insert: it
+        grows instead, so that a store that is slow, or was away, gets few inserts rather than small ones.
+        """
         age_s = self._clock() - file.created_ms / 1000
-        return self._pace.age_s(waiting=self.inventory.oldest_ms(signal) is not None) - age_s if age_s >= 0 else 0.0
+        if age_s < 0:
+            return 0.0
+        return math.inf if self.inventory.holds_up(signal) else self._pace.age_s() - age_s
 
     def _commit(self, batch: dict[str, list[Entry]]) -> list[Outcome]:
         """Write and sync one batch, each signal on its own: a failed file fails its own records only."""

@@ -26,13 +26,8 @@ class Pace:
         """Learn from an insert. Safe beside `age_s` in another thread."""
         self._took = {**self._took, signal: (self._clock(), took_s)}
 
-    def age_s(self, *, waiting: bool) -> float:
-        """Return the age to seal at; `waiting` tells whether an earlier segment of the signal is not in the store yet.
-
-        Then another would wait too: it rather grows. But not for ever, for the earlier one may be set aside.
-        """
-        if waiting:
-            return max(self._least_s, self._most_s)
+    def age_s(self) -> float:
+        """Return the age to seal at."""
         now = self._clock()
         in_all = sum(took_s for at, took_s in self._took.values() if now - at < _FORGET_S)
         return min(max(self._least_s, _REST * in_all), max(self._least_s, self._most_s))

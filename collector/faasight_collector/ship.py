@@ -92,7 +92,10 @@ class Shipper:
         try:
             self.ship(segment)
         except Exception as error:  # noqa: BLE001  # whatever it is, the segment stays, and is tried again
-            return lane.failed(segment, error)
+            aside = lane.failed(segment, error)
+            if aside:
+                self._journal.set_aside(segment)
+            return aside
         lane.succeeded(segment)
         return True
 

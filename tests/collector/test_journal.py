@@ -284,7 +284,7 @@ def test_a_segment_grows_while_the_one_before_it_waits(
     open_journal: Open, eventually: Eventually, settings: Settings
 ) -> None:
     """What could not be stored sooner by being small is not; when the store has the one before, the next is sealed."""
-    journal = open_journal(segment_age_s=0.01, segment_age_max_s=3600)
+    journal = open_journal(segment_age_s=0, segment_age_max_s=0)  # with nothing before it each would be sealed at once
     commit(journal, b"first")
     eventually(lambda: journal.inventory.next_segment("traces"))
     commit(journal, b"second", "logs")

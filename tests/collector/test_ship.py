@@ -98,6 +98,22 @@ def test_a_store_that_goes_and_comes_back_gets_everything_once(
     assert requests.get(f"http://{collector.http_address}/readyz", timeout=180).json()["store"] == "ok"
 
 
+def test_what_comes_while_the_store_is_away_is_one_insert(
+    shared_store: Store, start_collector: StartCollector, send: Send, eventually: Eventually, name: str
+) -> None:
+    """An insert has a price of its own: one for each moment of an outage would hold up the store once it is back."""
+    faulty = Faulty(shared_store)
+    faulty.before = 1 << 30
+    collector = start_collector(faulty, segment_age_s=0, segment_age_max_s=0)  # else each request is a segment
+    first = send(collector)
+    assert faulty.tried.acquire(timeout=180)
+    rest = send(collector, 30)  # six requests
+    faulty.before = 0
+    eventually(lambda: collector.journal.pending_bytes("traces") == 0)
+    assert stored(shared_store, name) == sorted(first + rest)
+    assert len(faulty.landed) == 2
+
+
 def test_while_the_store_is_away_it_is_said(
     shared_store: Store, start_collector: StartCollector, make_traces: MakeTraces, eventually: Eventually
 ) -> None:

@@ -250,7 +250,9 @@ ORDER BY (slot, trace_id)
 {{keep traces}}
 {{settings}};
 
+-- The root is the first span without a parent, else the first one: by one number, for to compare tuples took as long as all the rest.
 CREATE MATERIALIZED VIEW IF NOT EXISTS span_stream_to_trace_index TO trace_index AS
+WITH toUnixTimestamp64Nano(ts) + if(parent_span_id = '', 0, 4611686018427387904) AS place
 SELECT
     toStartOfFiveMinutes(ts) AS slot,
     trace_id,
@@ -260,7 +262,7 @@ SELECT
     countIf(attributes['faasight.phase'] != 'start') AS spans,  -- a start record stands for a span that is to come
     countIf(status = 2) AS errors,
     countIf(attributes['faas.coldstart'] = 'true' AND attributes['faasight.phase'] != 'start') AS cold_starts,
-    min((parent_span_id != '', ts, toString(service), toString(name))) AS root,
+    (argMin(parent_span_id != '', place), argMin(ts, place), argMin(toString(service), place), argMin(toString(name), place)) AS root,
     groupUniqArray(toString(function)) AS services,
     groupUniqArray(toString(environment)) AS environments
 FROM span_stream
