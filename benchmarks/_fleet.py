@@ -3,7 +3,8 @@
 Fifty functions, a few of which have most of the traffic; more by day than by night, and most of all now; durations
 log-normal around each function's own; one invocation in a hundred fails, one in a hundred starts cold. Four facts an
 invocation (the function's span, the platform's start, done and report). One invocation in ten also has the spans of
-two calls, one to a queue and one to a table, and twelve log lines.
+two calls, one to a queue and one to a table, and twelve log lines; a cold
+start those of its init and three imports.
 """
 
 import math
@@ -80,6 +81,17 @@ SELECT true, start + toIntervalMillisecond(k), start_ns + k * 1000000,
             'orders', 'aws.request_id', substring(request, 5), 'db.system.name', 'aws.dynamodb')),
     'faasight', init
 FROM ({_EACH}) ARRAY JOIN if(id % {SAMPLED} = 0, [0, 1, 2], [0]) AS k"""
+# What a cold start spends its time on: its init, and a few imports.
+_INITS = f"""
+INSERT INTO span_stream (valid, ts, start_ns, duration_ns, received_at, trace_id, span_id, parent_span_id, environment,
+    service, function, name, kind, attributes, scope_name)
+SELECT true, start, start_ns, toUInt64(assumeNotNull(init) * 1e6 / (k + 1)), now64(9), trace,
+    substring(MD5(concat(toString(id), '-init-', toString(k))), 1, 8), substring(MD5(concat(toString(id), '-0')), 1, 8),
+    'default', name, name, arrayElement(['INIT', 'import boto3', 'import requests', 'import shop.prices'], k + 1), 1,
+    if(k = 0, map('faasight.phase', 'init', 'faasight.init_type', 'on-demand', 'faasight.overhead_ms', '6.5'),
+        map('faasight.phase', 'import', 'faasight.import.module', arrayElement(['boto3', 'requests', 'shop.prices'], k),
+            'faasight.import.self_ms', toString(init / 10))), 'faasight'
+FROM ({_EACH}) ARRAY JOIN range(4) AS k WHERE cold"""
 _LOGS = f"""
 INSERT INTO records (kind, ts, function, environment, request_id, trace_id, severity, level, message, attributes)
 SELECT 'log', start_ns + k * 1000000, name, 'default', request, lower(hex(trace)), 9, if(how = 'ok', 'INFO', 'ERROR'),
@@ -88,7 +100,7 @@ SELECT 'log', start_ns + k * 1000000, name, 'default', request, lower(hex(trace)
                   concat('order ', toString(id), ' stored in ', toString(ms), ' ms')], k % 3 + 1),
     map('logger', 'shop', 'customer', toString(id % 7919), 'amount', toString(id % 500))
 FROM ({_EACH}) ARRAY JOIN range({LOGS_EACH}) AS k WHERE id % {SAMPLED} = 0"""
-_STATEMENTS = (_FACTS, _SPANS, _LOGS)
+_STATEMENTS = (_FACTS, _SPANS, _INITS, _LOGS)
 
 
 def _weight(hours_ago: float) -> float:
@@ -121,6 +133,7 @@ _SETTLED = f"hour {_AGO} AS hour, version - {{day:Int64}} AS version"
 _TRACE = (
     "toFixedString(concat(substring(trace_id, 1, 15), char(bitXor(ascii(substring(trace_id, 16)), {day:Int64}))), 16)"
 )
+_SPAN = "toFixedString(concat(substring(span_id, 1, 7), char(bitXor(ascii(substring(span_id, 8)), {day:Int64}))), 8)"
 _SEEN = "".join(
     f", (tupleElement({name}, 1) {_AGO}, tupleElement({name}, 2)) AS {name}"
     for name in ("runtime", "architecture", "region", "account", "provider", "memory_mb", "timeout_ms")
@@ -129,6 +142,7 @@ _ROLLUPS = {
     **dict.fromkeys(
         ("invocation_slots", "invocation_hours", "fleet_slots", "fleet_hours"), f"{_SETTLED}, slot {_AGO} AS slot"
     ),
+    "error_slots": f"{_SETTLED}, slot {_AGO} AS slot, first {_AGO} AS first, last {_AGO} AS last",
     "error_hours": f"{_SETTLED}, first {_AGO} AS first, last {_AGO} AS last",
     "usage_hours": _SETTLED,
     "settled_hours": f"{_SETTLED}, 0 AS facts, 0 AS known",
@@ -139,11 +153,14 @@ _MOVED = f"ts {_AGO} AS ts, {_TRACE} AS trace_id"
 _TELEMETRY = {
     "edges": _EDGES,  # whose view fills the hours
     "spans": f"{_MOVED}, start_ns - {_NS} AS start_ns, received_at {_AGO} AS received_at, batch {_AGO} AS batch",
+    "start_spans": f"ts {_AGO} AS ts, {_SPAN} AS span_id",
     "logs": f"{_MOVED}, event_ns - {_NS} AS event_ns, seq - {_NS} AS seq, observed_ns - {_NS} AS observed_ns",
     "trace_index": f"slot {_AGO} AS slot, {_TRACE} AS trace_id, first_ns - {_NS} AS first_ns, first {_AGO} AS first,"
     f" last {_AGO} AS last, (root.1, root.2 {_AGO}, root.3, root.4) AS root",
 }
-_TIME = {"edges": "minute", "edge_hours": "minute", "spans": "ts", "logs": "ts", "trace_index": "slot"}  # else hour
+_TIME = {"edges": "minute", "edge_hours": "minute", "trace_index": "slot"} | dict.fromkeys(
+    ("spans", "start_spans", "logs"), "ts"
+)  # else hour
 
 
 def repeat_days(store: Store, known: float, days: int, span_days: int, now: int) -> None:

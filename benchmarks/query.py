@@ -79,7 +79,7 @@ def catch_up(store: Store, invocations_a_month: int, days: int) -> int:
         pass
     while rollup.settle_minutes(store, time.time_ns()):
         pass
-    while edge_days.settle(store, now - HOUR, now):
+    while rollup.settle_days(store, now) or edge_days.settle(store, now - HOUR, now):
         pass
     return now
 

@@ -47,6 +47,7 @@ _SHARDING = {
     "settled_days": _BY_HOUR,
     "edge_days": _BY_HOUR,
     "settled_edge_days": _BY_HOUR,
+    "error_slots": _BY_HOUR,
     "error_hours": _BY_HOUR,
     "usage_hours": _BY_HOUR,
     "settled_hours": _BY_HOUR,

@@ -16,7 +16,7 @@ from faasight_store import buckets, edge_days, versions
 from faasight_store.connection import Store
 from faasight_store.queries import settled, usage
 from faasight_store.queries.cells import OF_CELLS, SLOT_NS, measures, of_invocations
-from faasight_store.queries.failures import OF_FAILURES, failures
+from faasight_store.queries.failures import FAILURE, OF_FAILURES, failures
 from faasight_store.queries.merged import CLOCK_NS, COLUMNS, LOST_NS, SLACK_NS, Interval, Sql, lost_at, merged
 from faasight_store.times import DAY, HOUR, MINUTE, SECOND, moment
 
@@ -78,7 +78,7 @@ def settle(store: Store, *, now_ns: Callable[[], int] = time.time_ns, limit: int
         _settle_hour(store, hour_s * SECOND, version, known, facts)
         count += 1
     if count:
-        _settle_days(store, now_ns())
+        settle_days(store, now_ns())
         edge_days.settle(store, now_ns() - OVER_AFTER_NS, now_ns())
     _forget_replaced(store, now_ns())
     settle_minutes(store, now_ns())
@@ -176,11 +176,17 @@ def _settle_hour(store: Store, hour: int, version: int, known: int, facts: int) 
     head = "toDateTime({hour:Int64}, 'UTC'), {version:UInt64}"
     write = partial(store.command, token=_token(hour, version))
     _settle_cells(write, every, head, parameters)
+    slot = f"toStartOfInterval(toDateTime(start, 'UTC'), INTERVAL {SLOT_NS // SECOND} SECOND)"
     write(
-        "INSERT INTO error_hours"
-        " (hour, version, environment, function, type, shape, frames, function_version, failures, first, last, message,"
-        " trace_id)"
-        f" SELECT {head}, * FROM ({failures(failed)})",
+        f"INSERT INTO error_slots (hour, version, slot, {FAILURE}, failures, first, last, message, trace_id)"
+        f" SELECT {head}, * FROM ({failures(failed, by=slot)})",
+        parameters,
+    )
+    write(
+        f"INSERT INTO error_hours (hour, version, {FAILURE}, failures, first, last, message, trace_id)"
+        f" SELECT {head}, {FAILURE}, sum(part.failures), min(part.first), max(part.last),"
+        " argMax(part.message, part.last), argMax(part.trace_id, part.last) FROM error_slots AS part"
+        f" WHERE hour = toDateTime({{hour:Int64}}, 'UTC') AND version = {{version:UInt64}} GROUP BY {FAILURE}",
         parameters,
     )
     used = merged([(hour, hour + HOUR)], columns=usage.OF_INVOCATION)
@@ -232,10 +238,11 @@ WHERE of_hours.made_of != of_day.made_of AND of_hours.day + INTERVAL 1 DAY <= {m
 ORDER BY of_hours.day DESC LIMIT {{limit:UInt32}}"""
 
 
-def _settle_days(store: Store, now: int) -> None:
-    """Add up the days that are over, of their settled hours; the newest first, the rest in the next calls."""
+def settle_days(store: Store, now: int) -> int:
+    """Add up the days that are over, of their settled hours, a few in each call, the newest first; return how many."""
     keys = f"function, {_KEYS}"
-    for day_s, newest, of_hours in store.query(_DUE_DAYS, {"over": now - OVER_AFTER_NS, "limit": MOST_DAYS}):
+    due = store.query(_DUE_DAYS, {"over": now - OVER_AFTER_NS, "limit": MOST_DAYS})
+    for day_s, newest, of_hours in due:
         made_of = sum(of_hours) % 2**64
         version = versions.later(now, newest, _low(day_s * SECOND // DAY, made_of >> versions.LOW))
         parameters = {"day": day_s, "version": version, "versions": of_hours, "made_of": made_of}
@@ -250,6 +257,7 @@ def _settle_days(store: Store, now: int) -> None:
             parameters,
         )
         write(f"INSERT INTO settled_days (hour, version, made_of) SELECT {head}, {{made_of:UInt64}}", parameters)
+    return len(due)
 
 
 def _forget_replaced(store: Store, now: int) -> None:
@@ -274,7 +282,8 @@ def _forget_replaced(store: Store, now: int) -> None:
 
 _SETTLED = {
     "settled_hours": (
-        "invocation_slots", "invocation_hours", "fleet_slots", "fleet_hours", "error_hours", "usage_hours"
+        "invocation_slots", "invocation_hours", "fleet_slots", "fleet_hours", "error_slots", "error_hours",
+        "usage_hours",
     ),
     "settled_days": ("invocation_days",),
     "settled_edge_days": ("edge_days",),

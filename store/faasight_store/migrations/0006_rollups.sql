@@ -68,6 +68,28 @@ ORDER BY (hour, function, environment, type, shape, frames)
 {{keep invocations}}
 {{settings}};
 
+-- The same by the half minute, for ranges that begin or end within an hour.
+CREATE TABLE IF NOT EXISTS error_slots (
+    hour DateTime('UTC'),
+    version UInt64 CODEC(ZSTD(1)),
+    slot DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    environment LowCardinality(String),
+    function LowCardinality(String),
+    type LowCardinality(String),
+    shape String CODEC(ZSTD(1)),  -- of the message; "" where frames tell the failures apart
+    frames String CODEC(ZSTD(1)),
+    function_version LowCardinality(String),
+    failures UInt64 CODEC(T64, ZSTD(1)),
+    first DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    last DateTime64(9, 'UTC') CODEC(ZSTD(1)),
+    message String CODEC(ZSTD(1)),
+    trace_id FixedString(16) CODEC(ZSTD(1))
+) ENGINE = {{engine MergeTree}}
+PARTITION BY toDate(hour)
+ORDER BY (hour, slot, function, environment, type)
+{{keep invocations}}
+{{settings}};
+
 -- Written after the rows of a settling: an hour without its row here was not settled. `facts` is how many it was made of,
 -- `known` how many touched_hours told of then: more, where some were deleted.
 CREATE TABLE IF NOT EXISTS settled_hours (

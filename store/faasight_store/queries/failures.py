@@ -1,7 +1,7 @@
 """Failures grouped by function, type and frames, or by the shape of the message where there is no stack."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,10 +9,10 @@ from typing import Any
 from faasight_store.connection import Store
 from faasight_store.queries.cells import SLOT_NS, complement
 from faasight_store.queries.live import newest
-from faasight_store.queries.merged import Sql, merged, narrowed
+from faasight_store.queries.merged import Sql, narrowed
 from faasight_store.queries.settled import Recent, Sources, invocations, settled_hours, sources
 from faasight_store.queries.windows import hex_id
-from faasight_store.times import HOUR, MINUTE, from_ns, to_ns, within
+from faasight_store.times import HOUR, MINUTE, SECOND, from_ns, to_ns, within
 from faasight_store.types import ErrorGroup, ErrorVersion, Scope
 
 OF_FAILURES = (
@@ -58,7 +58,7 @@ def errors(store: Store, scope: Scope, function: str = "", limit: int = 20) -> l
     settled = settled_hours(store, start, end)
     whole = {hour: version for hour, version in settled.items() if hour >= start and hour + HOUR <= end}
     cut = {hour: version for hour, version in settled.items() if hour not in whole}
-    if not store.remembers or start % SLOT_NS or end % SLOT_NS:
+    if start % SLOT_NS or end % SLOT_NS:
         cut = {}  # of an hour that is cut the facts are read
     covered = [(max(hour, start), min(hour + HOUR, end)) for hour in sorted({**whole, **cut})]
     newest, rest = _newest(
@@ -128,28 +128,31 @@ def _chosen(
 
 
 def _merged(store: Store, now: Recent) -> Sequence[Sequence[Any]]:
-    return _apart(store, newest(now, OF_FAILURES, unwell=True), 1)
+    source = newest(now, OF_FAILURES, unwell=True)
+    return _apart(store, failures(source, by=f"{_AS_NS}(start)"), source.parameters)
 
 
 def _of_hour(store: Store, hour: int, version: int) -> Sequence[Sequence[Any]]:
-    """Return the failures of a settled hour by the half minute, from its facts: for what begins or ends within it."""
+    """Return the failures of a settled hour by the half minute: for what begins or ends within it."""
     key = ("failures of an hour", hour, version)
     known = store.kept.find([key])
     if key not in known:
-        source = merged([(hour, hour + HOUR)], columns=OF_FAILURES, unwell=True)
-        known = {key: _Found(_apart(store, source, SLOT_NS))}
+        chosen = "hour = toDateTime({hour:Int64}, 'UTC') AND version = {version:UInt64}"
+        parameters = {"hour": hour // SECOND, "version": version}
+        parts = f"SELECT toUnixTimestamp(slot) * {SECOND} AS part, {_ALL} FROM error_slots WHERE {chosen}"
+        known = {key: _Found(_apart(store, parts, parameters))}
         store.kept.add(known)
     rows: Sequence[Sequence[Any]] = known[key].rows
     return rows
 
 
-def _apart(store: Store, source: Sql, unit_ns: int) -> Sequence[Sequence[Any]]:
-    """Return rows as of `_grouped` by units of time, with the ns and the environment of each before it."""
+def _apart(store: Store, parts: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    """Return rows as of `_grouped` of failures by `part` (ns), with that and the environment of each before it."""
     rows = store.query(
-        f"""SELECT part * {{unit_ns:Int64}}, environment, function, type, message, failures, {_AS_NS}(first),
-            {_AS_NS}(last), lower(hex(trace_id)), frames, shape, function_version
-        FROM ({failures(source, by=f"intDiv({_AS_NS}(start), {{unit_ns:Int64}})")})""",
-        {**source.parameters, "unit_ns": unit_ns},
+        f"""SELECT part, environment, function, type, message, failures, {_AS_NS}(first), {_AS_NS}(last),
+            lower(hex(trace_id)), frames, shape, function_version
+        FROM ({parts})""",
+        parameters,
     )
     return [(*row[:11], [(row[11], row[5], row[6], row[7])]) for row in rows]
 

@@ -61,9 +61,8 @@ _SPANS = (
 
 def _imports(store: Store, scope: Scope, name: str) -> list[ImportCost]:
     rows = store.query(
-        f"""SELECT attributes['faasight.import.module'] AS module, uniqExact(span_id), avg(duration_ns) / 1e6,
-            avg(toFloat64OrZero(attributes['faasight.import.self_ms'])) AS self
-        FROM spans WHERE {_SPANS} AND attributes['faasight.phase'] = 'import'
+        f"""SELECT module, uniqExact(span_id), avg(duration_ns) / 1e6, avg(self_ms)
+        FROM start_spans WHERE {_SPANS} AND phase = 'import'
         GROUP BY module ORDER BY sum(duration_ns) DESC LIMIT {{limit:UInt32}}""",
         {**_span_parameters(scope, name), "limit": MOST_IMPORTS},
     )
@@ -73,14 +72,8 @@ def _imports(store: Store, scope: Scope, name: str) -> list[ImportCost]:
 def _overhead_and_pings(store: Store, scope: Scope, name: str) -> tuple[float | None, int]:
     """Return the mean cost of the wrapper to an init, None if no init was told of, and how many pings came."""
     inits, mean, pings = store.query(
-        f"""SELECT countIf(is_init) AS inits,
-            sumIf(toFloat64OrZero(attributes['faasight.overhead_ms']), is_init) / inits,
-            uniqExactIf(span_id, NOT is_init)
-        FROM (
-            SELECT span_id, attributes, attributes['faasight.phase'] = 'init' AS is_init FROM spans
-            WHERE {_SPANS} AND (is_init AND attributes['faasight.overhead_ms'] != ''
-                OR kind IN (2, 5) AND attributes['faasight.warm_up'] = 'true')
-        )""",
+        f"""SELECT count(overhead_ms), avg(overhead_ms), uniqExactIf(span_id, phase = 'warm_up')
+        FROM start_spans WHERE {_SPANS} AND phase IN ('init', 'warm_up')""",
         _span_parameters(scope, name),
     )[0]
     return float(mean) if inits else None, int(pings)
