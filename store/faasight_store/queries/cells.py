@@ -75,7 +75,7 @@ HOURS_IN_SCOPE = f"hour >= toStartOfHour({moment('scope_ns')}) AND hour < {momen
 class Plan:
     """Where the invocations of a range are read from."""
 
-    days: tuple[int, ...]  # versions of settled days
+    days: Mapping[int, int]  # versions of settled days, with their ns
     hours: Mapping[int, int]  # versions of other settled hours that lie wholly in the range, with their ns
     slots: tuple[int, ...]  # versions of settled hours at its edges, or of all, where half minutes are asked for
     cut: Mapping[int, tuple[int, int]]  # of those that lie in the range by a part: from and to which slot (s)
@@ -138,7 +138,7 @@ def plan(store: Store, scope: Scope, grain: Grain = Grain.DAYS) -> Plan:
     whole = {h for h in settled if grain.value >= Grain.HOURS.value and h >= start and h + HOUR <= end}
     covered = [(max(h, first), min(h + HOUR, last)) for h in sorted(settled)]
     return Plan(
-        days=tuple(version for _, version in sorted(days.items())),
+        days={version: day for day, version in sorted(days.items())},
         hours={settled[h]: h for h in sorted(whole) if h // DAY * DAY not in days},
         slots=tuple(version for h, version in sorted(settled.items()) if h not in whole),
         cut={

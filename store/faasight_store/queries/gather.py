@@ -26,8 +26,11 @@ from faasight_store.queries.live import live_cells
 from faasight_store.queries.merged import Interval
 from faasight_store.queries.settled import Sources, invocations
 from faasight_store.queries.steps import placed, spread, started
-from faasight_store.times import HOUR, SECOND, to_ns
+from faasight_store.times import DAY, HOUR, SECOND, to_ns
 from faasight_store.types import Scope
+
+# What is not cut by time is kept by so much of it: fewer cells, and one that is settled anew has few others read again.
+_HOURS_TOGETHER, _DAYS_TOGETHER = 6 * HOUR, 7 * DAY
 
 
 def gather(
@@ -80,10 +83,12 @@ def _settled(store: Store, planned: Plan, shape: Shape, scope_ns: Interval, step
     whole_s = (scope_ns[0] // HOUR * HOUR // SECOND, scope_ns[1] // SECOND + 1)
     found = []
     if planned.days:
-        found += settled_cells(store, "invocation_days", _each(planned.days), by_hours, whole_s)
+        found += settled_cells(store, "invocation_days", _of_steps(planned.days, _DAYS_TOGETHER), by_hours, whole_s)
     if planned.hours:
         pieces, of_hours = _each(planned.hours), by_hours
-        if step_ns > HOUR and step_ns % HOUR == 0 and scope_ns[0] % step_ns == 0:  # the hours of a step together
+        if "i" not in shape.by:
+            pieces = _of_steps(planned.hours, _HOURS_TOGETHER)
+        elif step_ns > HOUR and step_ns % HOUR == 0 and scope_ns[0] % step_ns == 0:  # the hours of a step together
             pieces, of_hours = _of_steps(planned.hours, step_ns), replace(shape, unit_s=step_ns // SECOND)
         found += settled_cells(store, hours, pieces, of_hours, whole_s)
     if planned.slots:
@@ -110,7 +115,7 @@ def _each(versions: Iterable[int]) -> list[tuple[int, ...]]:
 
 
 def _of_steps(hours: Mapping[int, int], step_ns: int) -> list[tuple[int, ...]]:
-    """Return versions of hours by the step that they lie in: a month would be many cells by the hour."""
+    """Return versions of hours or days by the step that they lie in: a month would be many cells by the hour."""
     steps: dict[int, list[int]] = {}
     for version, hour in hours.items():
         steps.setdefault(hour // step_ns, []).append(version)
