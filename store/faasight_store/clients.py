@@ -15,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as DriverError
 
 from faasight_store.dsn import Dsn, EmbeddedDsn, ServerDsn
-from faasight_store.embedded import memory_options
+from faasight_store.embedded import QUIET, memory_options
 from faasight_store.errors import StoreError, StoreUnavailableError
 
 CONNECT_TIMEOUT_S = 5
@@ -109,7 +109,7 @@ def _embedded(dsn: EmbeddedDsn, database: str | None) -> Client:
     with _host_signals():
         try:
             # BACKUP writes where the process may write; every client of the engine must say the same.
-            own = {"backups.allowed_path": "/"} | memory_options(dsn.memory_bytes)
+            own = {"backups.allowed_path": "/"} | QUIET | memory_options(dsn.memory_bytes)
             options: dict[str, Any] = {"interface": "chdb", "path": path, "chdb_options": own}
             if database:
                 options["database"] = database

@@ -30,6 +30,15 @@ class Memory:
         return cls(*map(int, rows[0]))
 
 
+# By default an engine at rest wakes two hundred times a second for its forty tables. An insert has it look for merges
+# by itself, nobody here streams from tables, and the process's memory need not be looked at twenty times a second.
+QUIET = {
+    "background_processing_pool_thread_sleep_seconds_if_nothing_to_do": "1",
+    "background_streaming_processing_pool_thread_sleep_seconds_if_nothing_to_do": "60",
+    "memory_worker_period_ms": "1000",
+}
+
+
 def memory_options(limit: int) -> dict[str, str]:
     """Return what the engine starts with, so that it stays within `limit` bytes; nothing for 0.
 

@@ -10,6 +10,7 @@ from faasight_cli import settings
 from faasight_cli.errors import SettingError
 from faasight_collector.store_memory import StoreMemory, segment_bytes
 from faasight_store import LEAST_MEMORY_BYTES, Store, StoreError
+from faasight_store.embedded import QUIET
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
@@ -89,6 +90,13 @@ def test_what_meets_the_bound_is_refused_and_stored_once_when_there_is_more(tmp_
 def test_two_bounds_in_one_process_are_refused(embedded_dsn: str) -> None:
     with pytest.raises(StoreError, match="give both the same"):
         Store.open(embedded_dsn, memory_bytes=LEAST_MEMORY_BYTES)
+
+
+def test_an_engine_is_told_to_rest(embedded_dsn: str) -> None:
+    """Of its options this one can be asked for again; another name would be taken in silence, and do nothing."""
+    asked = "SELECT value FROM system.server_settings WHERE name = 'memory_worker_period_ms'"
+    with Store.open(embedded_dsn) as store:
+        assert store.query(asked) == [(QUIET["memory_worker_period_ms"],)]
 
 
 def test_segments_are_as_large_as_the_bound_allows() -> None:
