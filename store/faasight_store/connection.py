@@ -33,6 +33,8 @@ READERS = 4
 _REMEMBERED = 64  # answers; cells of a page take up to some MB
 _KEPT_BYTES = 96 * 2**20  # of what is settled, in memory
 QUERY_MEMORY_BYTES = 2_000_000_000
+# Groups come in a few blocks: of two levels they would come in 256, which takes two thirds more time for 30,000 rows.
+_IN_ONE = {"group_by_two_level_threshold": 0, "group_by_two_level_threshold_bytes": 0}
 
 
 class Store:
@@ -113,7 +115,7 @@ class Store:
         try:
             with self._readers.client() as client:
                 lent = client.query_column_block_stream(
-                    sql, parameters=dict(parameters or {}), settings=self._limits(timeout_s)
+                    sql, parameters=dict(parameters or {}), settings=self._limits(timeout_s) | _IN_ONE
                 )
                 with lent as stream:
                     blocks = list(stream)
