@@ -109,7 +109,7 @@ def test_what_comes_while_the_store_is_away_is_one_insert(
     assert faulty.tried.acquire(timeout=180)
     rest = send(collector, 30)  # six requests
     faulty.before = 0
-    eventually(lambda: collector.journal.pending_bytes("traces") == 0)
+    eventually(lambda: collector.journal.inventory.usage().pending == 0)
     assert stored(shared_store, name) == sorted(first + rest)
     assert len(faulty.landed) == 2
 
