@@ -10,7 +10,7 @@ from faasight_store import Scope, Store, settle
 from faasight_store.queries import functions, invocations
 from faasight_store.queries.cells import Grain, plan
 from faasight_store.queries.map import invocation_map
-from faasight_store.times import DAY, HOUR, MINUTE, from_ns
+from faasight_store.times import DAY, HOUR, MINUTE, SECOND, from_ns
 
 TODAY = time.time_ns() // DAY * DAY
 HOURS = [TODAY - 2 * DAY + 3 * HOUR, TODAY - 2 * DAY + 23 * HOUR, TODAY - DAY, TODAY - DAY + 11 * HOUR]
@@ -126,3 +126,17 @@ def test_a_day_that_is_not_over_is_left_to_its_hours(store: Store) -> None:
     settle(store, now_ns=lambda: TODAY - MINUTE)
     assert store.query("SELECT count() FROM settled_hours WHERE version > 0")[0][0] == 1
     assert store.query("SELECT count() FROM settled_days") == [(0,)]
+
+
+def test_failures_of_a_part_of_an_hour_are_the_same_once_it_is_settled(store: Store) -> None:
+    runs = [
+        otlp.Run(HOURS[3] + n * 40 * SECOND, function="a", outcome="error", error_type="ValueError", message=f"of {n}")
+        for n in range(75)
+    ]
+    store.land("traces", otlp.segment(*(run.traces() for run in runs)), "failures")
+    part = Scope(from_ns(HOURS[3] + 10 * MINUTE), from_ns(HOURS[3] + 40 * MINUTE + 30 * SECOND))
+    before = invocations.errors(store, part)
+    assert [group.count for group in before] == [sum(600 <= n * 40 < 2430 for n in range(75))]
+    settle(store, now_ns=_clock)
+    assert store.query("SELECT sum(failures) FROM error_slots") == [(75,)]
+    assert invocations.errors(store, part) == before
