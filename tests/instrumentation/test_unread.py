@@ -15,9 +15,9 @@ from faasight.context import current
 from faasight.invocation import begin, finish
 from faasight.spans import Span, Unread
 from faasight.triggers import Trigger, essence, recognise, told
-from faasight.witness import Witness
 from hypothesis import given
 from hypothesis import strategies as st
+from killed_notes import killed
 from lambda_events import JUNK, SAMPLES, paths, put
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -189,7 +189,7 @@ def test_a_killed_request_is_told_of_as_it_would_have_been(
     copy = tmp_path / "faasight-other-0"
     copy.write_bytes(file.read_bytes())
     copy.chmod(0o600)
-    (told,) = Witness("other").open(2**63)
+    (told,) = killed("other")
     span = invocation.span
     assert (told.name, told.kind, told.trace_id, told.span_id, told.parent_id, told.start_ns) == (
         span.name, span.kind, span.trace_id, span.span_id, span.parent_id, span.start_ns,
@@ -211,7 +211,7 @@ def test_a_note_that_is_broken_is_no_harm(agent: Any, tmp_path: Path, monkeypatc
         for broken in (whole[:i], whole[:i] + b"'" + whole[i + 1 :]):
             copy.write_bytes(broken)
             copy.chmod(0o600)
-            for span in Witness("other").open(2**63):
+            for span in killed("other"):
                 assert len(bytes.fromhex(span.span_id)) == 8
                 assert len(bytes.fromhex(span.trace_id)) == 16
                 assert span.end_ns >= span.start_ns

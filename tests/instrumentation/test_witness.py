@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from faasight.spans import Span
 from faasight.witness import Witness
+from killed_notes import killed
 from polling import wait_until
 
 SLEEPS = "import time\ndef handler(event, context):\n    time.sleep(event['s'])\n    return 'done'\n"
@@ -159,7 +160,7 @@ def test_a_broken_file_is_no_harm(here: Path) -> None:
     for i in range(len(whole)):
         for broken in (whole[:i], whole[:i] + bytes((dice.randrange(256),)) + whole[i + 1 :]):
             file.write_bytes(broken)
-            for span in Witness("f").open(2**63):
+            for span in killed("f"):
                 assert len(bytes.fromhex(span.trace_id)) == 16
                 assert len(bytes.fromhex(span.span_id)) == 8
                 assert span.end_ns >= span.start_ns
@@ -171,17 +172,17 @@ def test_what_does_not_fit_is_left_out(here: Path) -> None:
             raise ValueError("no repr")
 
     noted(here, **{"http.route": "/" * 5_000})
-    (span,) = Witness("f").open(2**63)
+    (span,) = killed("f")
     assert span.attributes["faas.invocation_id"] == "1"
     assert "http.route" not in span.attributes
     noted(here, odd=Strange())
-    assert Witness("f").open(2**63) == []
+    assert killed("f") == []
 
 
 def test_a_file_of_this_very_process_is_left_alone(here: Path) -> None:
     """Our modules may be loaded a second time: what runs was not killed."""
     noted(here)
-    assert Witness("f").open(0) == []
+    assert killed("f", 0) == []
 
 
 @pytest.mark.parametrize("shape", ["link", "folder", "readable", "pipe"])
