@@ -10,9 +10,9 @@ facts, as they are on a live system.
 With --folder the data is kept, and brought up to the present when it is used again.
 
 Prints p50 and p95 in ms for each query and range, and the median of the CPU time of the whole process, which other
-work on the machine changes far less, in three ways: as the only viewer of a running dashboard asks again (what is
-settled is in memory, what all queries must know first is kept fresh by a thread, `Store.expect`; this is what the goals
-are compared with); the first time in a running dashboard (nothing of what is settled is in memory yet); and with
+work on the machine changes far less, in three ways, each compared with the goals: as the only viewer of a running
+dashboard asks again (what is settled is in memory, what all queries must know first is kept fresh by a thread,
+`Store.expect`); the first time in a running dashboard (nothing of what is settled is in memory yet); and with
 nothing remembered at all. Pages ask their queries on four threads. Then the peer beside it over 7 days: `ours` and
 `peer` are the sums of the medians of the questions that both can answer; the last line is for a running dashboard, the
 ones before it for the other ways.

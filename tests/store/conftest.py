@@ -1,12 +1,13 @@
-"""The shop's history in a store that tests share."""
+"""The shop's history in a store that tests share, and stores that remember."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
 import shop_history
 from faasight_store import Store
+from reopened import opened_again
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,10 @@ def shop_in(store_named: Callable[[str, str], Store]) -> Callable[[str], shop_hi
 def shop(request: pytest.FixtureRequest, shop_in: Callable[[str], shop_history.Shop]) -> shop_history.Shop:
     """Return the shop, for tests that only read."""
     return shop_in(request.param)
+
+
+@pytest.fixture
+def remembering(store: Store) -> Iterator[Store]:
+    """Return a store on the same tables that remembers for longer than a test takes."""
+    with opened_again(store, remember_s=600) as opened:
+        yield opened

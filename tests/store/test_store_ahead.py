@@ -9,11 +9,11 @@ import pytest
 from faasight_store import Scope, Store
 from faasight_store.ahead import GOOD_FOR, USED_WITHIN_S, WAITED_FOR, Ahead
 from faasight_store.cache import Cache
-from faasight_store.dsn import EmbeddedDsn
 from faasight_store.errors import StoreUnavailableError
 from faasight_store.queries import invocations
 from faasight_store.times import MINUTE, from_ns
 from polling import wait_until
+from reopened import opened_again
 from still_clock import StillClock
 
 PACE_S = 2.0
@@ -133,10 +133,9 @@ def test_it_works_only_while_somebody_is_expected(cache: Cache) -> None:
 
 
 def test_a_page_sees_what_came_without_waiting_for_what_all_must_know(store: Store) -> None:
-    database = f"?database={store.dsn.database}" if isinstance(store.dsn, EmbeddedDsn) else ""
     now = time.time_ns() // MINUTE * MINUTE
     scope = Scope(from_ns(now - 60 * MINUTE), from_ns(now + MINUTE))
-    with Store.open(f"{store.dsn}{database}", remember_s=0.5) as opened:
+    with opened_again(store, remember_s=0.5) as opened:
         assert invocations.totals(opened, scope).invocations == 0
         opened.expect(60)
         store.land("traces", otlp.segment(otlp.Run(now - MINUTE).traces()), f"ahead-{now}")

@@ -3,14 +3,12 @@
 import itertools
 import random
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import otlp
 import pytest
 from faasight_store import Scope, Store, settle
-from faasight_store.dsn import EmbeddedDsn
 from faasight_store.queries import functions, invocations
 from faasight_store.queries.blocks import unit_s
 from faasight_store.queries.map import invocation_map
@@ -19,14 +17,6 @@ from statements import listen
 
 _tokens = (f"block-token-{n}" for n in itertools.count())
 _STEP = 12 * MINUTE  # a day's chart
-
-
-@pytest.fixture
-def remembering(store: Store) -> Iterator[Store]:
-    """Return a store on the same tables that remembers for longer than a test takes."""
-    database = f"?database={store.dsn.database}" if isinstance(store.dsn, EmbeddedDsn) else ""
-    with Store.open(f"{store.dsn}{database}", remember_s=600) as opened:
-        yield opened
 
 
 def _land(store: Store, runs: list[otlp.Run], token: str = "") -> None:

@@ -5,14 +5,13 @@ import math
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import otlp
 import pytest
 from faasight_store import Scope, Store, edge_days, rollup, settle
-from faasight_store.dsn import EmbeddedDsn
 from faasight_store.queries.edges import held_days
 from faasight_store.queries.map import invocation_map
 from faasight_store.times import DAY, HOUR, MINUTE, SECOND, from_ns
@@ -92,14 +91,6 @@ def _expected(calls: Sequence[Call], scope: Scope) -> list[Any]:
         sums = (len(some), sum(call.failed for call in some), sum(call.resends for call in some))
         shown.append((f"external:{target}", *sums, pytest.approx(1.04 ** (p95 + 0.5))))
     return shown
-
-
-@pytest.fixture
-def remembering(store: Store) -> Iterator[Store]:
-    """Return a store on the same tables that remembers for longer than a test takes."""
-    database = f"?database={store.dsn.database}" if isinstance(store.dsn, EmbeddedDsn) else ""
-    with Store.open(f"{store.dsn}{database}", remember_s=600) as opened:
-        yield opened
 
 
 def test_every_call_counts_once_whatever_comes_late_or_twice_or_while_days_settle(

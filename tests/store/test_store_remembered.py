@@ -3,26 +3,16 @@
 import itertools
 import random
 import time
-from collections.abc import Iterator
 
 import otlp
 import pytest
 from faasight_store import Scope, Store, settle
-from faasight_store.dsn import EmbeddedDsn
 from faasight_store.queries import functions, invocations
 from faasight_store.rollup import settle_minutes
 from faasight_store.times import HOUR, MINUTE, SECOND, from_ns
 from statements import listen
 
 _tokens = (f"remembered-token-{n}" for n in itertools.count())
-
-
-@pytest.fixture
-def remembering(store: Store) -> Iterator[Store]:
-    """Return a store on the same tables that remembers for longer than a test takes."""
-    database = f"?database={store.dsn.database}" if isinstance(store.dsn, EmbeddedDsn) else ""
-    with Store.open(f"{store.dsn}{database}", remember_s=600) as opened:
-        yield opened
 
 
 def _land(store: Store, *runs: otlp.Run) -> None:
