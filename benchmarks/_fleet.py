@@ -3,8 +3,7 @@
 Fifty functions, a few of which have most of the traffic; more by day than by night, and most of all now; durations
 log-normal around each function's own; one invocation in a hundred fails, one in a hundred starts cold. Four facts an
 invocation (the function's span, the platform's start, done and report). One invocation in ten also has the spans of
-two calls, one to a queue and one to a table, and twelve log lines; a cold
-start those of its init and three imports.
+two calls, one to a queue and one to a table, and twelve log lines; a cold start those of its init and three imports.
 """
 
 import math

@@ -97,13 +97,9 @@ class Store:
 
         Raises StoreUnavailableError (also when a limit is reached), QueryError (a bad regular expression), StoreError.
         """
-        try:
-            with self._readers.client() as client:
-                asked = dict(parameters or {})
-                result = client.query(sql, parameters=asked, settings=self._limits(timeout_s))
-                return [tuple(row) for row in result.result_rows]
-        except DriverError as error:
-            raise failures.of_query(error, timeout_s) from None
+        with self._reading(timeout_s) as (client, limits):
+            result = client.query(sql, parameters=dict(parameters or {}), settings=limits)
+            return [tuple(row) for row in result.result_rows]
 
     def columns(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 10.0
@@ -112,25 +108,26 @@ class Store:
 
         Numbers come as they lie in the answer, which takes a fifth of the time of rows; what is no number, as objects.
         """
-        try:
-            with self._readers.client() as client:
-                lent = client.query_column_block_stream(
-                    sql, parameters=dict(parameters or {}), settings=self._limits(timeout_s) | _IN_ONE
-                )
-                with lent as stream:
-                    blocks = list(stream)
-                names = cast(QueryResult, lent.source).column_names
-        except DriverError as error:
-            raise failures.of_query(error, timeout_s) from None
-        except HTTPError as error:
-            raise _broke_off(error) from None
+        with self._reading(timeout_s) as (client, limits):
+            lent = client.query_column_block_stream(sql, parameters=dict(parameters or {}), settings=limits | _IN_ONE)
+            with lent as stream:
+                blocks = list(stream)
+            names = cast(QueryResult, lent.source).column_names
         return {
             name: np.concatenate([_array(part) for part in parts])
             for name, parts in zip(names, zip(*blocks, strict=True), strict=False)
         }
 
-    def _limits(self, timeout_s: float) -> dict[str, Any]:
-        return {"max_execution_time": timeout_s, "max_memory_usage": self._query_bytes}
+    @contextmanager
+    def _reading(self, timeout_s: float) -> Iterator[tuple[Client, dict[str, Any]]]:
+        """Lend a client, with the limits of a read; what the driver raises meanwhile becomes a StoreError."""
+        try:
+            with self._readers.client() as client:
+                yield client, {"max_execution_time": timeout_s, "max_memory_usage": self._query_bytes}
+        except DriverError as error:
+            raise failures.of_query(error, timeout_s) from None
+        except HTTPError as error:  # the driver hands its connection's errors through where an answer comes in pieces
+            raise StoreUnavailableError(f"The store's answer broke off; it may work later. {error}") from None
 
     @property
     def remembers(self) -> bool:
@@ -181,16 +178,11 @@ class Store:
     @contextmanager
     def stream(self, sql: str, fmt: str, *, timeout_s: float) -> Iterator[IOBase]:
         """Lend the result of a read as bytes in one of ClickHouse's formats. Raises StoreError."""
-        try:
-            with (
-                self._readers.client() as client,
-                client.raw_stream(sql, settings=self._limits(timeout_s), fmt=fmt) as result,
-            ):
-                yield result
-        except DriverError as error:
-            raise failures.of_query(error, timeout_s) from None
-        except HTTPError as error:  # the driver hands its connection's errors through here
-            raise _broke_off(error) from None
+        with (
+            self._reading(timeout_s) as (client, limits),
+            client.raw_stream(sql, settings=limits, fmt=fmt) as result,
+        ):
+            yield result
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None, *, token: str = "") -> None:
         """Run a statement that returns nothing; of INSERTs with one token into a table only the first one counts."""
@@ -295,10 +287,6 @@ class Store:
         quietly_close(self._first)
         if self._engine:
             self._engine.release()
-
-
-def _broke_off(error: HTTPError) -> StoreUnavailableError:
-    return StoreUnavailableError(f"The store's answer broke off; it may work later. {error}")
 
 
 def _array(column: Sequence[Any]) -> npt.NDArray[Any]:

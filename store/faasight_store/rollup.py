@@ -262,13 +262,10 @@ def settle_days(store: Store, now: int) -> int:
 
 def _forget_replaced(store: Store, now: int) -> None:
     """Delete settlings that newer ones replaced some time ago: whoever learned of them before has read them by now."""
+    all_marks = " UNION ALL ".join(f"SELECT '{marks}' AS marks, hour, version FROM {marks}" for marks in _SETTLED)
     rows = store.query(
-        """SELECT marks, toUnixTimestamp(hour), max(version) AS newest FROM (
-            SELECT 'settled_hours' AS marks, hour, version FROM settled_hours
-            UNION ALL SELECT 'settled_days', hour, version FROM settled_days
-            UNION ALL SELECT 'settled_edge_days', hour, version FROM settled_edge_days
-        ) GROUP BY marks, hour
-        HAVING count() > 1 AND newest < {before:Int64} ORDER BY hour LIMIT {limit:UInt32}""",
+        f"""SELECT marks, toUnixTimestamp(hour), max(version) AS newest FROM ({all_marks}) GROUP BY marks, hour
+        HAVING count() > 1 AND newest < {{before:Int64}} ORDER BY hour LIMIT {{limit:UInt32}}""",
         {"before": now - REPLACED_FOR_NS, "limit": MOST_HOURS},
     )
     for marks, hour_s, newest in rows:
@@ -280,6 +277,7 @@ def _forget_replaced(store: Store, now: int) -> None:
             )
 
 
+# Marks, and the tables whose rows they make count.
 _SETTLED = {
     "settled_hours": (
         "invocation_slots", "invocation_hours", "fleet_slots", "fleet_hours", "error_slots", "error_hours",
@@ -290,27 +288,19 @@ _SETTLED = {
 }  # fmt: skip
 
 
-# Marks, and which of them may be made anew.
-_DOUBTED = (
-    ("settled_hours", f" AND hour >= {settled.FACTS_BEGIN}"),
-    ("settled_days", ""),
-    ("settled_edge_days", ""),
-)
-
-
 def doubt(store: Store) -> None:
     """Forget that the last things were settled: after a restore, for the next `settle` to make them anew.
 
     A back-up copies one table after the other. Of a settling that goes on meanwhile it may have the mark, which is
     written last, and not all of the rows.
     """
-    (newest,) = store.query(
-        "SELECT greatest((SELECT max(version) FROM settled_hours), (SELECT max(version) FROM settled_days),"
-        " (SELECT max(settling) FROM settled_minutes), (SELECT max(version) FROM settled_edge_days))"
-    )[0]
+    newest_of = [f"(SELECT max(version) FROM {marks})" for marks in _SETTLED]
+    (newest,) = store.query(f"SELECT greatest({', '.join(newest_of)}, (SELECT max(settling) FROM settled_minutes))")[0]
     after = {"after": max(newest - _DOUBTED_NS, 0)}
     # With their older marks, the rows of which may have been in the midst of going.
-    for marks, but in _DOUBTED:
+    for marks in _SETTLED:
+        # An hour whose facts are gone cannot be made anew.
+        but = f" AND hour >= {settled.FACTS_BEGIN}" if marks == "settled_hours" else ""
         sql = f"SELECT DISTINCT toUnixTimestamp(hour) FROM {marks} WHERE version > {{after:UInt64}}{but}"
         hours = [hour for (hour,) in store.query(sql, after)]
         if hours:

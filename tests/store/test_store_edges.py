@@ -70,8 +70,8 @@ def _land(store: Store, calls: Sequence[Call], token: str = "") -> None:
     store.land("traces", otlp.segment(*requests), token or next(_tokens))
 
 
-def _add_up(store: Store, now: int = NOW) -> int:
-    return edge_days.settle(store, now, now)
+def _add_up(store: Store) -> int:
+    return edge_days.settle(store, NOW, NOW)
 
 
 def _shown(store: Store, scope: Scope) -> list[Any]:

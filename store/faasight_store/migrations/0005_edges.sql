@@ -4,18 +4,7 @@
 -- A bucket is a duration's floor(log(ms) / log(1.04)); -32768 stands for "none".
 CREATE TABLE IF NOT EXISTS edges (
     minute DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
-    environment LowCardinality(String),
-    side Enum8('caller' = 1, 'callee' = 2),
-    source_kind LowCardinality(String),
-    source_name LowCardinality(String),
-    target_kind LowCardinality(String),
-    target_name LowCardinality(String),
-    bucket Int16,
-    wait_bucket Int16,
-    calls UInt64,
-    errors UInt64,
-    throttles UInt64,
-    retries UInt64
+    {{edge_columns}}
 ) ENGINE = {{engine SummingMergeTree}}
 PARTITION BY toDate(minute)
 ORDER BY (minute, environment, side, source_kind, source_name, target_kind, target_name, bucket, wait_bucket)

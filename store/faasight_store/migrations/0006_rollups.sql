@@ -51,17 +51,7 @@ ORDER BY (hour, environment, bucket)
 CREATE TABLE IF NOT EXISTS error_hours (
     hour DateTime('UTC'),
     version UInt64 CODEC(ZSTD(1)),
-    environment LowCardinality(String),
-    function LowCardinality(String),
-    type LowCardinality(String),
-    shape String CODEC(ZSTD(1)),  -- of the message; "" where frames tell the failures apart
-    frames String CODEC(ZSTD(1)),
-    function_version LowCardinality(String),
-    failures UInt64 CODEC(T64, ZSTD(1)),
-    first DateTime64(9, 'UTC') CODEC(ZSTD(1)),
-    last DateTime64(9, 'UTC') CODEC(ZSTD(1)),
-    message String CODEC(ZSTD(1)),
-    trace_id FixedString(16) CODEC(ZSTD(1))
+    {{failure_columns}}
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toStartOfMonth(hour)
 ORDER BY (hour, function, environment, type, shape, frames)
@@ -73,17 +63,7 @@ CREATE TABLE IF NOT EXISTS error_slots (
     hour DateTime('UTC'),
     version UInt64 CODEC(ZSTD(1)),
     slot DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
-    environment LowCardinality(String),
-    function LowCardinality(String),
-    type LowCardinality(String),
-    shape String CODEC(ZSTD(1)),  -- of the message; "" where frames tell the failures apart
-    frames String CODEC(ZSTD(1)),
-    function_version LowCardinality(String),
-    failures UInt64 CODEC(T64, ZSTD(1)),
-    first DateTime64(9, 'UTC') CODEC(ZSTD(1)),
-    last DateTime64(9, 'UTC') CODEC(ZSTD(1)),
-    message String CODEC(ZSTD(1)),
-    trace_id FixedString(16) CODEC(ZSTD(1))
+    {{failure_columns}}
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toDate(hour)
 ORDER BY (hour, slot, function, environment, type)

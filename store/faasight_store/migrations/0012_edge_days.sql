@@ -4,18 +4,7 @@
 CREATE TABLE IF NOT EXISTS edge_days (
     hour DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
     version UInt64 CODEC(ZSTD(1)),
-    environment LowCardinality(String),
-    side Enum8('caller' = 1, 'callee' = 2),
-    source_kind LowCardinality(String),
-    source_name LowCardinality(String),
-    target_kind LowCardinality(String),
-    target_name LowCardinality(String),
-    bucket Int16,
-    wait_bucket Int16,
-    calls UInt64,
-    errors UInt64,
-    throttles UInt64,
-    retries UInt64
+    {{edge_columns}}
 ) ENGINE = {{engine MergeTree}}
 PARTITION BY toStartOfMonth(hour)
 ORDER BY (hour, environment, side, source_kind, source_name, target_kind, target_name, bucket, wait_bucket)

@@ -1,0 +1,12 @@
+environment LowCardinality(String),
+    side Enum8('caller' = 1, 'callee' = 2),
+    source_kind LowCardinality(String),
+    source_name LowCardinality(String),
+    target_kind LowCardinality(String),
+    target_name LowCardinality(String),
+    bucket Int16,
+    wait_bucket Int16,
+    calls UInt64,
+    errors UInt64,
+    throttles UInt64,
+    retries UInt64
