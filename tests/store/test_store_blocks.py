@@ -9,7 +9,7 @@ from typing import Any
 import otlp
 import pytest
 from faasight_store import Scope, Store, settle
-from faasight_store.queries import functions, invocations
+from faasight_store.queries import functions, invocations, minutes
 from faasight_store.queries.blocks import unit_s
 from faasight_store.queries.map import invocation_map
 from faasight_store.times import DAY, HOUR, MINUTE, SECOND, from_ns
@@ -67,8 +67,12 @@ def _run(rng: random.Random, now: int) -> otlp.Run:
     )
 
 
-def test_what_is_kept_answers_like_the_tables(store: Store, remembering: Store) -> None:
+@pytest.mark.parametrize("most_facts", [minutes.MOST_FACTS, 0], ids=["few", "many"])
+def test_what_is_kept_answers_like_the_tables(
+    store: Store, remembering: Store, monkeypatch: pytest.MonkeyPatch, most_facts: int
+) -> None:
     """Late facts, replays and settling in between, over minutes, hours and days, some looks being at a day alone."""
+    monkeypatch.setattr(minutes, "MOST_FACTS", most_facts)
     now = time.time_ns()
     rng = random.Random(17)
     told: list[tuple[str, list[otlp.Run]]] = []

@@ -1,7 +1,7 @@
 """Gathers the cells that a query needs, grouped by some keys: settled ones kept in memory, the newest merged once.
 
-What is settled is asked for once (blocks.py), what is not settled yet is merged once for all queries (live.py); the
-rest, which is little, is read in one flat statement, for to plan a statement costs more than to run it.
+What is settled is asked for once (blocks.py, minutes.py), what is not settled yet is merged once for all queries
+(live.py); the rest, which is little, is read in one flat statement, for to plan a statement costs more than to run it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from faasight_store.connection import Store
-from faasight_store.queries.blocks import Shape, minute_cells, settled_cells, unit_s
+from faasight_store.queries.blocks import Shape, settled_cells, unit_s
 from faasight_store.queries.cells import (
     MAXIMA,
     OF_CELLS,
@@ -24,6 +24,7 @@ from faasight_store.queries.cells import (
 )
 from faasight_store.queries.live import live_cells
 from faasight_store.queries.merged import Interval
+from faasight_store.queries.minutes import minute_cells
 from faasight_store.queries.settled import Sources, invocations
 from faasight_store.queries.steps import placed, spread, started
 from faasight_store.times import DAY, HOUR, SECOND, to_ns

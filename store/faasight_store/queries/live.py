@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from faasight_store.connection import Store
+from faasight_store.queries import minutes
 from faasight_store.queries.cells import MAXIMA, OF_CELLS, SUMS, Array, Cells, of_invocations
 from faasight_store.queries.merged import Sql, merged
 from faasight_store.queries.settled import FAR_AHEAD, Recent, Sources, recent, settled_hours
@@ -38,6 +39,7 @@ def prepare(store: Store) -> None:
         settled_hours(store, now - HOUR, now)
         known = recent(store)
         known.merged.get(partial(_merged, store), known)
+        minutes.read_ahead(store, known)
 
 
 def newest(now: Recent, columns: Sequence[str], *, unwell: bool = False) -> Sql:

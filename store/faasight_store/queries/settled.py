@@ -137,6 +137,7 @@ class Standing:
     vague_until: int  # ns: no fact bears on a later minute that is vague
     late: Mapping[str, int]  # functions with a minute before the frontier to settle anew: the first one's ns
     made_of: Mapping[int, int] = field(default_factory=dict)  # of each minute (ns) what tells its settlings apart
+    facts: int = 0  # about how many there are
 
 
 def standing(store: Store, start: int, now: int) -> Standing:
@@ -144,7 +145,7 @@ def standing(store: Store, start: int, now: int) -> Standing:
     rows = store.query(
         f"""SELECT function, toUnixTimestamp(maxIf(minute, at > 0)), toUnixTimestamp(maxIf(minute, all_far > 0)),
             groupArrayIf(toUnixTimestamp(minute), due), toUnixTimestamp(minute), sum(cityHash64(function, at)),
-            grouping(function) AS of_minute
+            sum(all_near), grouping(function) AS of_minute
         FROM ({_KNOWN}) GROUP BY GROUPING SETS ((function), (minute))""",
         {"from_ns": start, "to_ns": FAR_AHEAD, "now": now},
     )
@@ -156,6 +157,7 @@ def standing(store: Store, start: int, now: int) -> Standing:
         vague_until=max((row[2] for row in functions), default=0) * SECOND + MINUTE,
         late={function: minute * SECOND for function, minute in first_due.items() if minute},
         made_of={row[4] * SECOND: row[5] for row in rows if row[-1]},
+        facts=sum(row[6] for row in functions) // (2 * _NEAR + 1),
     )
 
 
@@ -189,6 +191,7 @@ class Recent:
     # meanwhile.
     merged: Once["Recent", Any] = field(default_factory=Once)
     failed: Once["Recent", Any] = field(default_factory=Once)  # of that the failures, grouped
+    minutes: Once["Recent", Any] = field(default_factory=Once)  # what is settled by the minute, counted
 
 
 def recent(store: Store) -> Recent:
@@ -198,6 +201,7 @@ def recent(store: Store) -> Recent:
         now = _recent(store, time.time_ns())
         now.merged.follow(before.merged, now)
         now.failed.follow(before.failed, now)
+        now.minutes.follow(before.minutes, now)
         return now
 
     return store.shared("recent", lambda: _recent(store, time.time_ns()), renewed)
