@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Generic, Protocol, TypeVar
 
 _LEAST = 512  # bytes of an entry, beside its arrays
@@ -17,6 +17,7 @@ class Sized(Protocol):
 
 
 S = TypeVar("S", bound=Sized)
+T = TypeVar("T")
 
 
 class Kept(Generic[S]):
@@ -52,6 +53,17 @@ class Kept(Generic[S]):
                 self._entries[key] = new
             while self._bytes > self._most and self._entries:
                 self._bytes -= _size(self._entries.popitem(last=False)[1])
+
+    def filled(
+        self, keys: Mapping[Hashable, T], read: Callable[[Mapping[Hashable, T]], Mapping[Hashable, S]]
+    ) -> list[S]:
+        """Return what belongs to these keys; what is missing is `read`, of what its keys stand for, and kept."""
+        found = self.find(keys)
+        if missing := {key: of for key, of in keys.items() if key not in found}:
+            news = read(missing)
+            self.add(news)
+            found |= news
+        return [found[key] for key in keys]
 
     def clear(self) -> None:
         """Forget everything."""

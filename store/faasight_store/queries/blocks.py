@@ -5,8 +5,8 @@ what is fresh is all that a running dashboard asks for. (minutes.py does so with
 """
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from faasight_store.times import HOUR, SECOND
 
 S = TypeVar("S")
 Clip = tuple[int, int]
+Piece = tuple[int, ...]  # versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,46 +67,66 @@ def unit_s(start: int, end: int, step: int) -> int:
     return 0
 
 
-def settled_cells(
-    store: Store,
-    table: str,
-    pieces: Sequence[tuple[int, ...]],
-    shape: Shape,
-    within_s: tuple[int, int],
-    clip: Clip | None = None,
-) -> list[Cells]:
-    """Return the cells of some settlings of a table, which lie within some time (s); each piece is kept as a whole.
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Where settlings are read from."""
 
-    `clip`: only of those slots (s) of each.
-    """
-    keys: dict[Hashable, tuple[int, ...]] = {(table, piece, shape, clip): piece for piece in pieces}
-    found = store.kept.find(keys)
-    missing = [piece for key, piece in keys.items() if key not in found]
-    if missing:
-        chosen = narrowed(shape.function, shape.environment)
-        conditions, parameters = chosen.text, chosen.parameters
-        if clip:
-            conditions += " AND slot >= toDateTime({low_s:Int64}, 'UTC') AND slot < toDateTime({high_s:Int64}, 'UTC')"
-            parameters |= {"low_s": clip[0], "high_s": clip[1]}
-        versions = [version for piece in missing for version in piece]
-        places = [place for place, piece in enumerate(missing) for _ in piece]
-        of = "transform(version, {versions:Array(UInt64)}, {places:Array(UInt64)}, 0)" if store.remembers else "0"
-        news = store.columns(
-            f"""SELECT {of} AS piece, {shape.selected()} FROM {table}
-            WHERE hour >= toDateTime({{from_s:Int64}}, 'UTC') AND hour < toDateTime({{to_s:Int64}}, 'UTC')
-              AND version IN {{versions:Array(UInt64)}}{conditions}
-            GROUP BY piece{shape.grouped}""",
-            {**parameters, "from_s": within_s[0], "to_s": within_s[1], "versions": versions, "places": places},
-        )
-        if not store.remembers:
-            return [cells_of(news, shape)]
-        by_piece = apart(news, "piece", partial(cells_of, shape=shape))
-        new: dict[Hashable, Cells] = {
-            (table, piece, shape, clip): by_piece.get(place, cells_of({}, shape)) for place, piece in enumerate(missing)
-        }
-        found |= new
-        store.kept.add(new)
-    return list(found.values())
+    table: str
+    within_s: tuple[int, int]  # their hours
+    clip: Clip | None = None  # of which only those slots (s), None: all
+
+
+def settled_cells(store: Store, source: Settled, pieces: Iterable[Piece], shape: Shape) -> list[Cells]:
+    """Return the cells of some settlings; each piece is kept as a whole."""
+    if not store.remembers:
+        versions = tuple(version for piece in pieces for version in piece)
+        return [cells_of(_ask(store, source, [versions], shape), shape)]
+
+    def read(missing: Mapping[Hashable, Piece]) -> dict[Hashable, Cells]:
+        found = _of_all(store, source, missing, shape)
+        if asked := {key: piece for key, piece in missing.items() if key not in found}:
+            columns = _ask(store, source, list(asked.values()), shape)
+            news = apart(columns, "piece", partial(cells_of, shape=shape))
+            found |= {key: news.get(place, cells_of({}, shape)) for place, key in enumerate(asked)}
+        return found
+
+    cells: list[Cells] = store.kept.filled({_key(source, piece, shape): piece for piece in pieces}, read)
+    return cells
+
+
+def _key(source: Settled, piece: Piece, shape: Shape) -> Hashable:
+    return source.table, piece, shape, source.clip
+
+
+def _of_all(store: Store, source: Settled, pieces: Mapping[Hashable, Piece], shape: Shape) -> dict[Hashable, Cells]:
+    """Return the cells of one function of those pieces that are there of all functions."""
+    if not shape.function or "function" not in shape.by:
+        return {}
+    everyone = replace(shape, function="")
+    keys = {_key(source, piece, everyone): key for key, piece in pieces.items()}
+    found: dict[Hashable, Cells] = store.kept.find(keys)
+    return {keys[key]: cells.where(cells["function"] == shape.function) for key, cells in found.items()}
+
+
+def _ask(store: Store, source: Settled, pieces: Sequence[Piece], shape: Shape) -> dict[str, Array]:
+    """Return what is asked for of some pieces, with the place of each."""
+    chosen = narrowed(shape.function, shape.environment)
+    conditions, parameters = chosen.text, chosen.parameters
+    if source.clip:
+        conditions += " AND slot >= toDateTime({low_s:Int64}, 'UTC') AND slot < toDateTime({high_s:Int64}, 'UTC')"
+        parameters |= {"low_s": source.clip[0], "high_s": source.clip[1]}
+    of = "transform(version, {versions:Array(UInt64)}, {places:Array(UInt64)}, 0)" if len(pieces) > 1 else "0"
+    return store.columns(
+        f"""SELECT {of} AS piece, {shape.selected()} FROM {source.table}
+        WHERE hour >= toDateTime({{from_s:Int64}}, 'UTC') AND hour < toDateTime({{to_s:Int64}}, 'UTC')
+          AND version IN {{versions:Array(UInt64)}}{conditions}
+        GROUP BY piece{shape.grouped}""",
+        {
+            **parameters, "from_s": source.within_s[0], "to_s": source.within_s[1],
+            "versions": [version for piece in pieces for version in piece],
+            "places": [place for place, piece in enumerate(pieces) for _ in piece],
+        },
+    )  # fmt: skip
 
 
 def apart(columns: Mapping[str, Array], by: str, made: Callable[[Mapping[str, Array]], S]) -> dict[int, S]:

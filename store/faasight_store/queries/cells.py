@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from faasight_store import buckets
 from faasight_store.connection import Store
-from faasight_store.queries.merged import Interval, Sql
-from faasight_store.queries.settled import Sources, settled_days, settled_hours, sources
+from faasight_store.queries.hours import Hours, known_hours, settled_days
+from faasight_store.queries.merged import Sql
+from faasight_store.queries.settled import Sources, sources
 from faasight_store.times import DAY, HOUR, MINUTE, SECOND, moment, to_ns
 from faasight_store.types import Scope
 
@@ -42,10 +43,13 @@ _OF_INVOCATION = f"""
         AS init_type"""
 
 SUMS = ("invocations", "errors", "timeouts", "throttles", "cold_starts", "cost_usd", "busy_ms")
+COUNTS = tuple(name for name in SUMS if name not in {"cost_usd", "busy_ms"})
 MAXIMA = ("max_ms", "memory_used_mb")  # below 0: unknown
 _TEXTS = ("environment", "function", "init_type", "outcome")
 
 SLOT_NS = MINUTE // 2  # of invocation_slots: pages of one and of three hours have buckets of 30 and 90 s
+
+_MOST_SMALL = 2**32 - 1  # counts are mostly small, and there are many
 
 Array = npt.NDArray[Any]
 _NOTHING: Array = np.empty(0)
@@ -114,6 +118,8 @@ class Cells:
 def _array(name: str, column: Array) -> Array:
     if name in _TEXTS:
         return column.astype(object)
+    if name in COUNTS and (not len(column) or column.max() <= _MOST_SMALL):
+        return column.astype(np.uint32)
     if name in (*SUMS, *MAXIMA, "duration_ms"):
         return column.astype(np.float64)
     return column.astype(np.uint64 if name == "invocation" else np.int64)
@@ -132,7 +138,8 @@ def measures() -> str:
 def plan(store: Store, scope: Scope, grain: Grain = Grain.DAYS) -> Plan:
     """Choose the cheapest tables that are fine enough."""
     start, end = to_ns(scope.start), to_ns(scope.end)
-    settled = settled_hours(store, start, end) if grain is not Grain.EXACT else {}
+    known = known_hours(store, start, end) if grain is not Grain.EXACT else Hours({}, frozenset(), start)
+    settled = known.settled
     first, last = -(-start // SLOT_NS) * SLOT_NS, end // SLOT_NS * SLOT_NS
     days = settled_days(store, start, end, settled) if grain is Grain.DAYS else {}
     whole = {h for h in settled if grain.value >= Grain.HOURS.value and h >= start and h + HOUR <= end}
@@ -146,19 +153,7 @@ def plan(store: Store, scope: Scope, grain: Grain = Grain.DAYS) -> Plan:
             for h in sorted(settled)
             if h < first or h + HOUR > last
         },
-        rest=sources(store, complement(start, end, [c for c in covered if c[0] < c[1]]), time.time_ns()),
+        rest=sources(store, known.gaps(start, end, [c for c in covered if c[0] < c[1]]), time.time_ns()),
         start_ns=first,
         end_ns=last,
     )
-
-
-def complement(start: int, end: int, covered: list[Interval]) -> tuple[Interval, ...]:
-    """Return what of the range the sorted parts leave out."""
-    gaps, at = [], start
-    for low, high in covered:
-        if low > at:
-            gaps.append((at, low))
-        at = max(at, high)
-    if at < end:
-        gaps.append((at, end))
-    return tuple(gaps)

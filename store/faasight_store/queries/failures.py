@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 from faasight_store.connection import Store
-from faasight_store.queries.cells import SLOT_NS, complement
+from faasight_store.queries.cells import SLOT_NS
+from faasight_store.queries.hours import known_hours
 from faasight_store.queries.live import newest
 from faasight_store.queries.merged import Sql, narrowed
-from faasight_store.queries.settled import Recent, Sources, invocations, settled_hours, sources
+from faasight_store.queries.settled import Recent, Sources, invocations, sources
 from faasight_store.queries.windows import hex_id
 from faasight_store.times import HOUR, MINUTE, SECOND, from_ns, to_ns, within
 from faasight_store.types import ErrorGroup, ErrorVersion, Scope
@@ -55,14 +56,15 @@ class _Found:
 def errors(store: Store, scope: Scope, function: str = "", limit: int = 20) -> list[ErrorGroup]:
     """Return failures grouped by function, type and frames (or shape of message), most frequent first."""
     start, end = to_ns(scope.start), to_ns(scope.end)
-    settled = settled_hours(store, start, end)
+    known = known_hours(store, start, end)
+    settled = known.settled
     whole = {hour: version for hour, version in settled.items() if hour >= start and hour + HOUR <= end}
     cut = {hour: version for hour, version in settled.items() if hour not in whole}
     if start % SLOT_NS or end % SLOT_NS:
         cut = {}  # of an hour that is cut the facts are read
     covered = [(max(hour, start), min(hour + HOUR, end)) for hour in sorted({**whole, **cut})]
     newest, rest = _newest(
-        store, sources(store, complement(start, end, covered), time.time_ns()), function, scope.environment
+        store, sources(store, known.gaps(start, end, covered), time.time_ns()), function, scope.environment
     )
     found = [*_older(store, tuple(whole.values()), rest, scope, function), *newest]
     for hour, version in cut.items():

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from faasight_store.connection import Store
-from faasight_store.queries.blocks import Shape, settled_cells, unit_s
+from faasight_store.queries.blocks import Settled, Shape, settled_cells, unit_s
 from faasight_store.queries.cells import (
     MAXIMA,
     OF_CELLS,
@@ -84,29 +84,30 @@ def _settled(store: Store, planned: Plan, shape: Shape, scope_ns: Interval, step
     whole_s = (scope_ns[0] // HOUR * HOUR // SECOND, scope_ns[1] // SECOND + 1)
     found = []
     if planned.days:
-        found += settled_cells(store, "invocation_days", _of_steps(planned.days, _DAYS_TOGETHER), by_hours, whole_s)
+        days = Settled("invocation_days", whole_s)
+        found += settled_cells(store, days, _of_steps(planned.days, _DAYS_TOGETHER), by_hours)
     if planned.hours:
         pieces, of_hours = _each(planned.hours), by_hours
         if "i" not in shape.by:
             pieces = _of_steps(planned.hours, _HOURS_TOGETHER)
         elif step_ns > HOUR and step_ns % HOUR == 0 and scope_ns[0] % step_ns == 0:  # the hours of a step together
             pieces, of_hours = _of_steps(planned.hours, step_ns), replace(shape, unit_s=step_ns // SECOND)
-        found += settled_cells(store, hours, pieces, of_hours, whole_s)
+        found += settled_cells(store, Settled(hours, whole_s), pieces, of_hours)
     if planned.slots:
-        found += _of_slots(store, f"{of}_slots", planned, shape, whole_s)
+        found += _of_slots(store, Settled(f"{of}_slots", whole_s), planned, shape)
     return found
 
 
-def _of_slots(store: Store, table: str, planned: Plan, shape: Shape, whole_s: tuple[int, int]) -> list[Cells]:
+def _of_slots(store: Store, slots: Settled, planned: Plan, shape: Shape) -> list[Cells]:
     """Return the cells of hours by the half minute, cut to the scope."""
     if "i" not in shape.by:
         uncut = [version for version in planned.slots if version not in planned.cut]
-        found = settled_cells(store, table, _each(uncut), shape, whole_s) if uncut else []
+        found = settled_cells(store, slots, _each(uncut), shape) if uncut else []
         for version, clip in planned.cut.items():
-            found += settled_cells(store, table, [(version,)], shape, whole_s, clip)
+            found += settled_cells(store, replace(slots, clip=clip), [(version,)], shape)
         return found
     first_s, last_s = planned.start_ns // SECOND, planned.end_ns // SECOND
-    whole = settled_cells(store, table, _each(planned.slots), shape, whole_s)
+    whole = settled_cells(store, slots, _each(planned.slots), shape)
     inside = [(cells["slot"] >= first_s) & (cells["slot"] < last_s) for cells in whole]
     return [cells if all_of.all() else cells.where(all_of) for cells, all_of in zip(whole, inside, strict=True)]
 

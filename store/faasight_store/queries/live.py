@@ -7,8 +7,9 @@ from functools import partial
 from faasight_store.connection import Store
 from faasight_store.queries import minutes
 from faasight_store.queries.cells import MAXIMA, OF_CELLS, SUMS, Array, Cells, of_invocations
+from faasight_store.queries.hours import known_hours
 from faasight_store.queries.merged import Sql, merged
-from faasight_store.queries.settled import FAR_AHEAD, Recent, Sources, recent, settled_hours
+from faasight_store.queries.settled import FAR_AHEAD, Recent, Sources, recent
 from faasight_store.times import HOUR
 
 _KEYS = ("environment", "function", "bucket", "init_bucket", "init_type")
@@ -36,7 +37,7 @@ def prepare(store: Store) -> None:
     """Ask what all queries must know first, if that is remembered, so that a page that comes soon need not wait."""
     if store.remembers:
         now = time.time_ns()
-        settled_hours(store, now - HOUR, now)
+        known_hours(store, now - HOUR, now)
         known = recent(store)
         known.merged.get(partial(_merged, store), known)
         minutes.read_ahead(store, known)

@@ -1,4 +1,4 @@
-"""What is settled: hours kept as counts, and the minutes after them kept as merged invocations (rollup.py makes both).
+"""What is settled of the last hours: minutes kept as merged invocations (rollup.py makes them; for hours: hours.py).
 
 A settling notes how many facts it was made of. Where as many are known today, nothing came since, and it holds; else
 the facts are read. So what comes late counts at once, however late, and no clock decides it.
@@ -12,7 +12,7 @@ from typing import Any
 from faasight_store.cache import Once
 from faasight_store.connection import Store
 from faasight_store.queries.merged import COLUMNS, Interval, Sql, begins, late_since, maybe_retried, merged
-from faasight_store.times import DAY, HOUR, MINUTE, SECOND, moment, within
+from faasight_store.times import HOUR, MINUTE, SECOND, moment, within
 
 # How long minutes are looked for: until their hour is settled, twenty minutes after its end, and some more.
 MINUTES_FOR_NS = 2 * HOUR
@@ -43,64 +43,6 @@ class Sources:
     def without_newest(self) -> "Sources":
         """Return what `live.py` does not know: the minutes, and facts of before them."""
         return replace(self, facts=self.facts[:-1], recent=None)
-
-
-def settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
-    """Return the version of each settled hour of the range into which nothing came since.
-
-    How many facts are known is kept as long as the facts are; what was settled outlives both.
-    """
-    far = next((far for far in _LOOKS_BACK if start >= time.time_ns() - far), None)
-    if far is None or not store.remembers:
-        return _settled_hours(store, start, end)
-
-    def ask(_: object = None) -> dict[int, int]:
-        return _settled_hours(store, time.time_ns() - far - HOUR, FAR_AHEAD)
-
-    # Pages of a like range, and what they compare it with, share one answer.
-    known = store.shared(("hours", far), ask, ask)
-    return {hour: version for hour, version in known.items() if start - HOUR < hour < end}
-
-
-_LOOKS_BACK = (9 * HOUR, 3 * DAY, 20 * DAY, 70 * DAY)
-
-
-def _settled_hours(store: Store, start: int, end: int) -> dict[int, int]:
-    hours = f"hour >= toStartOfHour({moment('start')}) AND hour < {moment('end')}"
-    rows = store.query(
-        f"""SELECT toUnixTimestamp(hour), newest FROM (
-            SELECT hour, max(version) AS newest, argMax(facts, version) AS made_of,
-                argMax(settled_hours.known, version) AS known_then
-            FROM settled_hours WHERE {hours} GROUP BY hour
-        ) AS settled LEFT JOIN (
-            SELECT hour, sum(facts) AS known FROM touched_hours WHERE {hours} GROUP BY hour
-        ) AS touched USING hour
-        WHERE known = made_of OR known = 0 OR hour < {FACTS_BEGIN}
-            OR (known = known_then AND hour = {FACTS_BEGIN})""",
-        {"start": start, "end": end},
-    )
-    return {hour * 10**9: version for hour, version in rows}
-
-
-def settled_days(store: Store, start: int, end: int, hours: Mapping[int, int]) -> dict[int, int]:
-    """Return the version of each day that lies wholly in the range and was made of these very hours."""
-    if -(-start // DAY) * DAY + DAY > end:
-        return {}
-
-    def ask(_: object = None) -> list[tuple[int, int, int]]:
-        rows = store.query(
-            "SELECT toUnixTimestamp(hour), max(version), argMax(made_of, version) FROM settled_days GROUP BY hour"
-        )
-        return [(day * SECOND, version, made_of) for day, version, made_of in rows]
-
-    of_day: dict[int, int] = {}
-    for hour, version in hours.items():
-        of_day[hour // DAY * DAY] = of_day.get(hour // DAY * DAY, 0) + version
-    return {
-        day: version
-        for day, version, made_of in store.shared("days", ask, ask)
-        if day >= start and day + DAY <= end and day in of_day and of_day[day] % 2**64 == made_of
-    }
 
 
 _MINUTES = f"minute >= toStartOfMinute({moment('from_ns')}) AND minute < {moment('to_ns')}"

@@ -4,9 +4,9 @@ import time
 
 from faasight_store import buckets, prices
 from faasight_store.connection import Store
-from faasight_store.queries.cells import complement
+from faasight_store.queries.hours import known_hours
 from faasight_store.queries.merged import Sql
-from faasight_store.queries.settled import invocations, settled_hours, sources
+from faasight_store.queries.settled import invocations, sources
 from faasight_store.times import HOUR, to_ns, within
 from faasight_store.types import Scope
 
@@ -37,8 +37,9 @@ def of_invocations(source: Sql) -> str:
 def used(store: Store, scope: Scope, function: str = "") -> Sql:
     """Return a sub-select of `hour` and COLUMNS over the scope."""
     start, end = to_ns(scope.start), to_ns(scope.end)
-    settled = {h: version for h, version in settled_hours(store, start, end).items() if h >= start and h + HOUR <= end}
-    gaps = complement(start, end, [(h, h + HOUR) for h in sorted(settled)])
+    known = known_hours(store, start, end)
+    settled = {hour: version for hour, version in known.settled.items() if hour >= start and hour + HOUR <= end}
+    gaps = known.gaps(start, end, [(hour, hour + HOUR) for hour in sorted(settled)])
     rest = invocations(
         sources(store, gaps, time.time_ns()), columns=OF_INVOCATION, function=function, environment=scope.environment
     )
