@@ -10,20 +10,22 @@ facts, as they are on a live system.
 With --folder the data is kept, and brought up to the present when it is used again.
 
 Prints p50 and p95 in ms for each query and range, and the median of the CPU time of the whole process, which other
-work on the machine changes far less, in three ways, each compared with the goals: as the only viewer of a running
+work on the machine changes far less, in four ways, each compared with the goals: as the only viewer of a running
 dashboard asks again (what is settled is in memory, what all queries must know first is kept fresh by a thread,
-`Store.expect`); the first time in a running dashboard (nothing of what is settled is in memory yet); and with
-nothing remembered at all. Pages ask their queries on four threads. Then the peer beside it over 7 days: `ours` and
-`peer` are the sums of the medians of the questions that both can answer; the last line is for a running dashboard, the
-ones before it for the other ways.
+`Store.expect`); the first time in a running dashboard (what pages of all functions need of the usual ranges was read
+ahead, as the dashboards do; questions of one function are of another one each time); the first time where nothing was
+read ahead, as in an environment that nobody chose before; and with nothing remembered at all. Pages ask their queries
+on four threads. Then the peer beside it over 7 days: `ours` and `peer` are the sums of the medians of the questions
+that both can answer; the last line is for a running dashboard, the ones before it for the other ways.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -34,8 +36,9 @@ from typing import Any
 
 import _fleet
 import _peer
+from faasight_dashboards import ahead
 from faasight_store import Scope, Store, edge_days, migrate, rollup, settle
-from faasight_store.queries import alerts, functions, ingest, invocations, logs, signals, traces
+from faasight_store.queries import alerts, functions, ingest, invocations, logs, minutes, signals, traces
 from faasight_store.queries import map as maps
 from faasight_store.queries.windows import chart_step_s
 from faasight_store.times import HOUR, MINUTE, SECOND, from_ns
@@ -84,59 +87,62 @@ def catch_up(store: Store, invocations_a_month: int, days: int) -> int:
     return now
 
 
-def queries(store: Store, scope: Scope) -> Mapping[str, Callable[[], Any]]:
+Question = Callable[[str], Any]  # of a function, where it is of one
+
+
+def queries(store: Store, scope: Scope) -> Mapping[str, Question]:
     """Return what the pages ask of a scope."""
     return {
-        "totals": lambda: invocations.totals(store, scope),
-        "series": lambda: invocations.series(store, scope),
-        "heatmap": lambda: invocations.heatmap(store, scope),
-        "functions": lambda: functions.functions(store, scope),
-        "errors": lambda: invocations.errors(store, scope),
-        "map": lambda: maps.invocation_map(store, scope),
-        "one: series": lambda: invocations.series(store, scope, ONE),
-        "one: heatmap": lambda: invocations.heatmap(store, scope, ONE),
-        "one: errors": lambda: invocations.errors(store, scope, ONE),
-        "one: cold starts": lambda: functions.cold_starts(store, scope, ONE),
-        "one: recent": lambda: invocations.recent(store, scope, ONE),
-        "search: recent failed": lambda: invocations.recent(store, scope, failed=True),
-        "search: traces": lambda: traces.find(store, scope),
-        "search: failed traces": lambda: traces.find(store, scope, failed=True),
-        "search: newest logs": lambda: logs.search(store, scope),
-        "search: word in logs": lambda: logs.search(store, scope, "customer 777"),
-        "search: log attribute": lambda: logs.search(store, scope, "customer:777 level:error"),
-        "search: log volume": lambda: logs.volume(store, scope, "level:error"),
+        "totals": lambda _: invocations.totals(store, scope),
+        "series": lambda _: invocations.series(store, scope),
+        "heatmap": lambda _: invocations.heatmap(store, scope),
+        "functions": lambda _: functions.functions(store, scope),
+        "errors": lambda _: invocations.errors(store, scope),
+        "map": lambda _: maps.invocation_map(store, scope),
+        "one: series": lambda one: invocations.series(store, scope, one),
+        "one: heatmap": lambda one: invocations.heatmap(store, scope, one),
+        "one: errors": lambda one: invocations.errors(store, scope, one),
+        "one: cold starts": lambda one: functions.cold_starts(store, scope, one),
+        "one: recent": lambda one: invocations.recent(store, scope, one),
+        "search: recent failed": lambda _: invocations.recent(store, scope, failed=True),
+        "search: traces": lambda _: traces.find(store, scope),
+        "search: failed traces": lambda _: traces.find(store, scope, failed=True),
+        "search: newest logs": lambda _: logs.search(store, scope),
+        "search: word in logs": lambda _: logs.search(store, scope, "customer 777"),
+        "search: log attribute": lambda _: logs.search(store, scope, "customer:777 level:error"),
+        "search: log volume": lambda _: logs.volume(store, scope, "level:error"),
     }
 
 
-def pages(store: Store, scope: Scope) -> Mapping[str, Callable[[], Any]]:
+def pages(store: Store, scope: Scope) -> Mapping[str, Question]:
     """Return what whole pages ask of a scope, at once as a browser does."""
     before = scope.before()
-    asked: dict[str, Sequence[Callable[[], Any]]] = {
+    asked: dict[str, Sequence[Question]] = {
         "page: overview": (
-            lambda: invocations.totals(store, scope),
-            lambda: invocations.totals(store, before),
-            lambda: invocations.series(store, scope),
-            lambda: functions.functions(store, scope),
-            lambda: alerts.active(store),
-            lambda: ingest.health(store, scope),
+            lambda _: invocations.totals(store, scope),
+            lambda _: invocations.totals(store, before),
+            lambda _: invocations.series(store, scope),
+            lambda _: functions.functions(store, scope),
+            lambda _: alerts.active(store),
+            lambda _: ingest.health(store, scope),
         ),
         "page: function": (
-            lambda: functions.function(store, scope, ONE),
-            lambda: invocations.totals(store, before, ONE),
-            lambda: invocations.series(store, scope, ONE),
-            lambda: invocations.heatmap(store, scope, ONE),
-            lambda: functions.cold_starts(store, scope, ONE),
-            lambda: invocations.errors(store, scope, ONE, limit=6),
-            lambda: invocations.recent(store, scope, ONE, limit=12),
+            lambda one: functions.function(store, scope, one),
+            lambda one: invocations.totals(store, before, one),
+            lambda one: invocations.series(store, scope, one),
+            lambda one: invocations.heatmap(store, scope, one),
+            lambda one: functions.cold_starts(store, scope, one),
+            lambda one: invocations.errors(store, scope, one, limit=6),
+            lambda one: invocations.recent(store, scope, one, limit=12),
         ),
-        "page: functions": (lambda: functions.functions(store, scope),),
-        "page: map": (lambda: maps.invocation_map(store, scope),),
+        "page: functions": (lambda _: functions.functions(store, scope),),
+        "page: map": (lambda _: maps.invocation_map(store, scope),),
     }
 
-    def whole(calls: Sequence[Callable[[], Any]]) -> Callable[[], Any]:
-        def call() -> list[Any]:
+    def whole(calls: Sequence[Question]) -> Question:
+        def call(one: str) -> list[Any]:
             with ThreadPoolExecutor(THREADS) as threads:
-                return list(threads.map(lambda one: one(), calls))
+                return list(threads.map(lambda each: each(one), calls))
 
         return call
 
@@ -169,28 +175,40 @@ class Way(Enum):
 
     AGAIN = "as a running dashboard asks"
     FIRST = "the first time in a running dashboard"
+    ELSEWHERE = "the first time where nothing was read ahead"
     NOTHING = "nothing remembered"
 
 
 Missed = dict[Way, int]  # how many queries missed their goal at p95
 
 
-def timed(store: Store, call: Callable[[], object], repeats: int, way: Way = Way.NOTHING) -> Took:
+def timed(
+    store: Store, call: Question, repeats: int, way: Way = Way.NOTHING, others: Iterator[str] | None = None
+) -> Took:
     """Return how long some calls took; the first, which warms the engine's caches, is left out."""
+    ones = others or itertools.repeat(ONE)
     looked_at = way is not Way.NOTHING
     if looked_at:
         store.expect(LOOKING_S)
-    call()
+    call(next(ones))
     wall, cpu = [], []
     for _ in range(repeats):
         if looked_at:
             store.expect(LOOKING_S)
-        store.forget(shared=not looked_at, settled=way is not Way.AGAIN)
+        _forget(store, way)
+        one = next(ones)
         began, spent = time.perf_counter(), time.process_time()
-        call()
+        call(one)
         wall.append((time.perf_counter() - began) * 1000)
         cpu.append((time.process_time() - spent) * 1000)
     return Took(sorted(wall), cpu)
+
+
+def _forget(store: Store, way: Way) -> None:
+    settled_too = way in {Way.ELSEWHERE, Way.NOTHING}
+    of_minutes = store.kept.find([minutes.KEY] if way is Way.ELSEWHERE else [])  # they are of all environments
+    store.forget(shared=way is Way.NOTHING, settled=settled_too)
+    store.kept.add(of_minutes)
 
 
 def _scope(now: int, length: int) -> Scope:
@@ -201,6 +219,9 @@ def _scope(now: int, length: int) -> Scope:
 
 
 Found = dict[str, dict[Way, Took]]  # of each query
+_others = itertools.cycle(
+    f"fn-{place:02}" for place in range(50)
+)  # with up to seven repeats none comes twice in a range
 
 
 def measure(store: Store, running: Store, arguments: argparse.Namespace) -> tuple[dict[str, Found], Missed]:
@@ -212,15 +233,18 @@ def measure(store: Store, running: Store, arguments: argparse.Namespace) -> tupl
             continue
         now = catch_up(store, arguments.invocations, arguments.days)
         scope = _scope(now, length)
-        colds = {
-            name: timed(store, call, arguments.repeats)
-            for name, call in {**queries(store, scope), **pages(store, scope)}.items()
-        }
-        found[label] = {}
-        for name, call in {**queries(running, scope), **pages(running, scope)}.items():
-            of_ways = {way: timed(running, call, arguments.repeats, way) for way in (Way.FIRST, Way.AGAIN)}
-            of_ways[Way.NOTHING] = colds[name]
-            found[label][name] = of_ways
+        found[label] = {name: {} for name in (*queries(store, scope), *pages(store, scope))}
+        for way in (Way.NOTHING, Way.FIRST, Way.AGAIN, Way.ELSEWHERE):
+            asked = store if way is Way.NOTHING else running
+            if way is Way.FIRST:
+                asked.forget()
+                for question in ahead.questions(scope) if length >= HOUR else ():
+                    question(asked)
+            for name, call in {**queries(asked, scope), **pages(asked, scope)}.items():
+                of_one = name.startswith("one") or name == "page: function"
+                others = _others if way is Way.FIRST and of_one else None
+                found[label][name][way] = timed(asked, call, arguments.repeats, way, others)
+        for name, of_ways in found[label].items():
             goal = float("inf") if name.startswith("search") and length > DAY else GOAL_MS
             goal = SEARCH_GOAL_MS if name.startswith("search") and length <= DAY else goal
             for way, took in of_ways.items():
@@ -239,10 +263,10 @@ def measure_others(store: Store, arguments: argparse.Namespace, missed: Missed) 
         (
             "a signal over 5 min",
             GOAL_MS,
-            lambda: signals.measure(store, "error_rate", from_ns(now) - window, from_ns(now)),
+            lambda _: signals.measure(store, "error_rate", from_ns(now) - window, from_ns(now)),
         ),
-        ("a trace of 10,000 spans", TRACE_GOAL_MS, lambda: traces.trace(store, large)),
-        ("the live tail", GOAL_MS, lambda: logs.tail(store, 0)),
+        ("a trace of 10,000 spans", TRACE_GOAL_MS, lambda _: traces.trace(store, large)),
+        ("the live tail", GOAL_MS, lambda _: logs.tail(store, 0)),
     ):
         took = timed(store, call, arguments.repeats)
         for way in Way:
@@ -264,7 +288,7 @@ def beside(store: Store, peer: Store, arguments: argparse.Namespace, ours: Found
         print(f"{name}: {rows} spans, {size / max(rows, 1):.1f} bytes each on disk")
     own, others = dict.fromkeys(Way, 0.0), 0.0
     for name, call in _peer.questions(peer, _scope(now, 7 * DAY)).items():
-        theirs = timed(peer, call, 3)
+        theirs = timed(peer, lambda _, call=call: call(), 3)
         others += theirs.p50
         for way in Way:
             own[way] += ours[name][way].p50
@@ -302,7 +326,10 @@ def main() -> None:
         measure_others(store, arguments, missed)
         peer = stack.enter_context(Store.open(f"chdb://{folder}?database=otel"))
         own, theirs = beside(store, peer, arguments, found["7 d"])
-    names = {Way.NOTHING: "query_nothing_remembered", Way.FIRST: "query_first_asked", Way.AGAIN: "query"}
+    names = {
+        Way.NOTHING: "query_nothing_remembered", Way.ELSEWHERE: "query_not_read_ahead", Way.FIRST: "query_first_asked",
+        Way.AGAIN: "query",
+    }  # fmt: skip
     for way, name in names.items():
         asked = f"{len(_peer.QUESTIONS)} questions over 7 days, sum of medians, {way.value}"
         ratio = theirs / own[way]

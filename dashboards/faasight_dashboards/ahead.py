@@ -91,7 +91,7 @@ class ReadAhead:
             self._stopping.wait(self._after_s)
 
     def _read(self) -> None:
-        for environment in ("", *self._lately()):
+        for environment in ("", *self.environments()):
             for scope in usual_scopes(datetime.now(UTC), environment, self._first):
                 for ask in questions(scope):
                     if self._stopping.is_set():
@@ -102,7 +102,8 @@ class ReadAhead:
                         log.debug("could not read ahead: %s", error)
                         return
 
-    def _lately(self) -> list[str]:
+    def environments(self) -> list[str]:
+        """Return what is read beside all environments together: those looked at lately, the newest last."""
         with self._lock:
             for name, looked in list(self._environments.items()):
                 if time.monotonic() - looked > _ASKED_WITHIN_S:

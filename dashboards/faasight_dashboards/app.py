@@ -7,6 +7,7 @@ from faasight_store import Store
 from flask import Flask
 
 from faasight_dashboards import router, search, security, shell, static
+from faasight_dashboards.ahead import ReadAhead
 from faasight_dashboards.data import Context, expect_questions, install
 from faasight_dashboards.meters import Meters
 from faasight_dashboards.pages import alerts, function, functions, logs, overview, trace, traces
@@ -43,11 +44,14 @@ _INDEX = """<!DOCTYPE html>
 </html>"""
 
 
-def create_app(store: Store, settings: Settings, meters: Meters | None = None) -> Dash:
-    """Return the app over `store`; it holds no state of its own but a short cache, and what `meters` count."""
+def create_app(store: Store, settings: Settings, meters: Meters | None = None, ahead: ReadAhead | None = None) -> Dash:
+    """Return the app over `store`; it holds no state of its own but a short cache, and what `meters` count.
+
+    `ahead` is told when somebody looks.
+    """
     server = Flask("faasight_dashboards")
     server.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR_S
-    context = Context(store, settings, meters=meters or Meters())
+    context = Context(store, settings, meters=meters or Meters(), ahead=ahead)
     install(server, context)
     context.meters.install(server)
     app = Dash(

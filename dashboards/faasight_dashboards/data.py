@@ -11,6 +11,7 @@ from faasight_store.queries.live import prepare
 from flask import Flask, current_app, request
 from opentelemetry import trace
 
+from faasight_dashboards.ahead import ReadAhead
 from faasight_dashboards.meters import Meters
 from faasight_dashboards.settings import Settings
 
@@ -32,6 +33,7 @@ class Context:
     settings: Settings
     cache: Cache = field(default_factory=Cache)
     meters: Meters = field(default_factory=Meters)
+    ahead: ReadAhead | None = None
 
 
 def install(server: Flask, context: Context) -> None:
@@ -48,6 +50,8 @@ def ask(query: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kw
     """Return what `query(store, *args, **kwargs)` answers, at most a few seconds old. Arguments must be hashable."""
     here = context()
     here.store.expect(LOOKING_S)
+    if here.ahead:
+        here.ahead.looked(next((arg.environment for arg in args if isinstance(arg, Scope)), ""))
     key = (query, args, tuple(sorted(kwargs.items())))
     name = f"{query.__module__.rpartition('.')[2]}.{query.__name__}"
     missed = False

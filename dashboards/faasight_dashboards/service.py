@@ -6,19 +6,16 @@ import ipaddress
 import logging
 import socket
 import threading
-from datetime import UTC, datetime
 from typing import Any
 
 from faasight_store import Store
-from faasight_store.queries import functions, invocations
-from faasight_store.queries.map import invocation_map
 from flask import Flask
 from prometheus_client import CollectorRegistry
 from waitress.server import create_server
 
+from faasight_dashboards.ahead import ReadAhead
 from faasight_dashboards.app import create_app
 from faasight_dashboards.meters import Meters
-from faasight_dashboards.scope import view
 from faasight_dashboards.settings import Settings
 
 _STOP_WITHIN_S = 4.0
@@ -35,6 +32,7 @@ class Dashboards:
         self._settings = settings
         self._store = store
         self._meters = Meters()
+        self._ahead: ReadAhead | None = None
         self._server: Any = None
         self._channels: dict[int, Any] = {}
         self._thread: threading.Thread | None = None
@@ -58,10 +56,10 @@ class Dashboards:
         refuse_remote(self._settings)
         listener = _listen(self._settings)
         self._port = listener.getsockname()[1]
-        app = create_app(self._store, self._settings, self._meters)
+        self._ahead = ReadAhead(self._store, self._settings.default_range)
+        app = create_app(self._store, self._settings, self._meters, self._ahead)
         _warm_up(app.server)
         _quieten()
-        _ask_once(self._store)
         self._stopping.clear()
         self._server = create_server(
             app.server,
@@ -73,12 +71,15 @@ class Dashboards:
         )
         self._thread = threading.Thread(target=self._run, name="dashboards", daemon=True)
         self._thread.start()
+        self._ahead.start()
 
     def stop(self) -> None:
         """Finish the requests under way and close; safe to call twice."""
         if self._thread is None:
             return
         self._stopping.set()
+        if self._ahead:
+            self._ahead.stop()
         self._server.pull_trigger()
         self._thread.join(_STOP_WITHIN_S)
         self._thread = None
@@ -130,19 +131,6 @@ def _warm_up(server: Flask) -> None:
             raise ServeError(
                 f"The dashboards cannot build {path} (HTTP {answer.status_code}): a fault of ours, please report it."
             )
-
-
-def _ask_once(store: Store) -> None:
-    """Ask what the first page will ask, beside all else: settled hours come into memory, and code into caches."""
-    scope = view({}, datetime.now(UTC)).scope
-
-    def ask() -> None:
-        for query in (functions.functions, invocations.series, invocations.totals, invocation_map):
-            query(store, scope)
-        invocations.totals(store, scope.before())
-
-    if store.remembers:
-        store.beside(ask)  # what goes wrong is told to whoever asks next
 
 
 def _quieten() -> None:
