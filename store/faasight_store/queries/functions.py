@@ -1,14 +1,14 @@
 """The functions of a scope, each with its figures."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from faasight_store.connection import Store
-from faasight_store.queries.cells import HOURS_IN_SCOPE, Cells, Grain
+from faasight_store.queries import about
+from faasight_store.queries.about import About
+from faasight_store.queries.cells import Cells, Grain
 from faasight_store.queries.figures import LEVELS, Figures, factorized, figures, known, quantiles_ms
 from faasight_store.queries.gather import gather
 from faasight_store.queries.windows import step_ns
@@ -17,8 +17,6 @@ from faasight_store.types import ColdStarts, FunctionRow, ImportCost, Scope
 
 SPARK_BUCKETS = 24
 MOST_IMPORTS = 40
-_LATELY = timedelta(days=2)  # what is known of a function is in its newest hours; most were seen so lately
-_HOURS = f"{HOURS_IN_SCOPE} AND ({{environment:String}} = '' OR environment IN ({{environment:String}}, ''))"
 
 
 def functions(store: Store, scope: Scope) -> list[FunctionRow]:
@@ -34,58 +32,63 @@ def function(store: Store, scope: Scope, name: str) -> FunctionRow | None:
 
 def cold_starts(store: Store, scope: Scope, name: str) -> ColdStarts:
     """Return the anatomy of its cold starts; percentiles are at most 2 % off."""
-    of_imports = store.beside(lambda: _imports(store, scope, name))
+    of_spans = store.beside(lambda: _starts(store, scope, name))
     found = by_function(store, scope, name)
     total, count = int(found["invocations"].sum()), int(found["cold_starts"].sum())
     p50, _, p95, _ = quantiles_ms(np.zeros(len(found), np.int64), 1, found["init_bucket"], found["cold_starts"])[0]
     kinds, kind = np.unique(found["init_type"], return_inverse=True)
     by_kind = np.bincount(kind, found["cold_starts"], len(kinds))
-    overhead_ms, pings = _overhead_and_pings(store, scope, name)
+    starts = of_spans.result()
     return ColdStarts(
         count=count,
         share=count / total if total else 0.0,
         p50_ms=None if np.isnan(p50) else float(p50),
         p95_ms=None if np.isnan(p95) else float(p95),
         by_init_type={str(name): int(some) for name, some in zip(kinds, by_kind, strict=True) if some},
-        imports=of_imports.result(),
-        overhead_ms=overhead_ms,
-        pings=pings,
+        imports=starts.imports,
+        overhead_ms=starts.overhead_ms,
+        pings=starts.pings,
     )
 
 
-_SPANS = (
-    within("ts", "start", "end")
-    + " AND function = {function:String} AND ({environment:String} = '' OR environment = {environment:String})"
-)
+@dataclass(frozen=True, slots=True)
+class _Starts:
+    """What spans of inits, imports and pings tell."""
+
+    imports: list[ImportCost]
+    overhead_ms: float | None  # the mean cost of the wrapper to an init, None if no init was told of
+    pings: int
 
 
-def _imports(store: Store, scope: Scope, name: str) -> list[ImportCost]:
+def _starts(store: Store, scope: Scope, name: str) -> _Starts:
     rows = store.query(
-        f"""SELECT module, uniqExact(span_id), avg(duration_ns) / 1e6, avg(self_ms)
-        FROM start_spans WHERE {_SPANS} AND phase = 'import'
-        GROUP BY module ORDER BY sum(duration_ns) DESC LIMIT {{limit:UInt32}}""",
-        {**_span_parameters(scope, name), "limit": MOST_IMPORTS},
+        f"""SELECT phase, if(phase = 'import', start_spans.module, '') AS module,
+            uniqExact(reinterpretAsUInt64(span_id)), avg(duration_ns) / 1e6, avg(self_ms), count(overhead_ms),
+            sum(overhead_ms)
+        FROM start_spans
+        WHERE {within("ts", "start", "end")} AND function = {{function:String}}
+          AND ({{environment:String}} = '' OR environment = {{environment:String}})
+        GROUP BY phase, module ORDER BY phase, sum(duration_ns) DESC, module LIMIT {{limit:UInt32}} BY phase""",
+        {
+            "start": to_ns(scope.start),
+            "end": to_ns(scope.end),
+            "function": name,
+            "environment": scope.environment,
+            "limit": MOST_IMPORTS,
+        },
     )
-    return [ImportCost(*row) for row in rows]
-
-
-def _overhead_and_pings(store: Store, scope: Scope, name: str) -> tuple[float | None, int]:
-    """Return the mean cost of the wrapper to an init, None if no init was told of, and how many pings came."""
-    inits, mean, pings = store.query(
-        f"""SELECT count(overhead_ms), avg(overhead_ms), uniqExactIf(span_id, phase = 'warm_up')
-        FROM start_spans WHERE {_SPANS} AND phase IN ('init', 'warm_up')""",
-        _span_parameters(scope, name),
-    )[0]
-    return float(mean) if inits else None, int(pings)
-
-
-def _span_parameters(scope: Scope, name: str) -> dict[str, Any]:
-    return {"start": to_ns(scope.start), "end": to_ns(scope.end), "function": name, "environment": scope.environment}
+    others = [row for row in rows if row[0] != "import"]
+    told = sum(row[5] for row in others)
+    return _Starts(
+        imports=[ImportCost(*row[1:5]) for row in rows if row[0] == "import"],
+        overhead_ms=sum(row[6] or 0.0 for row in others) / told if told else None,
+        pings=sum(row[2] for row in others if row[0] == "warm_up"),
+    )
 
 
 def _rows(store: Store, scope: Scope, name: str) -> list[FunctionRow]:
     step = step_ns(scope, SPARK_BUCKETS)
-    newest = store.beside(lambda: _about(store, replace(scope, start=max(scope.start, scope.end - _LATELY))))
+    newest = store.beside(lambda: about.newest(store, scope))
     sparks = store.beside(
         lambda: gather(
             store, scope, ["function", "i"], name, step_ns=step, grain=Grain.of_step(step, hours_from=HOUR),
@@ -97,12 +100,10 @@ def _rows(store: Store, scope: Scope, name: str) -> list[FunctionRow]:
     of_names = figures(found, key, len(names))
     inits = quantiles_ms(key, len(names), found["init_bucket"], found["cold_starts"])[:, LEVELS.index(0.95)]
     spark = _sparks(sparks.result(), names)
-    about = newest.result()
-    if not about.keys() >= set(names):
-        about = _about(store, scope)
-    nothing = (to_ns(scope.end), "", "", "", "", "", "", None, None)
+    told = about.with_older(store, scope, newest.result(), names)
+    nothing = About(to_ns(scope.end))
     return [
-        _row(function, of_names, i, known(inits[i]), spark[function], about.get(function, nothing), scope)
+        _row(function, of_names, i, known(inits[i]), spark[function], told.get(function, nothing), scope)
         for i, function in enumerate(names)
     ]
 
@@ -122,25 +123,24 @@ def _row(
     i: int,
     init_p95_ms: float | None,
     spark: Sequence[int],
-    about: Sequence[Any],
+    told: About,
     scope: Scope,
 ) -> FunctionRow:
-    last_seen, version, runtime, architecture, region, account, provider, memory_mb, timeout_ms = about
     return FunctionRow(
         function=function,
-        runtime=runtime,
-        version=version,
-        architecture=architecture,
-        region=region,
-        account=account,
-        provider=provider,
-        memory_mb=memory_mb or None,
+        runtime=told.runtime,
+        version=told.version,
+        architecture=told.architecture,
+        region=told.region,
+        account=told.account,
+        provider=told.provider,
+        memory_mb=told.memory_mb or None,
         memory_used_mb=known(measures.memory_used_mb[i]),
-        timeout_ms=timeout_ms or None,
+        timeout_ms=told.timeout_ms or None,
         totals=measures.totals(i),
         max_ms=known(measures.max_ms[i]),
         init_p95_ms=init_p95_ms,
-        last_seen=from_ns(min(last_seen, to_ns(scope.end))),
+        last_seen=from_ns(min(told.last_seen_ns, to_ns(scope.end))),
         spark=spark,
     )
 
@@ -152,14 +152,3 @@ def _sparks(cells: Cells, names: Sequence[str]) -> dict[str, list[int]]:
     counts = np.bincount(key * SPARK_BUCKETS + cells["i"], cells["invocations"], len(of) * SPARK_BUCKETS)
     found = dict(zip(of, np.rint(counts).astype(np.int64).reshape(-1, SPARK_BUCKETS).tolist(), strict=True))
     return {name: found.get(name, [0] * SPARK_BUCKETS) for name in names}
-
-
-def _about(store: Store, scope: Scope) -> dict[str, Sequence[Any]]:
-    rows = store.query(
-        f"""SELECT function, toUnixTimestamp64Nano(max(last_seen)), argMaxIf(version, last_seen, version != ''),
-            max(runtime).2, max(architecture).2, max(region).2, max(account).2, max(provider).2,
-            max(memory_mb).2, max(timeout_ms).2
-        FROM function_hours WHERE {_HOURS} GROUP BY function""",
-        {"scope_ns": to_ns(scope.start), "scope_end_ns": to_ns(scope.end), "environment": scope.environment},
-    )
-    return {row[0]: row[1:] for row in rows}

@@ -10,9 +10,10 @@ import numpy as np
 from faasight_store.connection import Store
 from faasight_store.queries.live import live_cells
 from faasight_store.queries.merged import Interval, Sql
-from faasight_store.queries.settled import Sources, invocations, sources
+from faasight_store.queries.settled import MINUTES_FOR_NS, Sources, invocations, sources
+from faasight_store.queries.settled import recent as what_is_recent
 from faasight_store.queries.windows import hex_id, newest_first
-from faasight_store.times import from_ns
+from faasight_store.times import from_ns, to_ns
 from faasight_store.types import Invocation, Scope
 
 _FOUND_BY = ("invocation", "start", "outcome", "cold_start", "duration_ms")
@@ -73,11 +74,16 @@ def recent(
     """Return the newest invocations first; with `running` those too that have begun and not ended."""
     wanted = _Wanted(function, scope.environment, failed, cold, min_ms, max_ms, running)
     found: list[Sequence[Any]] = []
-    for interval in newest_first(scope):
+    for interval in newest_first(scope, found, limit, _settled_until(store, scope)):
         found += _of_interval(store, interval, wanted, limit - len(found))
-        if len(found) >= limit:
-            break
     return [_invocation(row) for row in found]
+
+
+def _settled_until(store: Store, scope: Scope) -> int | None:
+    """Return from which ns on all is in memory, of a scope that has some of that: it is looked at in one."""
+    if not store.remembers or to_ns(scope.end) < time.time_ns() - MINUTES_FOR_NS:
+        return None
+    return what_is_recent(store).standing.frontier
 
 
 def _of_interval(store: Store, interval: Interval, wanted: _Wanted, limit: int) -> list[Sequence[Any]]:

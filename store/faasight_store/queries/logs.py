@@ -26,7 +26,7 @@ def search(store: Store, scope: Scope, query: str = "", limit: int = 200) -> lis
     """Return matching lines, newest first. Raises `QueryError` with the place of the fault in `query`."""
     condition = log_query.to_sql(query)
     found: list[LogRow] = []
-    for start, end in newest_first(scope):
+    for start, end in newest_first(scope, found, limit):
         rows = store.query(
             f"SELECT {COLUMNS} FROM logs WHERE {_RANGE} AND {_ENVIRONMENT} AND ({condition.text})"
             " ORDER BY ts DESC, seq DESC LIMIT {limit:UInt32}",
@@ -39,8 +39,6 @@ def search(store: Store, scope: Scope, query: str = "", limit: int = 200) -> lis
             },
         )
         found += [row(r) for r in rows]
-        if len(found) >= limit:
-            break
     return found
 
 

@@ -3,11 +3,10 @@
 import numpy as np
 
 from faasight_store.connection import Store
-from faasight_store.queries.cells import HOURS_IN_SCOPE
+from faasight_store.queries import about
 from faasight_store.queries.edges import COUNTS, Edges, edges
 from faasight_store.queries.figures import LEVELS, factorized, figures, quantiles_ms
 from faasight_store.queries.functions import by_function
-from faasight_store.times import to_ns
 from faasight_store.types import InvocationMap, MapEdge, MapNode, Scope, Totals
 
 
@@ -16,9 +15,10 @@ def invocation_map(store: Store, scope: Scope) -> InvocationMap:
 
     Edges are counted by the minute, so the first minute of the scope counts whole.
     """
-    of_edges, of_clouds = store.beside(lambda: _edges(store, scope)), store.beside(lambda: _clouds(store, scope))
+    of_edges, newest = store.beside(lambda: _edges(store, scope)), store.beside(lambda: about.newest(store, scope))
     functions = _functions(store, scope)
-    found, clouds = of_edges.result(), of_clouds.result()
+    told = about.with_older(store, scope, newest.result(), functions)
+    found, clouds = of_edges.result(), {name: some.provider for name, some in told.items()}
     ends = {(e[0], e[1]) for e in found} | {(e[2], e[3]) for e in found} | {("function", name) for name in functions}
     return InvocationMap(
         nodes=[_node(kind, name, functions if kind == "function" else {}, clouds) for kind, name in sorted(ends)],
@@ -72,14 +72,3 @@ def _functions(store: Store, scope: Scope) -> dict[str, Totals]:
     names, key = factorized(found["function"])
     of_names = figures(found, key, len(names))
     return {name: of_names.totals(i) for i, name in enumerate(names)}
-
-
-def _clouds(store: Store, scope: Scope) -> dict[str, str]:
-    """Return whose cloud each function runs in, of those that tell."""
-    rows = store.query(
-        f"""SELECT function, max(provider).2 FROM function_hours
-        WHERE {HOURS_IN_SCOPE} AND ({{environment:String}} = '' OR environment IN ({{environment:String}}, ''))
-        GROUP BY function""",
-        {"scope_ns": to_ns(scope.start), "scope_end_ns": to_ns(scope.end), "environment": scope.environment},
-    )
-    return {str(function): str(provider) for function, provider in rows}

@@ -10,12 +10,13 @@ from faasight_store.connection import Store
 from faasight_store.queries import logs
 from faasight_store.queries.merged import SLACK_NS, merged
 from faasight_store.queries.windows import hex_id, newest_first
-from faasight_store.times import MINUTE, from_ns
+from faasight_store.times import MINUTE, from_ns, moment, within
 from faasight_store.types import LogRow, Scope, Span, SpanEvent, SpanLink, Trace, TraceRow
 
 LINK_HOPS = 3
 MOST_TRACES = 20  # opened together
 MOST_LOGS = 2000
+_SLOT = 5 * MINUTE  # of trace_index
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{32}\Z")
 
 
@@ -30,39 +31,41 @@ def find(
     limit: int = 100,
 ) -> list[TraceRow]:
     """Return the newest traces first."""
-    conditions = [
-        "began >= fromUnixTimestamp64Nano({start:Int64}, 'UTC')",
-        "began < fromUnixTimestamp64Nano({end:Int64}, 'UTC')",
-    ]
+    conditions = ["began >= " + moment("start"), "began < " + moment("end")]
+    # What some row of a trace must tell, or it is none of those: the most telling of them. Few are grouped then.
+    told = within("first", "start", "end")
     if function:
         conditions.append("has(names, {function:String})")
+        told = "has(services, {function:String})"
     if scope.environment:
         conditions.append("has(places, {environment:String})")
-    if failed:
-        conditions.append("failures > 0")
     if cold:
         conditions.append("colds > 0")
+        told = "trace_index.cold_starts > 0"
+    if failed:
+        conditions.append("failures > 0")
+        told = "trace_index.errors > 0"
     if min_ms:
         conditions.append("length_ms >= {min_ms:Float64}")
     found: dict[str, TraceRow] = {}  # one that goes on for long is seen in two ranges: its earlier start stays
-    for start, end in newest_first(scope):
+    for start, end in newest_first(scope, found, limit):
         rows = store.query(
             f"""SELECT lower(hex(trace_id)), toUnixTimestamp64Nano(min(first) AS began),
                 toUnixTimestamp64Nano(max(last)) AS ended, (ended - toUnixTimestamp64Nano(began)) / 1e6 AS length_ms,
                 sum(spans), sum(errors) AS failures, sum(cold_starts) AS colds, min(root) AS origin,
                 arraySort(groupUniqArrayArray(services)) AS names, groupUniqArrayArray(environments) AS places
             FROM trace_index
-            WHERE slot >= fromUnixTimestamp64Nano({{start:Int64}} - {{slack:Int64}}, 'UTC')
-              AND slot < fromUnixTimestamp64Nano({{end:Int64}} + {{slack:Int64}}, 'UTC')
-            GROUP BY trace_id HAVING {" AND ".join(conditions)} ORDER BY began DESC, trace_id LIMIT {{limit:UInt32}}""",
+            WHERE {within("slot", "from", "to")}
+              AND trace_id IN (SELECT trace_id FROM trace_index WHERE {within("slot", "begin", "to")} AND {told})
+            GROUP BY trace_id HAVING {" AND ".join(conditions)} ORDER BY began DESC, trace_id LIMIT {{limit:UInt32}}
+            SETTINGS use_skip_indexes = 0""",
             {
-                "start": start, "end": end, "slack": SLACK_NS, "function": function, "environment": scope.environment,
+                "start": start, "end": end, "begin": start // _SLOT * _SLOT, "from": start - SLACK_NS,
+                "to": end + SLACK_NS, "function": function, "environment": scope.environment,
                 "min_ms": min_ms, "limit": limit - len(found),
             },
         )  # fmt: skip
         found |= {row.trace_id: row for row in map(_trace_row, rows)}
-        if len(found) >= limit:
-            break
     return sorted(found.values(), key=lambda row: row.start, reverse=True)
 
 

@@ -1,14 +1,16 @@
 """Small helpers that several queries share: steps over a scope, ranges from the newest back, ids as text."""
 
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sized
 
 from faasight_store.queries.merged import Interval
 from faasight_store.times import MINUTE, SECOND, to_ns
 from faasight_store.types import Scope
 
 FIRST_LOOK = 2 * MINUTE
-WIDER = 4  # each look back is this much wider than the last
+_ROOM = 1.5  # times as many as are missing, or a look falls a few short
+_WIDER, _WIDEST = 2, 16  # each look back is so much wider than the last
 
 
 BUCKETS = 120  # of a chart
@@ -38,13 +40,22 @@ def step_ns(scope: Scope, buckets: int) -> int:
     return -(-length // buckets)
 
 
-def newest_first(scope: Scope) -> Iterator[Interval]:
-    """Yield ranges that cover the scope from its end back, each wider than the last: a short list then reads little."""
-    start, end, width = to_ns(scope.start), to_ns(scope.end), FIRST_LOOK
-    while end > start:
-        low = max(start, end - width)
+def newest_first(scope: Scope, found: Sized, limit: int, first: int | None = None) -> Iterator[Interval]:
+    """Yield ranges that cover the scope from its end back until so many are `found`: a short list then reads little.
+
+    The first one has the last minutes (from the ns `first` on) and what lies ahead of now, for charts end with a whole
+    step and clocks differ; each other is as much wider as what the last one brought lets expect.
+    """
+    start, end = to_ns(scope.start), to_ns(scope.end)
+    latest = min(end, time.time_ns())
+    low = max(start, min(latest - FIRST_LOOK, latest if first is None else first))
+    width = max(latest - low, SECOND)
+    while end > start and len(found) < limit:
+        before = len(found)
         yield low, end
-        end, width = low, width * WIDER
+        missing, news = limit - len(found), len(found) - before
+        width = int(width * min(max(_ROOM * missing / max(news, 1), _WIDER), _WIDEST))
+        low, end = max(start, low - width), low
 
 
 def hex_id(text: str) -> str:
