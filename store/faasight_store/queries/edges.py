@@ -8,7 +8,6 @@ kept in memory under that number (as blocks.py keeps cells).
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,14 +25,17 @@ Ends = tuple[str, str, str, str, str]  # kind and name of the source, then of th
 ENDS = ("source_kind", "source_name", "target_kind", "target_name", "side")
 COUNTS = ("calls", "errors", "throttles", "retries")
 _NUMBERS = ("bucket", "wait_bucket", *COUNTS)
-_COLUMNS = ", ".join([*ENDS, *_NUMBERS])
+# A number that stands for the ends: to group by five texts takes twice as long. Two edges of 10,000 share one with a
+# probability of 3 in a million million. A hash of one text is reckoned once for each text, of several for each row.
+_EDGE = " + ".join(f"{factor} * cityHash64({name})" for factor, name in zip((1, 3, 5, 7, 11), ENDS, strict=True))
+_NAMES = "edges by number"  # under which their ends are kept
+_MOST_NAMES = 20_000
 _LOOKS_BACK = (2 * DAY, 8 * DAY, 31 * DAY)
-_COUNTED_FROM = 6 * HOUR  # of less, to look what is known costs more than to read it
-_LATE = 2 * HOUR  # before the end of a range: calls still come for these hours
+_LATE = 2 * HOUR  # before now, or the end of a range: calls still come for these hours
 _LIVE, _LATEST, _HOURS, _DAYS = range(4)  # pieces of a range: minutes, its last hours, the older ones, whole days
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Edges:
     """Calls as columns, by the place of their edge in `ends` and by duration and wait; several rows may be alike."""
 
@@ -44,11 +46,29 @@ class Edges:
     def __getitem__(self, name: str) -> Array:
         return self.numbers[name]
 
-    @cached_property
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Calls of a part of a range, as columns: `edge`, which stands for its ends, and _NUMBERS."""
+
+    columns: Mapping[str, Array]
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes its columns take."""
+        return sum(column.nbytes for column in self.columns.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The ends of edges that were read, by what stands for them."""
+
+    ends: Mapping[int, Ends]
+
+    @property
     def nbytes(self) -> int:
         """Roughly what they take."""
-        of_numbers = sum(column.nbytes for column in self.numbers.values())
-        return self.edge.nbytes + of_numbers + 500 * len(self.ends)
+        return 500 * len(self.ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +80,18 @@ class _Plan:
     first: int
     last: int
     latest: int  # of `_LATEST`; before it `_HOURS`
+    environment: str
     days: Mapping[int, int]  # versions of those that hold
     pieces: Mapping[int, Hashable]  # what is read beside the minutes: under which name it is kept, None: not at all
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What its statements need."""
+        return {
+            "start": self.start, "end": self.end, "first": self.first, "last": self.last, "latest": self.latest,
+            "days": [day // SECOND for day in self.days], "versions": list(self.days.values()),
+            "environment": self.environment,
+        }  # fmt: skip
 
 
 def edges(store: Store, scope: Scope) -> Edges:
@@ -69,10 +99,16 @@ def edges(store: Store, scope: Scope) -> Edges:
     plan = _plan(store, scope)
     found = store.kept.find(key for key in plan.pieces.values() if key)
     missing = [piece for piece, key in plan.pieces.items() if key not in found]
-    news = _read(store, plan, [_LIVE, *missing], scope.environment)
-    new = {key: news[piece] for piece, key in plan.pieces.items() if key and key not in found}
-    store.kept.add(new)
-    return _together([*news.values(), *found.values()])
+    news = _read(store, plan, [_LIVE, *missing])
+    store.kept.add({key: news[piece] for piece, key in plan.pieces.items() if key and key not in found})
+    pieces = [*news.values(), *found.values()]
+    columns = {name: np.concatenate([piece.columns[name] for piece in pieces]) for name in ("edge", *_NUMBERS)}
+    ends = _ends(store, plan, np.unique(columns["edge"]).tolist())
+    named = np.isin(columns["edge"], np.fromiter(ends, np.uint64, len(ends)))
+    if not named.all():  # housekeeping dropped their day between the two statements
+        columns = {name: column[named] for name, column in columns.items()}
+    several, edge = np.unique(columns.pop("edge"), return_inverse=True)
+    return Edges([ends[some] for some in several.tolist()], edge, columns)
 
 
 def held_days(hours: Mapping[int, int], marks: Sequence[tuple[int, int, int]]) -> dict[int, int]:
@@ -88,11 +124,11 @@ def _plan(store: Store, scope: Scope) -> _Plan:
     first = min(-(-start // HOUR) * HOUR, end)
     last = max(end // HOUR * HOUR, first)
     whole_days = -(-first // DAY) * DAY + DAY <= last
-    if not whole_days and (last - first < _COUNTED_FROM or not store.remembers):
-        return _Plan(start, end, first, last, last, {}, {_HOURS: None} if first < last else {})
+    if first == last or not (whole_days or store.remembers):
+        return _Plan(start, end, first, last, last, scope.environment, {}, {_HOURS: None} if first < last else {})
     hours, marks = _known(store, first, last)
     days = held_days(hours, marks)
-    latest = max(first, last - _LATE)
+    latest = max(first, min(last, time.time_ns() // HOUR * HOUR + HOUR) - _LATE)
     rest = [(hour, calls) for hour, calls in sorted(hours.items()) if hour // DAY * DAY not in days]
     pieces: dict[int, Hashable] = {
         _LATEST: ("edges", "latest", scope.environment, tuple(some for some in rest if some[0] >= latest)),
@@ -100,7 +136,7 @@ def _plan(store: Store, scope: Scope) -> _Plan:
     }
     if days:
         pieces[_DAYS] = ("edges", "days", scope.environment, tuple(sorted(days.items())))
-    return _Plan(start, end, first, last, latest, days, pieces)
+    return _Plan(start, end, first, last, latest, scope.environment, days, pieces)
 
 
 def _known(store: Store, first: int, last: int) -> Known:
@@ -136,53 +172,66 @@ def _ask(store: Store, first: int, last: int) -> Known:
     )
 
 
-def _read(store: Store, plan: _Plan, wanted: Sequence[int], environment: str) -> dict[int, Edges]:
+def _read(store: Store, plan: _Plan, wanted: Sequence[int]) -> dict[int, _Piece]:
     """Return the wanted pieces of a range, in one statement."""
-    chosen = " AND environment = {environment:String}" if environment else ""
-    ends = f"({within('minute', 'start', 'first')} OR {within('minute', 'last', 'end')})"
-    parts = [f"SELECT {_LIVE} AS piece, {_COLUMNS} FROM edges WHERE {ends}{chosen}"]
-    if {_LATEST, _HOURS} & {*wanted}:
-        latest = f"minute >= fromUnixTimestamp64Nano({{latest:Int64}}, 'UTC'), {_LATEST}, {_HOURS}"
-        parts.append(
-            f"SELECT if({latest}) AS piece, {_COLUMNS} FROM edge_hours WHERE {within('minute', 'first', 'last')}"
-            " AND toUnixTimestamp(toStartOfDay(minute)) NOT IN {days:Array(UInt32)}"
-            f" AND piece IN {{wanted:Array(UInt8)}}{chosen}"
-        )
-    if _DAYS in wanted:
-        parts.append(
-            f"SELECT {_DAYS} AS piece, {_COLUMNS} FROM edge_days WHERE {within('hour', 'first', 'last')}"
-            f" AND version IN {{versions:Array(UInt64)}}{chosen}"
-        )
     sums = ", ".join(f"sum({name}) AS all_{name}" for name in COUNTS)
-    keys = ", ".join(["piece", *ENDS, "bucket", "wait_bucket"])
+    numbers = _parts(wanted, ", ".join([f"{_EDGE} AS edge", *_NUMBERS]))
     columns = store.columns(
-        f"SELECT {keys}, {sums} FROM ({' UNION ALL '.join(parts)}) GROUP BY {keys}",
-        {
-            "start": plan.start, "end": plan.end, "first": plan.first, "last": plan.last, "latest": plan.latest,
-            "days": [day // SECOND for day in plan.days], "versions": list(plan.days.values()),
-            "wanted": list(wanted), "environment": environment,
-        },
-    )  # fmt: skip
+        f"SELECT piece, edge, bucket, wait_bucket, {sums} FROM ({numbers}) GROUP BY piece, edge, bucket, wait_bucket",
+        {**plan.parameters, "wanted": list(wanted)},
+    )
     return {piece: _piece(columns, piece) for piece in wanted}
 
 
-def _piece(columns: Mapping[str, Any], piece: int) -> Edges:
+def _parts(wanted: Sequence[int], selected: str) -> str:
+    """Return a select of `piece` and what is asked for from each table that is needed."""
+    chosen = "({environment:String} = '' OR environment = {environment:String})"
+    ends = f"({within('minute', 'start', 'first')} OR {within('minute', 'last', 'end')})"
+    parts = [f"SELECT {_LIVE} AS piece, {selected} FROM edges WHERE {ends} AND {chosen}"]
+    if {_LATEST, _HOURS} & {*wanted}:
+        latest = f"minute >= fromUnixTimestamp64Nano({{latest:Int64}}, 'UTC'), {_LATEST}, {_HOURS}"
+        parts.append(
+            f"SELECT if({latest}) AS piece, {selected} FROM edge_hours WHERE {within('minute', 'first', 'last')}"
+            " AND toUnixTimestamp(toStartOfDay(minute)) NOT IN {days:Array(UInt32)}"
+            f" AND piece IN {{wanted:Array(UInt8)}} AND {chosen}"
+        )
+    if _DAYS in wanted:
+        parts.append(
+            f"SELECT {_DAYS} AS piece, {selected} FROM edge_days WHERE {within('hour', 'first', 'last')}"
+            f" AND version IN {{versions:Array(UInt64)}} AND {chosen}"
+        )
+    return " UNION ALL ".join(parts)
+
+
+def _piece(columns: Mapping[str, Array], piece: int) -> _Piece:
     """Return the rows of one piece of an answer."""
     if not columns:
-        return _together([])
+        return _Piece({"edge": np.empty(0, np.uint64), **dict.fromkeys(_NUMBERS, np.empty(0, np.int64))})
     mine = columns["piece"] == piece
-    rows = list(zip(*(columns[name][mine].tolist() for name in ENDS), strict=True))
-    places = {ends: place for place, ends in enumerate(dict.fromkeys(rows))}
     numbers = {name: columns[f"all_{name}" if name in COUNTS else name][mine].astype(np.int64) for name in _NUMBERS}
-    return Edges(list(places), np.fromiter(map(places.__getitem__, rows), np.int64, len(rows)), numbers)
+    return _Piece({"edge": columns["edge"][mine].astype(np.uint64), **numbers})
 
 
-def _together(parts: Sequence[Edges]) -> Edges:
-    """Return all calls of several, by the edges of all."""
-    places: dict[Ends, int] = {}
-    edge = [np.empty(0, np.int64)]
-    for part in parts:
-        of = np.array([places.setdefault(ends, len(places)) for ends in part.ends], np.int64)
-        edge.append(of[part.edge])
-    numbers = {name: np.concatenate([np.empty(0, np.int64), *(part[name] for part in parts)]) for name in _NUMBERS}
-    return Edges(list(places), np.concatenate(edge), numbers)
+def _ends(store: Store, plan: _Plan, wanted: Sequence[int]) -> Mapping[int, Ends]:
+    """Return the ends of some edges of a range; those that were asked for before are known."""
+    found = store.kept.find([_NAMES])
+    ends: dict[int, Ends] = dict(found[_NAMES].ends) if found else {}
+    known = len(ends)
+    for pieces in ([_LIVE, _LATEST], [_LIVE, *plan.pieces]):  # most edges have calls of the last hours
+        missing = [edge for edge in wanted if edge not in ends]
+        if missing:
+            rows = store.query(
+                f"SELECT * FROM ({_parts(pieces, ', '.join([f'{_EDGE} AS edge', *ENDS]))})"
+                " WHERE edge IN {edges:Array(UInt64)} LIMIT 1 BY edge",
+                {**plan.parameters, "wanted": pieces, "edges": missing},
+            )
+            ends |= {row[1]: (row[2], row[3], row[4], row[5], row[6]) for row in rows}
+    if len(ends) > known:
+        store.kept.add(
+            {
+                _NAMES: _Names(
+                    ends if len(ends) <= _MOST_NAMES else {edge: ends[edge] for edge in wanted if edge in ends}
+                )
+            }
+        )
+    return ends
