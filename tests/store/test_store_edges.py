@@ -190,3 +190,31 @@ def test_days_hold_while_their_hours_have_as_many_calls() -> None:
     marks = [(0, 7, 5), (DAY, 8, 5), (2 * DAY, 9, 5), (3 * DAY, 10, 0)]
     hours = {0: 2, 23 * HOUR: 3, DAY: 5, DAY + HOUR: 1, 2 * DAY + 90 * SECOND: 4}
     assert held_days(hours, marks) == {0: 7}
+
+
+def test_of_a_few_hours_only_the_newest_are_read_again(
+    store: Store, remembering: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(8)
+    scope = Scope(from_ns(NOW - 5 * HOUR), from_ns(NOW))
+    calls = [replace(_call(rng), start_ns=NOW - n * 7 * MINUTE - MINUTE) for n in range(42)]
+    _land(store, calls)
+    assert _shown(remembering, scope) == _expected(calls, scope)
+    asked = listen(monkeypatch)
+    remembering.forget(shared=False, settled=False)
+    assert _shown(remembering, scope) == _expected(calls, scope)
+    assert [sql for sql in asked if "FROM edge" in sql and "FROM edges " not in sql] == []
+    late = Call(NOW - 4 * HOUR, 9.5, "bank", "default", failed=False, resends=2)
+    _land(store, [late])
+    remembering.forget(settled=False)
+    assert _shown(remembering, scope) == _expected([*calls, late], scope)
+
+
+def test_an_edge_that_was_never_seen_before_has_its_name_at_once(store: Store, remembering: Store) -> None:
+    rng = random.Random(9)
+    calls = [_call(rng) for _ in range(20)]
+    for target in ("bank", "stock", "mail", "bank and stock"):
+        calls += [replace(call, target=target, start_ns=NOW - 3 * DAY) for call in calls[:3]]
+        _land(store, calls if target == "bank" else calls[-3:])
+        remembering.forget(settled=False)
+        assert _shown(remembering, SCOPES[0]) == _expected(calls, SCOPES[0])

@@ -1,14 +1,17 @@
 """Traces: lists, and one with all that links lead to."""
 
+import itertools
+import random
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import otlp
 import pytest
 from faasight_store import Scope, Store
 from faasight_store.queries import traces
-from faasight_store.times import from_ns
+from faasight_store.times import HOUR, MINUTE, from_ns
 from shop_history import Shop
 
 
@@ -119,3 +122,76 @@ def test_a_start_record_stands_for_its_span_as_long_as_that_is_missing(store: St
     now = from_ns(time.time_ns())
     (row,) = traces.find(store, Scope(now - timedelta(minutes=5), now))
     assert (row.spans, row.cold_starts) == (2, 0)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A trace as its spans tell of it: what the list must show."""
+
+    spans: Sequence[tuple[int, float, str, str, bool, bool]]  # start, ms, function, environment, failed, cold
+
+    @property
+    def began(self) -> int:
+        return min(span[0] for span in self.spans)
+
+    @property
+    def ms(self) -> float:
+        return (max(span[0] + int(span[1] * 1e6) for span in self.spans) - self.began) / 1e6
+
+    def meets(self, scope: Scope, function: str, *, failed: bool, cold: bool, min_ms: float) -> bool:
+        _, _, functions, environments, failures, colds = zip(*self.spans, strict=True)
+        return (
+            scope.start <= from_ns(self.began) < scope.end
+            and (not function or function in functions)
+            and (not scope.environment or scope.environment in environments)
+            and (not failed or any(failures))
+            and (not cold or any(colds))
+            and self.ms >= min_ms
+        )
+
+
+def test_the_list_is_right_whatever_is_looked_for_and_wherever_a_trace_tells_of_it(store: Store) -> None:
+    rng = random.Random(31)
+    now = time.time_ns() // 1000 * 1000
+    told: dict[bytes, _Told] = {}
+    requests = []
+    for _ in range(120):
+        trace_id, began = rng.randbytes(16), now - int(rng.expovariate(1 / (90 * MINUTE)))
+        spans = [
+            (
+                # A trace may go on for a quarter of an hour, so that its parts lie in several rows of the index.
+                began + (0 if first else rng.randrange(14 * MINUTE)) // 1000 * 1000, rng.choice([5.0, 900.0]),
+                rng.choice(["order", "payment"]), rng.choice(["prod", "test"]),
+                rng.random() < 0.1, rng.random() < 0.1,
+            )
+            for first in (True, *[False] * rng.randrange(3))
+        ]  # fmt: skip
+        told[trace_id] = _Told(spans)
+        for start, ms, function, environment, failed, cold in spans:
+            span = otlp.span(
+                "work", start, ms, trace_id=trace_id, error="no" if failed else None,
+                attributes={"faas.coldstart": cold},
+            )  # fmt: skip
+            requests.append(otlp.traces([span], otlp.resource(function, deployment__environment__name=environment)))
+    rng.shuffle(requests)
+    for n in range(3):
+        store.land("traces", otlp.segment(*requests[n::3]), f"of a list {n}")
+    scopes = [
+        Scope(from_ns(now - 30 * HOUR), from_ns(now + HOUR)),
+        Scope(from_ns(now - 100 * MINUTE), from_ns(now - 33 * MINUTE), "prod"),
+    ]
+    for scope, function, failed, cold, min_ms, limit in itertools.product(
+        scopes, ("", "order"), (False, True), (False, True), (0, 60_000), (7, 1000)
+    ):
+        shown = traces.find(
+            store, scope, function=function, failed=failed, cold=cold, min_ms=min_ms, limit=limit
+        )  # fmt: skip
+        meant = [
+            (trace_id, of)
+            for trace_id, of in told.items()
+            if of.meets(scope, function, failed=failed, cold=cold, min_ms=min_ms)
+        ]
+        meant.sort(key=lambda known: known[1].began, reverse=True)
+        assert [(row.trace_id, row.duration_ms, row.spans) for row in shown] == [
+            (trace_id.hex(), pytest.approx(of.ms), len(of.spans)) for trace_id, of in meant[:limit]
+        ], (scope, function, failed, cold, min_ms, limit)

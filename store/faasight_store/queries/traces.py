@@ -32,11 +32,10 @@ def find(
 ) -> list[TraceRow]:
     """Return the newest traces first."""
     conditions = ["began >= " + moment("start"), "began < " + moment("end")]
-    # What some row of a trace must tell, or it is none of those: the most telling of them. Few are grouped then.
-    told = within("first", "start", "end")
+    told = ""  # by some row of a trace, or it is none of those: the most telling condition
     if function:
         conditions.append("has(names, {function:String})")
-        told = "has(services, {function:String})"
+        told = "has(trace_index.services, {function:String})"
     if scope.environment:
         conditions.append("has(places, {environment:String})")
     if cold:
@@ -47,6 +46,7 @@ def find(
         told = "trace_index.errors > 0"
     if min_ms:
         conditions.append("length_ms >= {min_ms:Float64}")
+    meant = " AND ".join(conditions)
     found: dict[str, TraceRow] = {}  # one that goes on for long is seen in two ranges: its earlier start stays
     for start, end in newest_first(scope, found, limit):
         rows = store.query(
@@ -55,18 +55,30 @@ def find(
                 sum(spans), sum(errors) AS failures, sum(cold_starts) AS colds, min(root) AS origin,
                 arraySort(groupUniqArrayArray(services)) AS names, groupUniqArrayArray(environments) AS places
             FROM trace_index
-            WHERE {within("slot", "from", "to")}
-              AND trace_id IN (SELECT trace_id FROM trace_index WHERE {within("slot", "begin", "to")} AND {told})
-            GROUP BY trace_id HAVING {" AND ".join(conditions)} ORDER BY began DESC, trace_id LIMIT {{limit:UInt32}}
+            WHERE {within("slot", "from", "to")} AND trace_id IN ({_told_by(told) if told else _newest(meant)})
+            GROUP BY trace_id HAVING {meant} ORDER BY began DESC, trace_id LIMIT {{limit:UInt32}}
             SETTINGS use_skip_indexes = 0""",
             {
-                "start": start, "end": end, "begin": start // _SLOT * _SLOT, "from": start - SLACK_NS,
-                "to": end + SLACK_NS, "function": function, "environment": scope.environment,
+                "start": start, "end": end, "begin": start // _SLOT * _SLOT, "to": end + SLACK_NS,
+                "from": (start - SLACK_NS) // _SLOT * _SLOT, "function": function, "environment": scope.environment,
                 "min_ms": min_ms, "limit": limit - len(found),
             },
         )  # fmt: skip
         found |= {row.trace_id: row for row in map(_trace_row, rows)}
     return sorted(found.values(), key=lambda row: row.start, reverse=True)
+
+
+def _told_by(row: str) -> str:
+    """Return a select of the traces that may be meant, by a condition that one of their rows must meet."""
+    return f"SELECT trace_id FROM trace_index WHERE {within('slot', 'begin', 'to')} AND {row}"
+
+
+def _newest(meant: str) -> str:
+    """Return a select of the traces that are meant, from few columns: all of each cost four times as much."""
+    return f"""WITH min(first) AS began, groupUniqArrayArray(environments) AS places,
+            (toUnixTimestamp64Nano(max(last)) - toUnixTimestamp64Nano(began)) / 1e6 AS length_ms
+        SELECT trace_id FROM trace_index WHERE {within("slot", "from", "to")}
+        GROUP BY trace_id HAVING {meant} ORDER BY began DESC, trace_id LIMIT {{limit:UInt32}}"""
 
 
 def trace(store: Store, trace_id: str, limit: int = 10_000) -> Trace | None:

@@ -1,0 +1,58 @@
+"""Ranges from the newest back cover a scope once, and stop when enough is found."""
+
+import time
+from datetime import timedelta
+
+import pytest
+from faasight_store import Scope
+from faasight_store.queries.windows import newest_first
+from faasight_store.times import DAY, HOUR, MINUTE, from_ns
+
+NOW = time.time_ns() // 1000 * 1000
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (NOW - 30 * DAY, NOW + 5 * HOUR),  # as charts end: with a whole step
+        (NOW - MINUTE, NOW),
+        (NOW - 9 * DAY, NOW - 8 * DAY),
+        (NOW + HOUR, NOW + 2 * HOUR),
+        (NOW, NOW),
+    ],
+)
+@pytest.mark.parametrize("each", [0, 1, 7])
+def test_ranges_cover_a_scope_without_gaps_until_enough_is_found(start: int, end: int, each: int) -> None:
+    found: list[int] = []
+    seen = []
+    for low, high in newest_first(Scope(from_ns(start), from_ns(end)), found, 20):
+        assert low < high
+        assert (high == end) if not seen else (high == seen[-1][0])
+        seen.append((low, high))
+        found += range(each)
+    if each * len(seen) < 20 and start < end:
+        assert seen[-1][0] == start
+    assert len(seen) <= 20
+    assert each == 0 or len(found) < 20 + each
+
+
+def test_the_first_has_what_lies_ahead_of_now_and_all_that_is_in_memory() -> None:
+    scope = Scope(from_ns(NOW - DAY), from_ns(NOW + 5 * HOUR))
+    low, high = next(newest_first(scope, [], 20))
+    assert (high, low >= NOW - 2 * MINUTE) == (NOW + 5 * HOUR, True)
+    assert next(newest_first(scope, [], 20, NOW - 7 * MINUTE)) == (NOW - 7 * MINUTE, NOW + 5 * HOUR)
+    before = Scope(scope.start, scope.end - timedelta(hours=9))
+    assert next(newest_first(before, [], 20)) == (NOW - 4 * HOUR - 2 * MINUTE, NOW - 4 * HOUR)
+
+
+def test_the_next_is_as_wide_as_what_was_found_lets_expect() -> None:
+    def second(brought: int) -> float:
+        found: list[int] = []
+        ranges = newest_first(Scope(from_ns(NOW - DAY), from_ns(NOW - HOUR)), found, 100)
+        next(ranges)
+        found += range(brought)
+        low, high = next(ranges)
+        return (high - low) / (2 * MINUTE)
+
+    assert (second(0), second(1), second(99)) == (16, 16, 2)
+    assert second(25) == pytest.approx(1.5 * 3)
