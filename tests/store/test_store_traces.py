@@ -180,12 +180,9 @@ def test_the_list_is_right_whatever_is_looked_for_and_wherever_a_trace_tells_of_
         Scope(from_ns(now - 30 * HOUR), from_ns(now + HOUR)),
         Scope(from_ns(now - 100 * MINUTE), from_ns(now - 33 * MINUTE), "prod"),
     ]
-    for scope, function, failed, cold, min_ms, limit in itertools.product(
-        scopes, ("", "order"), (False, True), (False, True), (0, 60_000), (7, 1000)
-    ):
-        shown = traces.find(
-            store, scope, function=function, failed=failed, cold=cold, min_ms=min_ms, limit=limit
-        )  # fmt: skip
+    every = [*itertools.product(scopes, ("", "order"), (False, True), (False, True), (0, 60_000), (7, 1000))]
+    for scope, function, failed, cold, min_ms, limit in [*every[:2], *rng.sample(every, 14)]:
+        shown = traces.find(store, scope, function=function, failed=failed, cold=cold, min_ms=min_ms, limit=limit)
         meant = [
             (trace_id, of)
             for trace_id, of in told.items()
