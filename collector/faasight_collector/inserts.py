@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Summa
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector as MetricSource
 
+from faasight_collector.rows import Rows
 from faasight_collector.segments import SIGNALS
 
 _PREFIX = "faasight_collector_"
@@ -20,7 +21,7 @@ _PREFIX = "faasight_collector_"
 class Target(Protocol):
     """What is shipped to; `faasight_store.Store` is one."""
 
-    def land(self, signal: str, segment: bytes, token: str) -> None:
+    def land(self, signal: str, segment: bytes | Rows, token: str) -> None:
         """Store a segment exactly once for its token. Raises StoreUnavailableError or BadDataError."""
 
 
@@ -37,7 +38,7 @@ class Inserts(MetricSource):
         self._seconds = dict.fromkeys(SIGNALS, 0.0)
         self._up = True
 
-    def land(self, signal: str, segment: bytes, token: str) -> None:
+    def land(self, signal: str, segment: bytes | Rows, token: str) -> None:
         """Store a segment as the target does, and raise what it raises."""
         began = self._clock()
         try:
@@ -79,7 +80,7 @@ class Inserts(MetricSource):
         yield GaugeMetricFamily(_PREFIX + "store_up", "Whether the store took the last insert: 1 or 0", value=int(up))
 
 
-def _told(signal: str, segment: bytes, token: str) -> dict[str, str | int]:
+def _told(signal: str, segment: bytes | Rows, token: str) -> dict[str, str | int]:
     return {
         "db.system.name": "clickhouse",
         "db.operation.name": "INSERT",

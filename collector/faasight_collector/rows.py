@@ -4,6 +4,7 @@ An Export request is nothing but resources: the tag of field 1, a length, a mess
 what the engine reads as length-delimited messages, and it has one level less to decode than if requests were its rows.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 from google.protobuf.message import DecodeError
@@ -13,14 +14,49 @@ from faasight_collector.check import OddError, field
 from faasight_collector.segments import LINES, Record
 
 _RESOURCE = 0x0A  # field 1, a message: resource_spans, resource_logs, resource_metrics
+_PIECE = 256 * 1024  # bytes: memory that is used again and again, and never given back in between
 _CORRUPT = b"\x01\x0f"  # a row that no engine takes: there is no wire type 7
 
 
-def join(signal: str, records: Sequence[Record]) -> bytes:
-    """Return records in the form that the store lands: lines as they are, resources each with its length before it."""
-    if signal == LINES:
-        return b"".join([record.payload for record in records])
-    return b"".join([_rows(signal, record.payload) for record in records])
+class Rows:
+    """Records in the form that the store lands: lines as they are, resources each with its length before it.
+
+    Read once, whole or in pieces of some 256 KiB, and let go of meanwhile, for a segment is not twice in memory. (All
+    of it in one piece would be: memory whose pages the system has to find and to clear.) The length is in bytes.
+    """
+
+    def __init__(self, signal: str, records: Sequence[Record]) -> None:
+        payloads = (record.payload for record in records)
+        self._rows: deque[memoryview | bytes] = deque(
+            payloads if signal == LINES else (_rows(signal, payload) for payload in payloads)
+        )
+        self._length = sum(map(len, self._rows))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __bytes__(self) -> bytes:
+        whole = b"".join(self._rows)
+        self._rows.clear()
+        return whole
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._rows:
+            yield from self._next()
+
+    def _next(self) -> Iterator[bytes]:
+        """Yield small rows together, or the parts of a large one."""
+        few: list[memoryview | bytes] = []
+        size = 0
+        while self._rows and size + len(self._rows[0]) <= _PIECE:
+            size += len(self._rows[0])
+            few.append(self._rows.popleft())
+        if few:
+            yield b"".join(few)
+            return
+        row = self._rows.popleft()
+        for start in range(0, len(row), _PIECE):
+            yield bytes(row[start : start + _PIECE])
 
 
 def _rows(signal: str, payload: memoryview) -> memoryview | bytes:

@@ -5,7 +5,9 @@ request: the same bytes sent again (a client that lost our answer) are known by 
 because its length decides what is a torn tail (nobody was answered: it is cut off) and what is damage (somebody was).
 """
 
+import contextlib
 import hashlib
+import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ _FIELDS = struct.Struct("<4sII16s")
 _HEADER = struct.Struct("<4sII16sI")
 HEADER_BYTES = _HEADER.size
 SIGNALS = ("traces", "logs", "metrics", "records")
+_LARGE = 4 * 1024 * 1024  # bytes of a file: two large pages
 _SEEDS = {signal: hashlib.sha256(signal.encode()) for signal in SIGNALS}
 LINES = "records"  # the one signal whose payloads are lines of JSON; the others are protobuf messages
 
@@ -72,7 +75,30 @@ def encode_header(payload: bytes, digest: bytes) -> bytes:
     return fields + isal_zlib.crc32(fields).to_bytes(4, "little")
 
 
-def scan(data: bytes | memoryview) -> Iterator[Record | Damage]:
+def contents(path: Path) -> bytes | mmap.mmap:
+    """Return a file's bytes; many of them in memory of few large pages, for to find and clear small ones costs more.
+
+    The file is read, not mapped: an error of the disk is an OSError, not the end of the process.
+    """
+    with path.open("rb", buffering=0) as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        if size < _LARGE:
+            return file.readall()
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        with contextlib.suppress(AttributeError, OSError):  # a system that has none
+            memory.madvise(mmap.MADV_HUGEPAGE)
+        view = memoryview(memory)
+        read = 0
+        while read < size:
+            count = file.readinto(view[read:])
+            if not count:  # it was cut since
+                return bytes(view[:read])
+            read += count
+    return memory
+
+
+def scan(data: bytes | memoryview | mmap.mmap) -> Iterator[Record | Damage]:
     """Yield every record of a segment's bytes, and what could not be read between them.
 
     After damage the search goes on at the next valid record. Damage that reaches the end and is no complete record
@@ -120,7 +146,7 @@ def _is_torn(rest: memoryview) -> bool:
     return (len(rest) < HEADER_BYTES and MAGIC.startswith(bytes(rest[:4]))) or not bytes(rest).strip(b"\0")
 
 
-def _next_record(whole: bytes, view: memoryview, position: int) -> int:
+def _next_record(whole: bytes | mmap.mmap, view: memoryview, position: int) -> int:
     """Return where the next valid record starts, or the end."""
     while (found := whole.find(MAGIC, position)) >= 0:
         header = _header_at(view, found)

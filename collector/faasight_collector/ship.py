@@ -14,8 +14,8 @@ from faasight_collector.inserts import Target
 from faasight_collector.journal import Journal
 from faasight_collector.lane import Lane
 from faasight_collector.preview import without_secrets
-from faasight_collector.rows import join
-from faasight_collector.segments import SIGNALS, Damage, Record, Segment, scan
+from faasight_collector.rows import Rows
+from faasight_collector.segments import SIGNALS, Damage, Record, Segment, contents, scan
 from faasight_collector.stats import Stats
 
 log = structlog.get_logger()
@@ -116,7 +116,7 @@ class Shipper:
 
     def _read(self, segment: Segment, *, again: bool = False) -> list[Record]:
         records: list[Record] = []
-        for item in scan(segment.path.read_bytes()):
+        for item in scan(contents(segment.path)):
             if not isinstance(item, Damage):
                 records.append(item)
             elif not again:
@@ -126,8 +126,8 @@ class Shipper:
     def _land(self, segment: Segment, records: list[Record]) -> Segment:
         """Store all records that the store takes; return the segment as it is called then. `records` is used up."""
         if not segment.split:
-            whole = join(segment.signal, records)
-            records.clear()  # they hold the file's bytes: a segment is not twice in memory while the store takes it
+            whole = Rows(segment.signal, records)
+            records.clear()  # they hold the file's bytes, which are let go of while the store takes them
             try:
                 self._target.land(segment.signal, whole, segment.id)
             except BadDataError as error:
@@ -151,7 +151,7 @@ class Shipper:
 
     def _land_part(self, segment: Segment, records: Sequence[Record], start: int, end: int) -> None:
         try:
-            self._target.land(segment.signal, join(segment.signal, records[start:end]), f"{segment.id}/{start}-{end}")
+            self._target.land(segment.signal, Rows(segment.signal, records[start:end]), f"{segment.id}/{start}-{end}")
         except BadDataError as error:
             if end - start > 1:
                 self._land_parts(segment, records, start, end)

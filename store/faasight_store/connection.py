@@ -203,20 +203,22 @@ class Store:
         except DriverError as error:
             raise failures.of_insert(error, f"{len(rows)} rows for {table}") from None
 
-    def land(self, signal: str, segment: bytes, token: str) -> None:
+    def land(self, signal: str, segment: bytes | landing.Pieces, token: str) -> None:
         """Decode and store a journal segment exactly once for its token.
 
         `signal` is traces, logs, metrics or records (docs/design/wire.md); `segment` is lines of JSON, or
         what OTLP requests hold: ResourceSpans (ResourceLogs, ResourceMetrics), each after its length as a varint.
+        The embedded engine reads it from a file, to which pieces go one by one; a server gets it in one piece.
         Raises StoreUnavailableError (try again with the same token) or BadDataError (split the segment).
         """
         target = landing.LANDINGS[signal]
         if not segment:
             return
         settings = landing.settings(target, token, self._schemas) | self._shard_settings(token)
+        block = (piece for piece in segment) if self._engine and not isinstance(segment, bytes) else bytes(segment)
         try:
             with self._writer.client() as client:
-                client.raw_insert(target.table, insert_block=segment, fmt=target.format, settings=settings)
+                client.raw_insert(target.table, insert_block=block, fmt=target.format, settings=settings)
         except DriverError as error:
             raise failures.of_insert(error, f"segment {token} of {signal}") from None
 

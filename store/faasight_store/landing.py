@@ -1,10 +1,25 @@
 """How each signal of the journal lands: its table, its format, and the schema that the engine decodes it by."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Protocol
+
+
+class Pieces(Protocol):
+    """A segment that is read once, whole or piece by piece."""
+
+    def __len__(self) -> int:
+        """Return its bytes."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield them."""
+
+    def __bytes__(self) -> bytes:
+        """Return them all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from faasight_collector import dead_letters as letters
 from faasight_collector.dead_letters import DeadLetters
 from faasight_collector.handover import hand_over, segment_id
 from faasight_collector.preview import HIDDEN, preview, without_secrets
+from faasight_collector.rows import Rows
 from faasight_collector.writer import lock_directory
 from faasight_store import BadDataError, Store
 from otlp import span, traces
@@ -29,8 +30,9 @@ class Refusing:
     def __init__(self, store: Store) -> None:
         self.store, self.refused = store, b""
 
-    def land(self, signal: str, segment: bytes, token: str) -> None:
+    def land(self, signal: str, segment: bytes | Rows, token: str) -> None:
         """Land, or refuse."""
+        segment = bytes(segment)
         if self.refused and self.refused in segment:
             raise BadDataError("no such column")
         self.store.land(signal, segment, token)

@@ -22,6 +22,7 @@ from faasight_collector.dead_letters import FOLDER, DeadLetters
 from faasight_collector.errors import Refusal
 from faasight_collector.journal import Journal
 from faasight_collector.recent import Claims, RecentDigests
+from faasight_collector.rows import Rows
 from faasight_collector.segments import HEADER_BYTES, Record, digest_of, encode_header, scan
 from faasight_collector.ship import Shipper
 from faasight_collector.stats import Stats
@@ -195,11 +196,11 @@ class Target:
     def __init__(self, tokens: list[str], segments: list[bytes]) -> None:
         self._tokens, self._segments = tokens, segments
 
-    def land(self, signal: str, segment: bytes, token: str) -> None:
+    def land(self, signal: str, segment: bytes | Rows, token: str) -> None:
         """Take it."""
         del signal
         self._tokens.append(token)
-        self._segments.append(segment)
+        self._segments.append(bytes(segment))
 
 
 @pytest.mark.parametrize("call", ["rename", "utime", "fsync"])

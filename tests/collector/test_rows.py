@@ -1,9 +1,13 @@
 """Requests become the rows that the store lands: every resource once, and nothing that is none."""
 
+import secrets
+from itertools import pairwise
+from pathlib import Path
+
 import otlp
 import pytest
-from faasight_collector.rows import join
-from faasight_collector.segments import Record
+from faasight_collector.rows import Rows
+from faasight_collector.segments import Record, contents
 from faasight_store import Store
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +39,12 @@ def names(rows: bytes) -> list[str]:
 
 
 def joined(*payloads: bytes) -> bytes:
-    return join("traces", [Record(b"", memoryview(payload)) for payload in payloads])
+    records = [Record(b"", memoryview(payload)) for payload in payloads]
+    rows = Rows("traces", records)
+    whole = bytes(Rows("traces", records))
+    assert len(rows) == len(whole)
+    assert b"".join(rows) == whole
+    return whole
 
 
 @pytest.mark.parametrize("length", [0, 1, 120, 127, 128, 16_381, 16_384, 3_000_000])
@@ -56,9 +65,29 @@ def test_what_is_no_resource_is_left_out(parts: list[bytes | str]) -> None:
 
 
 def test_lines_stay_as_they_are() -> None:
-    assert (
-        join("records", [Record(b"", memoryview(b'{"a":1}\n')), Record(b"", memoryview(b"{}\n"))]) == b'{"a":1}\n{}\n'
-    )
+    records = [Record(b"", memoryview(b'{"a":1}\n')), Record(b"", memoryview(b"{}\n"))]
+    assert bytes(Rows("records", records)) == b'{"a":1}\n{}\n'
+
+
+def test_rows_come_in_pieces_and_are_let_go_of() -> None:
+    """Many small ones, and one that is larger than any piece; nothing holds the segment when all are read."""
+    segment = bytearray(secrets.token_bytes(3_000_000))
+    ends = [*range(0, 600_000, 1000), len(segment)]
+    view = memoryview(segment)
+    rows = Rows("records", [Record(b"", view[start:end]) for start, end in pairwise(ends)])
+    view.release()
+    pieces = list(rows)
+    assert b"".join(pieces) == segment
+    assert len(pieces) > 10
+    segment.clear()  # which a view of it would forbid
+    assert not list(rows)
+
+
+@pytest.mark.parametrize("size", [0, 100, 5_000_000, 9_000_001])
+def test_a_segment_of_any_size_is_read_whole(tmp_path: Path, size: int) -> None:
+    data = secrets.token_bytes(size)
+    (tmp_path / "segment").write_bytes(data)
+    assert bytes(memoryview(contents(tmp_path / "segment"))) == data
 
 
 @pytest.mark.parametrize("shared_store", ["embedded"], indirect=True)

@@ -12,6 +12,7 @@ from faasight_collector import Collector, Settings
 from faasight_collector.dead_letters import DeadLetters
 from faasight_collector.journal import Journal
 from faasight_collector.lane import Lane
+from faasight_collector.rows import Rows
 from faasight_collector.segments import digest_of, encode_header
 from faasight_collector.ship import Shipper, Target
 from faasight_collector.stats import Stats
@@ -43,7 +44,7 @@ class Faulty:
         self.landed: list[str] = []
         self.tried = threading.Semaphore(0)
 
-    def land(self, signal: str, segment: bytes, token: str) -> None:
+    def land(self, signal: str, segment: bytes | Rows, token: str) -> None:
         """Land, with the faults that are ordered."""
         self.tried.release()
         if self.before:
@@ -248,7 +249,7 @@ def test_one_signal_in_trouble_does_not_hold_up_the_others(
     shared_store: Store, start_collector: StartCollector, make_traces: MakeTraces, eventually: Eventually, name: str
 ) -> None:
     class NoLogs(Faulty):
-        def land(self, signal: str, segment: bytes, token: str) -> None:
+        def land(self, signal: str, segment: bytes | Rows, token: str) -> None:
             if signal == "records":
                 raise StoreUnavailableError("no such table")
             super().land(signal, segment, token)
@@ -273,8 +274,9 @@ class Stuck(Faulty):
         self.data = data
         self.answered = True
 
-    def land(self, signal: str, segment: bytes, token: str) -> None:
+    def land(self, signal: str, segment: bytes | Rows, token: str) -> None:
         """Land, or fail."""
+        segment = bytes(segment)
         if self.data and self.data in segment:
             error = StoreUnavailableError("Code: 395: boom: while pushing to view")
             error.answered = self.answered
