@@ -38,7 +38,7 @@ import _fleet
 import _peer
 from faasight_dashboards import ahead
 from faasight_store import Scope, Store, edge_days, migrate, rollup, settle
-from faasight_store.queries import alerts, functions, ingest, invocations, logs, minutes, signals, traces
+from faasight_store.queries import alerts, functions, ingest, invocations, live, logs, minutes, signals, traces
 from faasight_store.queries import map as maps
 from faasight_store.queries.windows import chart_step_s
 from faasight_store.times import HOUR, MINUTE, SECOND, from_ns
@@ -238,6 +238,7 @@ def measure(store: Store, running: Store, arguments: argparse.Namespace) -> tupl
             asked = store if way is Way.NOTHING else running
             if way is Way.FIRST:
                 asked.forget()
+                live.prepare(asked)
                 for question in ahead.questions(scope) if length >= HOUR else ():
                     question(asked)
             for name, call in {**queries(asked, scope), **pages(asked, scope)}.items():

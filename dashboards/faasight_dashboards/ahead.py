@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from faasight_store import Scope, Store, StoreError
 from faasight_store.queries import functions, invocations
+from faasight_store.queries.live import prepare
 from faasight_store.queries.map import invocation_map
 
 from faasight_dashboards.scope import PRESETS, view
@@ -91,16 +92,19 @@ class ReadAhead:
             self._stopping.wait(self._after_s)
 
     def _read(self) -> None:
+        try:
+            prepare(self._store)
+            self._ask()
+        except StoreError as error:  # whoever asks next is told
+            log.debug("could not read ahead: %s", error)
+
+    def _ask(self) -> None:
         for environment in ("", *self.environments()):
             for scope in usual_scopes(datetime.now(UTC), environment, self._first):
                 for ask in questions(scope):
                     if self._stopping.is_set():
                         return
-                    try:
-                        ask(self._store)
-                    except StoreError as error:  # whoever asks next is told
-                        log.debug("could not read ahead: %s", error)
-                        return
+                    ask(self._store)
 
     def environments(self) -> list[str]:
         """Return what is read beside all environments together: those looked at lately, the newest last."""

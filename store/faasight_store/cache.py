@@ -103,6 +103,11 @@ class Once(Generic[A, T]):
         self._asked = self._clock()
         return self._get(compute, of)
 
+    @property
+    def answer(self) -> T | None:
+        """What was computed, None if nothing was yet."""
+        return self._answer
+
     def follow(self, before: "Once[A, T]", of: A) -> None:
         """Compute at once, if that was asked lately of what this is the successor of."""
         self._asked = before._asked

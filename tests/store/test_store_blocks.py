@@ -9,8 +9,9 @@ from typing import Any
 import otlp
 import pytest
 from faasight_store import Scope, Store, settle
-from faasight_store.queries import functions, invocations, minutes
+from faasight_store.queries import functions, invocations
 from faasight_store.queries.blocks import unit_s
+from faasight_store.queries.live import prepare
 from faasight_store.queries.map import invocation_map
 from faasight_store.times import DAY, HOUR, MINUTE, SECOND, from_ns
 from statements import listen
@@ -67,12 +68,9 @@ def _run(rng: random.Random, now: int) -> otlp.Run:
     )
 
 
-@pytest.mark.parametrize("most_facts", [minutes.MOST_FACTS, 0], ids=["few", "many"])
-def test_what_is_kept_answers_like_the_tables(
-    store: Store, remembering: Store, monkeypatch: pytest.MonkeyPatch, most_facts: int
-) -> None:
+@pytest.mark.parametrize("ahead", [True, False], ids=["read ahead", "not read ahead"])
+def test_what_is_kept_answers_like_the_tables(store: Store, remembering: Store, ahead: bool) -> None:
     """Late facts, replays and settling in between, over minutes, hours and days, some looks being at a day alone."""
-    monkeypatch.setattr(minutes, "MOST_FACTS", most_facts)
     now = time.time_ns()
     rng = random.Random(17)
     told: list[tuple[str, list[otlp.Run]]] = []
@@ -91,6 +89,8 @@ def test_what_is_kept_answers_like_the_tables(
             scopes = _scopes(at)
             for scope in scopes if act == "look" else scopes[:1]:
                 remembering.forget(settled=False)  # what is known of settlings is fresh, the settlings are kept
+                if ahead:
+                    prepare(remembering)
                 found, expected = _answers(remembering, scope), _answers(store, scope)
                 assert found == expected, (turn, act, scope)
     counted = {run.request_id: run for _, runs in told for run in runs}

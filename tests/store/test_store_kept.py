@@ -1,5 +1,6 @@
 """What is kept in memory has a bound; what was not used for longest goes first."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 from faasight_store.kept import Kept
@@ -37,3 +38,18 @@ def test_what_is_larger_than_the_room_is_not_kept() -> None:
     kept.add({"a": Thing(100)})
     kept.add({"b": Thing(5000)})
     assert (kept.nbytes, kept.find(["a", "b"])) == (0, {})
+
+
+def test_what_is_missing_is_read_once_and_returned_even_if_there_is_no_room() -> None:
+    for room, kept_then in ((10_000, {"a": Thing(100), "b": Thing(200)}), (0, {})):
+        kept: Kept[Thing] = Kept(room)
+        asked: list[dict[object, int]] = []
+
+        def read(missing: Mapping[Hashable, int], asked: list[dict[object, int]] = asked) -> dict[Hashable, Thing]:
+            asked.append(dict(missing))
+            return {key: Thing(size) for key, size in missing.items()}
+
+        assert kept.filled({"a": 100}, read) == [Thing(100)]
+        assert kept.filled({"b": 200, "a": 100}, read) == [Thing(200), Thing(100)]
+        assert kept.find("ab") == kept_then
+        assert asked == [{"a": 100}, {"b": 200} if room else {"b": 200, "a": 100}]

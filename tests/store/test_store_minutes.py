@@ -4,12 +4,15 @@ import itertools
 import random
 import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import otlp
+import pytest
 from faasight_store import Scope, Store, settle
-from faasight_store.queries import functions, invocations, signals
+from faasight_store.queries import functions, invocations, minutes, signals
+from faasight_store.queries.live import prepare
 from faasight_store.queries.settled import sources
 from faasight_store.times import MINUTE, SECOND, from_ns
 from hypothesis import HealthCheck, given, settings
@@ -147,6 +150,41 @@ def test_a_settling_of_minutes_that_broke_off_is_not_counted(store: Store) -> No
         "INSERT INTO settled_invocations SELECT * REPLACE (settling + 1 AS settling) FROM settled_invocations"
     )
     assert replace_cost(invocations.totals(store, _hour(now))) == before
+
+
+def test_a_settled_minute_is_read_once_and_again_when_it_is_settled_anew(
+    store: Store, remembering: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns() // (30 * SECOND) * 30 * SECOND
+    _land(store, *(otlp.Run(now - n * MINUTE, function=name) for n in range(5, 25) for name in ("a", "late")))
+    settle(store, now_ns=lambda: now)
+    plain, read = minutes._ask, list[list[int]]()
+
+    def ask(store: Store, wanted: Sequence[int]) -> dict[int, Any]:
+        read.append(list(wanted))
+        return plain(store, wanted)
+
+    monkeypatch.setattr(minutes, "_ask", ask)
+
+    def counted() -> list[int]:
+        remembering.forget(settled=False)
+        prepare(remembering)
+        scopes = [Scope(from_ns(now - length * MINUTE), from_ns(now + MINUTE)) for length in (60, 59, 12)]
+        return [invocations.totals(remembering, scope).invocations for scope in scopes]
+
+    expected = [40, 40, 16]
+    for _ in range(2):
+        assert counted() == expected
+        assert len(read) == 1
+    assert len(read[0]) >= 20
+    _land(store, otlp.Run(now - 20 * MINUTE, function="late"), otlp.Run(now - 6 * MINUTE, function="late"))
+    for _ in range(2):
+        assert counted() == [42, 42, 17]  # before those minutes are settled again, and after
+        settle(store, now_ns=lambda: now + SECOND)
+    assert len(read) == 2
+    assert {(now - n * MINUTE) // MINUTE * MINUTE for n in (20, 6)} <= {*read[1]}
+    assert len(read[1]) <= 10  # those within two minutes of what came
+    assert invocations.totals(remembering, _hour(now + MINUTE), "late").invocations == 22
 
 
 _TELLERS = ("function", "start", "done", "report")

@@ -1,7 +1,7 @@
 """Settled minutes in memory: each is read once, whole, and of its counts the cells of every question are made.
 
 A minute's counts hold as long as its settlings do; `Standing.made_of` tells them apart. Of a function that is late (its
-facts are merged anew from some minute on) only what began before that is taken. Where so much runs that all counts
+facts are merged anew from some minute on) only what began before that is taken. Where all are not in memory yet, or
 would be too many, each question's cells are read by themselves.
 """
 
@@ -22,6 +22,7 @@ from faasight_store.times import MINUTE, SECOND
 
 _CHUNK = 10 * MINUTE  # cells are kept together by so many: fewer of them
 MOST_FACTS = 3_000_000  # of all minutes; some 60 bytes for each two or three
+_MOST_NEW = 15  # minutes: to read more of them takes longer than a question's own cells
 KEY = "minutes"  # under which the last ones that were read are kept
 _OF_MINUTE = "toUnixTimestamp(toStartOfMinute(toDateTime(start, 'UTC')))"
 
@@ -57,16 +58,15 @@ def minute_cells(store: Store, rest: Sources, shape: Shape) -> tuple[list[Cells]
     known = rest.known
     if known is None or not store.remembers or ("i" in shape.by and not shape.unit_s):
         return [], [(start, end)]
-    few = known.standing.facts <= MOST_FACTS
-    unit = SLOT_NS if few else MINUTE
+    minutes = _minutes(store, known)
+    unit = SLOT_NS if minutes else MINUTE
     low, high = -(-start // unit) * unit, end // unit * unit
     if low >= high:
         return [], [(start, end)]
 
     def read(missing: Mapping[Hashable, _Piece]) -> Mapping[Hashable, Cells]:
-        if not few:
+        if minutes is None:
             return _asked(store, rest, missing, shape)
-        minutes = known.minutes.get(partial(_read, store), known)
         return {key: _cells(minutes, piece, shape) for key, piece in missing.items()}
 
     cells = store.kept.filled({(KEY, piece, shape): piece for piece in _pieces(low, high, rest)}, read)
@@ -74,9 +74,28 @@ def minute_cells(store: Store, rest: Sources, shape: Shape) -> tuple[list[Cells]
 
 
 def read_ahead(store: Store, now: Recent) -> None:
-    """Read the minutes that are settled by now, as the next question would."""
+    """Read all minutes that are settled by now, for the questions that come."""
     if now.standing.facts <= MOST_FACTS:
         now.minutes.get(partial(_read, store), now)
+
+
+def _minutes(store: Store, now: Recent) -> Minutes | None:
+    """Return the settled minutes if they are in memory, or nearly so: no question waits until all were read."""
+    if now.minutes.answer is None and len(_known(store, now)[1]) > _MOST_NEW:
+        return None
+    read_ahead(store, now)
+    minutes: Minutes | None = now.minutes.answer
+    return minutes
+
+
+def _known(store: Store, now: Recent) -> tuple[dict[int, Counts], list[int], dict[int, int]]:
+    """Return the settled minutes that are in memory, those that are not, and what tells all their settlings apart."""
+    frontier = now.standing.frontier or 0
+    made_of = {minute: of for minute, of in now.standing.made_of.items() if minute < frontier}
+    last: Minutes | None = store.kept.find([KEY]).get(KEY)
+    before = last.counts.items() if last else ()
+    kept = {minute: counts for minute, counts in before if last and last.made_of[minute] == made_of.get(minute)}
+    return kept, sorted(made_of.keys() - kept), made_of
 
 
 def _pieces(low: int, high: int, rest: Sources) -> list[_Piece]:
@@ -96,17 +115,9 @@ def _pieces(low: int, high: int, rest: Sources) -> list[_Piece]:
 
 def _read(store: Store, now: Recent) -> Minutes:
     """Return the settled minutes; of those that were read before, what has changed since is read anew."""
-    at = now.standing
-    made_of = {minute: of for minute, of in at.made_of.items() if at.frontier and minute < at.frontier}
-    before: Minutes | None = store.kept.find([KEY]).get(KEY)
-    kept = {
-        minute: counts
-        for minute, counts in (before.counts.items() if before else ())
-        if before and before.made_of[minute] == made_of.get(minute)
-    }
-    missing = sorted(made_of.keys() - kept)
+    counts, missing, made_of = _known(store, now)
     news = _ask(store, missing) if missing else {}
-    minutes = Minutes({minute: kept.get(minute) or news.get(minute) or NOTHING for minute in made_of}, made_of)
+    minutes = Minutes(counts | {minute: news.get(minute, NOTHING) for minute in missing}, made_of)
     store.kept.add({KEY: minutes})
     return minutes
 
