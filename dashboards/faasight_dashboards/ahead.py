@@ -24,7 +24,7 @@ PACE_S = 60.0
 _SHORTEST_S = 3600
 _AFTER_S = 3.0  # whoever opened a page is first
 _ASKED_WITHIN_S = 900.0  # environments that nobody chose for so long are left
-_MOST_ENVIRONMENTS = 3  # beside all together
+_MOST_ENVIRONMENTS = 2  # beside all together
 _STOP_WITHIN_S = 2.0
 
 

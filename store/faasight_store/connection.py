@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 READERS = 4
 _REMEMBERED = 64  # answers; cells of a page take up to some MB
-_KEPT_BYTES = 96 * 2**20  # of what is settled, in memory
+_KEPT_BYTES = 160 * 2**20  # of what is settled, in memory
 QUERY_MEMORY_BYTES = 2_000_000_000
 # Groups come in a few blocks: of two levels they would come in 256, which takes two thirds more time for 30,000 rows.
 _IN_ONE = {"group_by_two_level_threshold": 0, "group_by_two_level_threshold_bytes": 0}

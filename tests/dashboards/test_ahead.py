@@ -123,7 +123,7 @@ def test_environments_are_followed_while_they_are_looked_at_and_few_at_once(monk
     for name in ("a", "b", "c", "d", "b"):
         reader.looked(name)
         clock[0] += 1
-    assert reader.environments() == ["c", "d", "b"]
+    assert reader.environments() == ["d", "b"]
     clock[0] += 899
     assert reader.environments() == ["b"]
     clock[0] += 899
