@@ -79,11 +79,15 @@ def _rows(signal: str, payload: memoryview) -> memoryview | bytes:
 
 def _is_one(payload: memoryview) -> bool:
     """Tell whether a request is a single resource, as nearly all are."""
-    length, shift = 0, 0
-    for position, byte in enumerate(payload[1:6], 2):
-        length |= (byte & 0x7F) << shift
+    size = len(payload)
+    if not size or payload[0] != _RESOURCE:
+        return False
+    length = shift = 0
+    for position in range(1, min(size, 6)):
+        byte = payload[position]
         if byte < 0x80:  # the last byte of a length has no high bit
-            return payload[0] == _RESOURCE and position + length == len(payload)
+            return position + 1 + (length | byte << shift) == size
+        length |= (byte & 0x7F) << shift
         shift += 7
     return False
 

@@ -20,15 +20,15 @@ MAGIC = b"\xf5FS1"  # 0xF5 occurs in no UTF-8 text, so that a search for it rare
 _FIELDS = struct.Struct("<4sII16s")
 _HEADER = struct.Struct("<4sII16sI")
 HEADER_BYTES = _HEADER.size
+_FIELDS_BYTES = _FIELDS.size
 SIGNALS = ("traces", "logs", "metrics", "records")
 _LARGE = 4 * 1024 * 1024  # bytes of a file: two large pages
 _SEEDS = {signal: hashlib.sha256(signal.encode()) for signal in SIGNALS}
 LINES = "records"  # the one signal whose payloads are lines of JSON; the others are protobuf messages
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One accepted request."""
+class Record(NamedTuple):
+    """One accepted request; a tuple, for a segment has some ten thousand."""
 
     digest: bytes
     payload: memoryview
@@ -112,33 +112,27 @@ def scan(data: bytes | memoryview | mmap.mmap) -> Iterator[Record | Damage]:
             following, reason = _next_record(whole, view, position + 1), "unreadable bytes between records"
             torn = following == end and _is_torn(view[position:])
         else:
-            following, reason = position + HEADER_BYTES + header.length, "checksum mismatch"
+            following, reason = position + HEADER_BYTES + header[0], "checksum mismatch"
             torn = following > end
         if torn:
             yield Damage(position, view[position:], "torn tail", torn=True)
             return
         payload = view[position + HEADER_BYTES : following]
-        if header is not None and isal_zlib.crc32(payload) == header.checksum:
-            yield Record(header.digest, payload)
+        if header is not None and isal_zlib.crc32(payload) == header[1]:
+            yield Record(header[2], payload)
         else:
             yield Damage(position, view[position:following], reason, torn=False)
         position = following
 
 
-class _Header(NamedTuple):
-    length: int
-    checksum: int
-    digest: bytes
-
-
-def _header_at(view: memoryview | bytes, position: int) -> _Header | None:
-    """Return the sound header at `position`, wherever its payload ends."""
+def _header_at(view: memoryview | bytes, position: int) -> tuple[int, int, bytes] | None:
+    """Return length, checksum and digest of the sound header at `position`, wherever its payload ends."""
     if len(view) - position < HEADER_BYTES:
         return None
     magic, length, checksum, digest, own = _HEADER.unpack_from(view, position)
-    if magic != MAGIC or own != isal_zlib.crc32(view[position : position + _FIELDS.size]):
+    if magic != MAGIC or own != isal_zlib.crc32(view[position : position + _FIELDS_BYTES]):
         return None
-    return _Header(length, checksum, digest)
+    return length, checksum, digest
 
 
 def _is_torn(rest: memoryview) -> bool:
@@ -150,7 +144,7 @@ def _next_record(whole: bytes | mmap.mmap, view: memoryview, position: int) -> i
     """Return where the next valid record starts, or the end."""
     while (found := whole.find(MAGIC, position)) >= 0:
         header = _header_at(view, found)
-        if header is not None and found + HEADER_BYTES + header.length <= len(view):
+        if header is not None and found + HEADER_BYTES + header[0] <= len(view):
             return found
         position = found + 1
     return len(view)
