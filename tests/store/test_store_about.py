@@ -7,7 +7,7 @@ from datetime import timedelta
 import otlp
 import pytest
 from faasight_store import Scope, Store
-from faasight_store.queries import about, functions
+from faasight_store.queries import about, functions, invocations
 from faasight_store.queries.map import invocation_map
 from faasight_store.times import DAY, HOUR, MINUTE, from_ns
 from statements import listen
@@ -72,3 +72,26 @@ def test_all_who_look_at_now_ask_once(store: Store, remembering: Store, monkeypa
 def test_of_no_function_nothing_is_known(store: Store) -> None:
     assert about.newest(store, WEEK) == {}
     assert about.with_older(store, WEEK, {}, ["order"]) == {}
+
+
+def test_of_an_idle_function_only_the_time_when_it_ran_is_looked_at(
+    store: Store, remembering: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ago in (3 * DAY, 3 * DAY + MINUTE, 3 * DAY + HOUR):
+        _ran(store, ago, "nightly")
+    _ran(store, MINUTE, "order")
+    for again in (False, True):
+        asked = listen(monkeypatch) if again else []
+        shown = invocations.recent(remembering, WEEK, "nightly", limit=2)
+        assert [one.start for one in shown] == [from_ns(NOW - 3 * DAY), from_ns(NOW - 3 * DAY - MINUTE)]
+    assert len([sql for sql in asked if "FROM invocation_facts" in sql]) == 2, asked  # which they are, and all of them
+    _ran(store, 2 * DAY, "nightly")
+    _ran(store, MINUTE, "nightly")
+    remembering.forget(settled=False)
+    for scope in (WEEK, Scope(WEEK.start, WEEK.end, "default"), Scope(WEEK.start, from_ns(NOW - DAY))):
+        listed = invocations.recent(remembering, scope, "nightly")
+        assert [one.request_id for one in listed] == [
+            one.request_id for one in invocations.recent(store, scope, "nightly")
+        ]
+        assert len(listed) == (5 if scope.end == WEEK.end else 4)
+    assert invocations.recent(remembering, Scope(WEEK.start, WEEK.end, "other"), "nightly") == []

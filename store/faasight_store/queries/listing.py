@@ -3,11 +3,13 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
 from faasight_store.connection import Store
+from faasight_store.queries import about
 from faasight_store.queries.live import live_cells
 from faasight_store.queries.merged import Interval, Sql
 from faasight_store.queries.settled import MINUTES_FOR_NS, Sources, invocations, sources
@@ -74,9 +76,24 @@ def recent(
     """Return the newest invocations first; with `running` those too that have begun and not ended."""
     wanted = _Wanted(function, scope.environment, failed, cold, min_ms, max_ms, running)
     found: list[Sequence[Any]] = []
+    scope = _until_seen(store, scope, function)
     for interval in newest_first(scope, found, limit, _settled_until(store, scope)):
         found += _of_interval(store, interval, wanted, limit - len(found))
     return [_invocation(row) for row in found]
+
+
+def _until_seen(store: Store, scope: Scope, function: str) -> Scope:
+    """Return the scope up to when a function was last seen, if that is hours ago: facts of the time since need no look.
+
+    Settled minutes do: they are cheap.
+    """
+    now = time.time_ns()
+    if not (function and store.remembers and to_ns(scope.end) > now):
+        return scope
+    known = about.with_older(store, scope, about.newest(store, scope), [function])
+    if function not in known or known[function].last_seen_ns > now - MINUTES_FOR_NS:
+        return scope
+    return replace(scope, end=min(scope.end, from_ns(known[function].last_seen_ns) + timedelta(microseconds=1)))
 
 
 def _settled_until(store: Store, scope: Scope) -> int | None:
