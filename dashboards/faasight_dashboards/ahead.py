@@ -20,7 +20,7 @@ from faasight_dashboards.settings import Settings
 
 log = logging.getLogger(__name__)
 
-PACE_S = 60.0
+PACE_S = 300.0
 _SHORTEST_S = 3600
 _AFTER_S = 3.0  # whoever opened a page is first
 _ASKED_WITHIN_S = 900.0  # environments that nobody chose for so long are left
@@ -47,7 +47,7 @@ def usual_scopes(now: datetime, environment: str = "", first: str = Settings.def
 
 
 class ReadAhead:
-    """Asks on a thread: once after its start, and every minute while somebody looks."""
+    """Asks on a thread: once after its start, and every five minutes while somebody looks."""
 
     def __init__(
         self, store: Store, first: str = Settings.default_range, pace_s: float = PACE_S, after_s: float = _AFTER_S
