@@ -38,7 +38,7 @@ import _fleet
 import _peer
 from faasight_dashboards import ahead
 from faasight_store import Scope, Store, edge_days, migrate, rollup, settle
-from faasight_store.queries import alerts, functions, ingest, invocations, live, logs, minutes, signals, traces
+from faasight_store.queries import alerts, edges, functions, ingest, invocations, live, logs, minutes, signals, traces
 from faasight_store.queries import map as maps
 from faasight_store.queries.windows import chart_step_s
 from faasight_store.times import HOUR, MINUTE, SECOND, from_ns
@@ -206,9 +206,10 @@ def timed(
 
 def _forget(store: Store, way: Way) -> None:
     settled_too = way in {Way.ELSEWHERE, Way.NOTHING}
-    of_minutes = store.kept.find([minutes.KEY] if way is Way.ELSEWHERE else [])  # they are of all environments
+    # What all environments share was read ahead with that of all together.
+    of_all = store.kept.find([minutes.KEY, edges.NAMES] if way is Way.ELSEWHERE else [])
     store.forget(shared=way is Way.NOTHING, settled=settled_too)
-    store.kept.add(of_minutes)
+    store.kept.add(of_all)
 
 
 def _scope(now: int, length: int) -> Scope:

@@ -28,7 +28,7 @@ _NUMBERS = ("bucket", "wait_bucket", *COUNTS)
 # A number that stands for the ends: to group by five texts takes twice as long. Two edges of 10,000 share one with a
 # probability of 3 in a million million. A hash of one text is reckoned once for each text, of several for each row.
 _EDGE = " + ".join(f"{factor} * cityHash64({name})" for factor, name in zip((1, 3, 5, 7, 11), ENDS, strict=True))
-_NAMES = "edges by number"  # under which their ends are kept
+NAMES = "edges by number"  # under which their ends are kept, of all environments
 _MOST_NAMES = 20_000
 _LOOKS_BACK = (2 * DAY, 8 * DAY, 31 * DAY)
 _LATE = 2 * HOUR  # before now, or the end of a range: calls still come for these hours
@@ -214,8 +214,8 @@ def _piece(columns: Mapping[str, Array], piece: int) -> _Piece:
 
 def _ends(store: Store, plan: _Plan, wanted: Sequence[int]) -> Mapping[int, Ends]:
     """Return the ends of some edges of a range; those that were asked for before are known."""
-    found = store.kept.find([_NAMES])
-    ends: dict[int, Ends] = dict(found[_NAMES].ends) if found else {}
+    found = store.kept.find([NAMES])
+    ends: dict[int, Ends] = dict(found[NAMES].ends) if found else {}
     known = len(ends)
     for pieces in ([_LIVE, _LATEST], [_LIVE, *plan.pieces]):  # most edges have calls of the last hours
         missing = [edge for edge in wanted if edge not in ends]
@@ -228,10 +228,6 @@ def _ends(store: Store, plan: _Plan, wanted: Sequence[int]) -> Mapping[int, Ends
             ends |= {row[1]: (row[2], row[3], row[4], row[5], row[6]) for row in rows}
     if len(ends) > known:
         store.kept.add(
-            {
-                _NAMES: _Names(
-                    ends if len(ends) <= _MOST_NAMES else {edge: ends[edge] for edge in wanted if edge in ends}
-                )
-            }
+            {NAMES: _Names(ends if len(ends) <= _MOST_NAMES else {edge: ends[edge] for edge in wanted if edge in ends})}
         )
     return ends
