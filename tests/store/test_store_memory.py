@@ -1,5 +1,6 @@
 """The embedded engine's bound on memory: held, said, and nothing lost or doubled where it is met."""
 
+import os
 import subprocess
 import sys
 import time
@@ -43,6 +44,29 @@ with Store.open(f"chdb://{folder}", memory_bytes=limit) as store:
     print(*(store.query(f"SELECT {what}")[0][0] for what in (
         "count() FROM spans", "sum(spans) FROM trace_index", "count() FROM invocation_facts")))
 """
+
+
+# The allocator reads its options when the engine is loaded.
+_KEPT_FREE = """
+import re, sys
+from faasight_store import Store
+with Store.open(f"chdb://{sys.argv[1]}", memory_bytes=int(sys.argv[2])) as store:
+    print(re.search(r"opt.dirty_decay_ms: (\\d+)", store.query("SELECT * FROM system.jemalloc_stats")[0][0])[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "told", "kept_ms"),
+    [(0, None, 30_000), (0, "dirty_decay_ms:1234", 1234), (LEAST_MEMORY_BYTES, None, 5_000)],
+)
+def test_what_is_freed_is_kept_for_the_next_insert(tmp_path: Path, limit: int, told: str | None, kept_ms: int) -> None:
+    """Half a minute; but not where memory is bounded, and not where somebody says otherwise."""
+    environment = {name: value for name, value in os.environ.items() if name != "JE_MALLOC_CONF"}
+    if told:
+        environment["JE_MALLOC_CONF"] = told
+    command = [sys.executable, "-c", _KEPT_FREE, str(tmp_path), str(limit)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=180, env=environment).stdout
+    assert int(said) == kept_ms
 
 
 def _land(folder: Path, limit: int, segment: Path) -> list[str]:
