@@ -54,10 +54,13 @@ class RecentDigests:
 
     def claim(self, digests: Sequence[bytes]) -> Claims:
         """Return those that are remembered; one process has nobody to share with."""
-        return Claims({digest for digest in digests if digest in self}, frozenset())
+        return Claims(self._young.intersection(digests) | self._old.intersection(digests), frozenset())
 
     def keep(self, digests: Sequence[bytes]) -> None:
         """Remember requests."""
+        if len(self._young) + len(digests) < self._generation:  # nearly always
+            self._young.update(digests)
+            return
         for digest in digests:
             self.add(digest)
 
