@@ -1,7 +1,7 @@
 """Settled hours answer like the facts they were made of, and again after something late came."""
 
 import random
-import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,8 @@ import pytest
 from faasight_store import Scope, Store, settle
 from faasight_store.queries import functions, invocations
 from faasight_store.queries.cells import Grain, plan
-from faasight_store.times import to_ns
+from faasight_store.rollup import OVER_AFTER_NS
+from faasight_store.times import HOUR, MINUTE, to_ns
 
 HOURS = 9
 
@@ -66,16 +67,20 @@ def _rounded(totals: Any) -> tuple[Any, ...]:
     return (*[getattr(totals, name) for name in totals.__slots__ if name != "cost_usd"], round(totals.cost_usd, 9))
 
 
-def _later() -> int:
-    """Return a clock that is past the room for inserts in flight."""
-    return time.time_ns() + 120 * 10**9
+def _later(scope: Scope) -> Callable[[], int]:
+    """Return a clock that stands still, past the room for inserts in flight: no hour is over while a test runs."""
+    now = to_ns(scope.end) + 2 * MINUTE
+    over = now // HOUR * HOUR + OVER_AFTER_NS
+    at = over if now < over <= now + 5 * MINUTE else now
+    return lambda: at
 
 
 def test_settled_hours_answer_like_the_facts(history: tuple[Store, Scope, list[otlp.Run]]) -> None:
     store, scope, runs = history
+    later = _later(scope)
     before = _answers(store, scope)
     assert before[0][0] == len(runs)
-    assert settle(store, now_ns=_later) >= HOURS - 1
+    assert settle(store, now_ns=later) >= HOURS - 1
     used = plan(store, scope, Grain.HOURS)
     assert len(used.hours) >= HOURS - 2
     assert used.slots
@@ -87,25 +92,27 @@ def test_settled_hours_answer_like_the_facts(history: tuple[Store, Scope, list[o
 
 
 def test_nothing_new_is_nothing_to_do(history: tuple[Store, Scope, list[otlp.Run]]) -> None:
-    store, _, _ = history
-    assert settle(store, now_ns=_later)
-    assert settle(store, now_ns=_later) == 0
+    store, scope, _ = history
+    later = _later(scope)
+    assert settle(store, now_ns=later)
+    assert settle(store, now_ns=later) == 0
 
 
 def test_what_comes_late_is_counted_at_once_and_settled_again(history: tuple[Store, Scope, list[otlp.Run]]) -> None:
     store, scope, runs = history
-    settle(store, now_ns=_later)
+    later = _later(scope)
+    settle(store, now_ns=later)
     hour = (to_ns(scope.start) // 3600_000_000_000 + 3) * 3600_000_000_000
     late = otlp.Run(hour + 30 * 60 * 10**9, ms=77, function="a", outcome="error", error_type="Late", message="x")
     store.land("traces", otlp.segment(late.traces()), "late")
     assert invocations.totals(store, scope).invocations == len(runs) + 1
-    assert settle(store, now_ns=_later) == 1
+    assert settle(store, now_ns=later) == 1
     assert invocations.totals(store, scope).invocations == len(runs) + 1
     assert "Late" in {group.error_type for group in invocations.errors(store, scope)}
     assert not any(low <= late.start_ns < high for low, high in plan(store, scope, Grain.HOURS).rest.facts)
     versions = "SELECT max(n) FROM (SELECT uniqExact(version) AS n FROM invocation_hours GROUP BY hour)"
     assert store.query(versions) == [(2,)]  # whoever learned of the old one a moment ago may still read it
-    assert settle(store, now_ns=lambda: _later() + 120 * 10**9) == 0
+    assert settle(store, now_ns=lambda: later() + 2 * MINUTE) == 0
     assert store.query(versions) == [(1,)]
     assert store.query("SELECT max(n) FROM (SELECT count() AS n FROM settled_hours GROUP BY hour)") == [(1,)]
     assert invocations.totals(store, scope).invocations == len(runs) + 1
@@ -113,7 +120,8 @@ def test_what_comes_late_is_counted_at_once_and_settled_again(history: tuple[Sto
 
 def test_a_settling_that_broke_off_is_not_counted(history: tuple[Store, Scope, list[otlp.Run]]) -> None:
     store, scope, runs = history
-    settle(store, now_ns=_later)
+    later = _later(scope)
+    settle(store, now_ns=later)
     for table in ("invocation_slots", "invocation_hours"):
         store.command(f"INSERT INTO {table} SELECT * REPLACE (version + 1 AS version) FROM {table}")
     assert invocations.totals(store, scope).invocations == len(runs)
@@ -130,7 +138,8 @@ def test_a_chart_of_days_has_whole_hours_and_reads_them_as_they_are_settled(
     history: tuple[Store, Scope, list[otlp.Run]],
 ) -> None:
     store, scope, _ = history
-    settle(store, now_ns=_later)
+    later = _later(scope)
+    settle(store, now_ns=later)
     end = scope.end.replace(minute=0, second=0) + timedelta(hours=1)
     week = Scope(end - timedelta(days=7), end)
     series = invocations.series(store, week)
