@@ -15,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as DriverError
 
 from faasight_store.dsn import Dsn, EmbeddedDsn, ServerDsn
-from faasight_store.embedded import QUIET, keep_freed_memory, memory_options
+from faasight_store.embedded import QUIET, keeping_freed_memory, memory_options
 from faasight_store.errors import StoreError, StoreUnavailableError
 
 CONNECT_TIMEOUT_S = 5
@@ -106,8 +106,7 @@ def first_client(dsn: Dsn) -> Client:
 
 def _embedded(dsn: EmbeddedDsn, database: str | None) -> Client:
     path = str(dsn.path.resolve())
-    keep_freed_memory(dsn.memory_bytes)
-    with _host_signals():
+    with _host_signals(), keeping_freed_memory(dsn.memory_bytes):
         try:
             # BACKUP writes where the process may write; every client of the engine must say the same.
             own = {"backups.allowed_path": "/"} | QUIET | memory_options(dsn.memory_bytes)

@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -41,17 +42,23 @@ QUIET = {
 
 # jemalloc's own options, read once, when chDB is loaded. An insert takes some 150 MB and frees them; by default the
 # system has them again within five seconds, and each insert begins with 30,000 page faults.
-ALLOCATOR = {"JE_MALLOC_CONF": "dirty_decay_ms:30000"}
+_ALLOCATOR, _KEEP_FREED = "JE_MALLOC_CONF", "dirty_decay_ms:30000"
 
 
-def keep_freed_memory(limit: int) -> None:
-    """Have the engine keep for half a minute what it frees; not where `limit` bounds it, nor where the variable is set.
+@contextmanager
+def keeping_freed_memory(limit: int) -> Iterator[None]:
+    """Have an engine that is loaded in this block keep for half a minute what it frees.
 
-    Without effect once the engine is loaded.
+    Not where `limit` bounds it, nor where the variable says otherwise; child processes do not get to see it.
     """
-    if not limit:
-        for name, value in ALLOCATOR.items():
-            os.environ.setdefault(name, value)
+    if limit or _ALLOCATOR in os.environ:
+        yield
+        return
+    os.environ[_ALLOCATOR] = _KEEP_FREED
+    try:
+        yield
+    finally:
+        os.environ.pop(_ALLOCATOR, None)
 
 
 def memory_options(limit: int) -> dict[str, str]:

@@ -48,9 +48,11 @@ with Store.open(f"chdb://{folder}", memory_bytes=limit) as store:
 
 # The allocator reads its options when the engine is loaded.
 _KEPT_FREE = """
-import re, sys
+import os, re, sys
 from faasight_store import Store
+before = dict(os.environ)
 with Store.open(f"chdb://{sys.argv[1]}", memory_bytes=int(sys.argv[2])) as store:
+    assert dict(os.environ) == before, "child processes would have it too"
     print(re.search(r"opt.dirty_decay_ms: (\\d+)", store.query("SELECT * FROM system.jemalloc_stats")[0][0])[1])
 """
 
