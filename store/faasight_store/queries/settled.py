@@ -204,8 +204,10 @@ def invocations(
     with `unwell` those that went well need not be.
     """
     late = {name: ns for name, ns in sources.late.items() if not function or name == function}
+    # An empty one costs its planning, but from a late function's first minute on it is not empty.
+    intervals = [some for some in sources.facts if some[0] < some[1] or (late and sources.recent)]
     facts = merged(
-        sources.facts, columns=columns, function=function, environment=environment, where=where,
+        intervals, columns=columns, function=function, environment=environment, where=where,
         late=late if sources.recent else {}, running=running, unwell=unwell, vague=sources.vague,
         retried=sources.retried,
     )  # fmt: skip
@@ -232,4 +234,4 @@ def invocations(
         **facts.parameters, **late_since(late), "minutes_from": sources.minutes[0], "minutes_to": sources.minutes[1]
     }  # fmt: skip
     minutes = f"SELECT {', '.join(columns)} FROM settled_invocations WHERE {' AND '.join(conditions)}"
-    return Sql(f"({minutes} UNION ALL {facts.text})" if sources.facts else f"({minutes})", parameters)
+    return Sql(f"({minutes} UNION ALL {facts.text})" if intervals else f"({minutes})", parameters)
