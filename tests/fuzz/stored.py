@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from faasight_collector.parts import Part
-from faasight_collector.rows import join
+from faasight_collector.rows import Rows
 from faasight_collector.segments import Record
 from faasight_store import BadDataError, Store
 
@@ -34,7 +34,7 @@ class Check:
         self._landed += 1
         records = [Record(b"", memoryview(payload)) for payload in payloads]
         try:
-            self.store.land(signal, join(signal, records), f"fuzz-{self._landed}")
+            self.store.land(signal, Rows(signal, records), f"fuzz-{self._landed}")
         except BadDataError as error:
             if len(payloads) == 1:
                 self.refused.append((signal, payloads[0], str(error)))

@@ -12,17 +12,18 @@ NOW = time.time_ns() // 1000 * 1000
 
 
 @pytest.mark.parametrize(
-    ("start", "end"),
+    ("ago", "until"),
     [
-        (NOW - 30 * DAY, NOW + 5 * HOUR),  # as charts end: with a whole step
-        (NOW - MINUTE, NOW),
-        (NOW - 9 * DAY, NOW - 8 * DAY),
-        (NOW + HOUR, NOW + 2 * HOUR),
-        (NOW, NOW),
+        (30 * DAY, 5 * HOUR),  # as charts end: with a whole step
+        (MINUTE, 0),
+        (9 * DAY, -8 * DAY),
+        (-HOUR, 2 * HOUR),
+        (0, 0),
     ],
 )
 @pytest.mark.parametrize("each", [0, 1, 7])
-def test_ranges_cover_a_scope_without_gaps_until_enough_is_found(start: int, end: int, each: int) -> None:
+def test_ranges_cover_a_scope_without_gaps_until_enough_is_found(ago: int, until: int, each: int) -> None:
+    start, end = NOW - ago, NOW + until
     found: list[int] = []
     seen = []
     for low, high in newest_first(Scope(from_ns(start), from_ns(end)), found, 20):
