@@ -50,7 +50,7 @@ def contents(segment: Segment) -> list[bytes]:
 
 
 def waiting(collector: Collector) -> list[bytes]:
-    return [payload for segment in collector.journal.inventory._waiting["traces"] for payload in contents(segment)]
+    return [payload for segment in [*collector.journal.inventory._waiting["traces"]] for payload in contents(segment)]
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ def store(embedded_engine: Store, embedded_directory: Path) -> Iterator[Store]:
         store.migrate()
         now = datetime.now(UTC)
         runs = [
-            otlp.Run(int((now - timedelta(minutes=7 + 97 * n)).timestamp() * 1e9), environment=environment)
-            for n in range(40)
+            otlp.Run(int((now - ago).timestamp() * 1e9), environment=environment)
+            for ago in (timedelta(minutes=7), timedelta(hours=5), timedelta(days=1, hours=3), timedelta(days=9))
             for environment in ("prod", "test")
         ]
         store.land("traces", otlp.segment(*(run.traces() for run in runs)), next(_tokens))
@@ -66,8 +66,8 @@ def test_after_reading_ahead_a_first_look_asks_no_table_of_what_is_settled(
         assert len(functions.functions(store, scope)) == 1
     assert not [sql for sql in asked if any(f"FROM {table}" in sql for table in _CELLS)]
     store.forget(shared=False)
-    assert invocations.totals(store, scopes[0]).invocations > 0
-    assert any("FROM fleet_slots" in sql for sql in asked)  # so it would have been seen
+    assert invocations.totals(store, scopes[-1]).invocations == 8
+    assert any("FROM fleet_hours" in sql for sql in asked)  # so it would have been seen
 
 
 class _Asked:

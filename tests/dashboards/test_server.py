@@ -191,6 +191,9 @@ def test_a_query_that_fails_shows_inside_its_panel(tmp_path: Path) -> None:
         def beside(self, work: Callable[[], Any]) -> Any:
             return work()
 
+        def remembered(self, _key: object, compute: Callable[[], Any]) -> Any:
+            return compute()
+
         def query(self, *_args: object, **_options: object) -> None:
             raise StoreUnavailableError("ClickHouse does not answer at db:8123. Is it running?")
 
