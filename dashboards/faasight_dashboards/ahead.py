@@ -69,9 +69,12 @@ class ReadAhead:
             self._thread.start()
 
     def stop(self) -> None:
-        """End after the question under way."""
+        """Ask no more."""
         self._stopping.set()
         self._looked.set()
+
+    def join(self) -> None:
+        """Wait for the question under way, for a moment."""
         if self._thread:
             self._thread.join(_STOP_WITHIN_S)
 
@@ -84,8 +87,10 @@ class ReadAhead:
         self._looked.set()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while True:
             self._looked.clear()
+            if self._stopping.is_set():
+                return
             self._read()
             self._stopping.wait(self._pace_s)
             self._looked.wait()
@@ -97,6 +102,8 @@ class ReadAhead:
             self._ask()
         except StoreError as error:  # whoever asks next is told
             log.debug("could not read ahead: %s", error)
+        except Exception:
+            log.exception("a question that is read ahead failed")
 
     def _ask(self) -> None:
         for environment in ("", *self.environments()):

@@ -83,6 +83,8 @@ class Dashboards:
         self._server.pull_trigger()
         self._thread.join(_STOP_WITHIN_S)
         self._thread = None
+        if self._ahead:
+            self._ahead.join()
 
     def _run(self) -> None:
         loop = self._server.asyncore

@@ -51,20 +51,29 @@ class Cache:
     def renew(self, key: Hashable, renewed: Callable[[Any], T], ttl_s: float, within_s: float) -> None:
         """Replace the answer of `key`, if there is one, by what is made of it.
 
-        Callers get the old one meanwhile, for `within_s` seconds at most; the new one is good for `ttl_s`. Raises what
-        `renewed` raises.
+        Callers get the old one meanwhile, if it was still good, for `within_s` seconds at most; the new one is good for
+        `ttl_s`. Raises what `renewed` raises: the old one is then good for as long as it was.
         """
         with self._lock:
             entry = self._entries.get(key)
             if entry is None or not entry[1].done():
                 return
-            self._entries[key] = (self._clock() + within_s, entry[1])
+            if self._clock() < entry[0]:
+                self._entries[key] = (self._clock() + within_s, entry[1])
         future: Future[Any] = Future()
-        future.set_result(renewed(entry[1].result()))
+        try:
+            future.set_result(renewed(entry[1].result()))
+        except BaseException:
+            self._replace(key, entry[1], entry)
+            raise
+        self._replace(key, entry[1], (self._clock() + ttl_s, future))
+
+    def _replace(self, key: Hashable, old: Future[Any], entry: tuple[float, Future[Any]]) -> None:
+        """Put an answer in the place of an older one, unless that was forgotten, or asked anew."""
         with self._lock:
             known = self._entries.get(key)
-            if known is not None and known[1] is entry[1]:  # else it was forgotten, or asked anew
-                self._entries[key] = (self._clock() + ttl_s, future)
+            if known is not None and known[1] is old:
+                self._entries[key] = entry
 
     def _claim(self, key: Hashable) -> tuple[Future[Any], bool]:
         with self._lock:

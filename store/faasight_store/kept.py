@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Generic, Protocol, TypeVar
 
-_LEAST = 512  # bytes of an entry, beside its arrays
+LEAST = 2560  # bytes of an entry, beside its arrays: their heads, the dictionary of them, the key
 
 
 class Sized(Protocol):
@@ -73,4 +73,4 @@ class Kept(Generic[S]):
 
 
 def _size(entry: Sized) -> int:
-    return entry.nbytes + _LEAST
+    return entry.nbytes + LEAST

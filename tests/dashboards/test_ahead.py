@@ -73,7 +73,7 @@ def test_after_reading_ahead_a_first_look_asks_no_table_of_what_is_settled(
 class _Asked:
     """Note which scopes are asked for, on the thread that reads ahead."""
 
-    def __init__(self, fails: bool = False) -> None:
+    def __init__(self, fails: Exception | None = None) -> None:
         self.remembers = True
         self.scopes: list[Scope] = []
         self.threads: set[str] = set()
@@ -87,7 +87,7 @@ class _Asked:
         self.scopes.append(scope)
         self.threads.add(threading.current_thread().name)
         if self._fails:
-            raise StoreError("away")
+            raise self._fails
 
     def of(self, environment: str) -> int:
         """Return how often an environment was asked for."""
@@ -112,6 +112,8 @@ def test_it_reads_once_and_again_only_when_somebody_looks(monkeypatch: pytest.Mo
         assert asked.threads == {"dashboards-ahead"}
     finally:
         reader.stop()
+        reader.join()
+        reader.join()
     reader.looked("")
     assert len(asked.scopes) == 3 * ranges
 
@@ -131,7 +133,7 @@ def test_environments_are_followed_while_they_are_looked_at_and_few_at_once(monk
 
 
 def test_a_store_that_is_away_is_asked_again_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = _Asked(fails=True)
+    asked = _Asked(StoreError("away"))
     reader = _reader(monkeypatch, asked)
     reader.start()
     try:
@@ -140,6 +142,24 @@ def test_a_store_that_is_away_is_asked_again_at_the_next_look(monkeypatch: pytes
         wait_until(lambda: len(asked.scopes) == 2, "it was asked")
     finally:
         reader.stop()
+        reader.join()
+        reader.join()
+
+
+def test_a_question_that_fails_by_a_fault_of_ours_is_logged_and_the_next_look_asks_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = _Asked(ValueError("no scope"))
+    reader = _reader(monkeypatch, asked)
+    reader.start()
+    try:
+        wait_until(lambda: len(asked.scopes) == 1, "it was asked")
+        reader.looked("")
+        wait_until(lambda: len(asked.scopes) == 2, "it was asked")
+    finally:
+        reader.stop()
+        reader.join()
+    assert "no scope" in caplog.text
 
 
 def test_without_a_memory_nothing_is_read_ahead() -> None:
@@ -148,4 +168,6 @@ def test_without_a_memory_nothing_is_read_ahead() -> None:
     reader = ReadAhead(asked)  # type: ignore[arg-type]  # the double
     reader.start()
     reader.stop()
+    reader.join()
+    reader.join()
     assert asked.scopes == []

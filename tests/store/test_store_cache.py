@@ -7,6 +7,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from faasight_store import StoreUnavailableError
 from faasight_store.cache import Cache
 
 
@@ -84,3 +85,33 @@ def test_an_answer_that_is_too_old_leaves_the_memory_with_the_next_question() ->
     cache.get("new", Answer, 2)
     gc.collect()
     assert gone() is None
+
+
+def _fails(_: object) -> int:
+    raise StoreUnavailableError("away")
+
+
+def test_a_renewal_that_fails_makes_no_answer_last_longer() -> None:
+    now = [0.0]
+    cache = Cache(lambda: now[0])
+    assert cache.get("k", lambda: 1, 3) == 1
+    for at in (1.0, 2.0):
+        now[0] = at
+        with pytest.raises(StoreUnavailableError):
+            cache.renew("k", _fails, 3, 6)
+        assert cache.get("k", lambda: 2, 3) == 1
+    now[0] = 3
+    with pytest.raises(StoreUnavailableError):
+        cache.get("k", lambda: _fails(None), 3)
+    assert cache.get("k", lambda: 3, 3) == 3
+
+
+def test_an_answer_that_is_too_old_is_not_given_while_it_is_renewed() -> None:
+    now = [0.0]
+    cache = Cache(lambda: now[0])
+    cache.get("k", lambda: 1, 3)
+    now[0] = 4
+    given = []
+    cache.renew("k", lambda old: given.append(cache.get("k", lambda: old + 10, 3)), 3, 6)
+    assert given == [11]
+    assert cache.get("k", lambda: 99, 3) == 11  # and what was asked anew meanwhile stays

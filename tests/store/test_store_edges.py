@@ -15,6 +15,7 @@ from faasight_store import Scope, Store, edge_days, rollup, settle
 from faasight_store.queries.edges import held_days
 from faasight_store.queries.map import invocation_map
 from faasight_store.times import DAY, HOUR, MINUTE, SECOND, from_ns
+from reopened import opened_again
 from statements import listen
 
 NOW = time.time_ns() // HOUR * HOUR + 30 * MINUTE
@@ -218,3 +219,23 @@ def test_an_edge_that_was_never_seen_before_has_its_name_at_once(store: Store, r
         _land(store, calls if target == "bank" else calls[-3:])
         remembering.forget(settled=False)
         assert _shown(remembering, SCOPES[0]) == _expected(calls, SCOPES[0])
+
+
+def test_the_first_calls_of_an_hour_are_no_other_ranges(store: Store) -> None:
+    """Which hours have calls is known for a moment: what is read meanwhile is kept under these hours alone."""
+    with opened_again(store, remember_s=600) as remembering:
+        rng = random.Random(10)
+        hour = NOW // HOUR * HOUR
+        calls = [replace(_call(rng), start_ns=hour - 5 * HOUR + MINUTE)]
+        _land(store, calls)
+        wide = Scope(from_ns(hour - 6 * HOUR), from_ns(hour - 2 * HOUR))
+        known = Scope(wide.start, from_ns(hour - 4 * HOUR))
+        assert _shown(remembering, known) == _expected(calls, known)
+        calls.append(replace(_call(rng), start_ns=hour - 3 * HOUR + MINUTE))
+        _land(store, calls[-1:])
+        assert _shown(remembering, wide) == _expected(calls[:1], wide)  # not known yet
+        for begin, end in ((12, 8), (20, 10)):
+            empty = Scope(from_ns(hour - begin * HOUR), from_ns(hour - end * HOUR))
+            assert _shown(remembering, empty) == _expected([], empty)
+        remembering.forget(settled=False)
+        assert _shown(remembering, wide) == _expected(calls, wide)

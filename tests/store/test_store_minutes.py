@@ -158,10 +158,10 @@ def test_a_settled_minute_is_read_once_and_again_when_it_is_settled_anew(
     now = time.time_ns() // (30 * SECOND) * 30 * SECOND
     _land(store, *(otlp.Run(now - n * MINUTE, function=name) for n in range(5, 25) for name in ("a", "late")))
     settle(store, now_ns=lambda: now)
-    plain, read = minutes._ask, list[list[int]]()
+    plain, read = minutes._ask, list[int]()
 
     def ask(store: Store, wanted: Sequence[int]) -> dict[int, Any]:
-        read.append(list(wanted))
+        read.extend(wanted)
         return plain(store, wanted)
 
     monkeypatch.setattr(minutes, "_ask", ask)
@@ -175,16 +175,40 @@ def test_a_settled_minute_is_read_once_and_again_when_it_is_settled_anew(
     expected = [40, 40, 16]
     for _ in range(2):
         assert counted() == expected
-        assert len(read) == 1
-    assert len(read[0]) >= 20
+        assert len(read) == len({*read}) >= 20
+    read.clear()
     _land(store, otlp.Run(now - 20 * MINUTE, function="late"), otlp.Run(now - 6 * MINUTE, function="late"))
     for _ in range(2):
         assert counted() == [42, 42, 17]  # before those minutes are settled again, and after
         settle(store, now_ns=lambda: now + SECOND)
-    assert len(read) == 2
-    assert {(now - n * MINUTE) // MINUTE * MINUTE for n in (20, 6)} <= {*read[1]}
-    assert len(read[1]) <= 10  # those within two minutes of what came
+    assert {(now - n * MINUTE) // MINUTE * MINUTE for n in (20, 6)} <= {*read}
+    assert len(read) == len({*read}) <= 10  # those within two minutes of what came
     assert invocations.totals(remembering, _hour(now + MINUTE), "late").invocations == 22
+
+
+def test_minutes_that_would_be_too_large_are_left_and_tried_again_later(
+    store: Store, remembering: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns() // (30 * SECOND) * 30 * SECOND
+    _land(store, *(otlp.Run(now - n * MINUTE, ms=200_000) for n in range(5, 50)))  # each in seven half minutes and more
+    settle(store, now_ns=lambda: now)
+    plain, read = minutes._ask, list[int]()
+
+    def ask(store: Store, wanted: Sequence[int]) -> dict[int, Any]:
+        read.append(len(wanted))
+        return plain(store, wanted)
+
+    monkeypatch.setattr(minutes, "_ask", ask)
+    for most, some in ((1000, True), (minutes.MOST_BYTES, False)):
+        monkeypatch.setattr(minutes, "MOST_BYTES", most)
+        for _ in range(2):
+            remembering.forget(settled=False)
+            prepare(remembering)
+            assert invocations.totals(remembering, _hour(now)).invocations == 45
+            busy = invocations.series(remembering, _hour(now)).concurrency
+            assert sum(busy) == pytest.approx(sum(invocations.series(store, _hour(now)).concurrency))
+        assert (len(read) == 1) is some  # one slice told that it was too much, and was not asked for again
+        remembering.forget()
 
 
 _TELLERS = ("function", "start", "done", "report")

@@ -27,7 +27,8 @@ COUNTS = ("calls", "errors", "throttles", "retries")
 _NUMBERS = ("bucket", "wait_bucket", *COUNTS)
 # A number that stands for the ends: to group by five texts takes twice as long. Two edges of 10,000 share one with a
 # probability of 3 in a million million. A hash of one text is reckoned once for each text, of several for each row.
-_EDGE = " + ".join(f"{factor} * cityHash64({name})" for factor, name in zip((1, 3, 5, 7, 11), ENDS, strict=True))
+# (No two sets of the factors have one sum, or there and back between ends that share their names would be one.)
+_EDGE = " + ".join(f"{factor} * cityHash64({name})" for factor, name in zip((1, 3, 9, 27, 81), ENDS, strict=True))
 NAMES = "edges by number"  # under which their ends are kept, of all environments
 _MOST_NAMES = 20_000
 _LOOKS_BACK = (2 * DAY, 8 * DAY, 31 * DAY)
@@ -82,6 +83,7 @@ class _Plan:
     latest: int  # of `_LATEST`; before it `_HOURS`
     environment: str
     days: Mapping[int, int]  # versions of those that hold
+    hours: Sequence[int] | None  # of `_LATEST` and `_HOURS` those that are known to have calls, None: whichever have
     pieces: Mapping[int, Hashable]  # what is read beside the minutes: under which name it is kept, None: not at all
 
     @property
@@ -89,7 +91,7 @@ class _Plan:
         """What its statements need."""
         return {
             "start": self.start, "end": self.end, "first": self.first, "last": self.last, "latest": self.latest,
-            "days": [day // SECOND for day in self.days], "versions": list(self.days.values()),
+            "hours": [hour // SECOND for hour in self.hours or ()], "versions": list(self.days.values()),
             "environment": self.environment,
         }  # fmt: skip
 
@@ -125,7 +127,7 @@ def _plan(store: Store, scope: Scope) -> _Plan:
     last = max(end // HOUR * HOUR, first)
     whole_days = -(-first // DAY) * DAY + DAY <= last
     if first == last or not (whole_days or store.remembers):
-        return _Plan(start, end, first, last, last, scope.environment, {}, {_HOURS: None} if first < last else {})
+        return _Plan(start, end, first, last, last, scope.environment, {}, None, {_HOURS: None} if first < last else {})
     hours, marks = _known(store, first, last)
     days = held_days(hours, marks)
     latest = max(first, min(last, time.time_ns() // HOUR * HOUR + HOUR) - _LATE)
@@ -136,7 +138,7 @@ def _plan(store: Store, scope: Scope) -> _Plan:
     }
     if days:
         pieces[_DAYS] = ("edges", "days", scope.environment, tuple(sorted(days.items())))
-    return _Plan(start, end, first, last, latest, scope.environment, days, pieces)
+    return _Plan(start, end, first, last, latest, scope.environment, days, [hour for hour, _ in rest], pieces)
 
 
 def _known(store: Store, first: int, last: int) -> Known:
@@ -175,7 +177,7 @@ def _ask(store: Store, first: int, last: int) -> Known:
 def _read(store: Store, plan: _Plan, wanted: Sequence[int]) -> dict[int, _Piece]:
     """Return the wanted pieces of a range, in one statement."""
     sums = ", ".join(f"sum({name}) AS all_{name}" for name in COUNTS)
-    numbers = _parts(wanted, ", ".join([f"{_EDGE} AS edge", *_NUMBERS]))
+    numbers = _parts(plan, wanted, ", ".join([f"{_EDGE} AS edge", *_NUMBERS]))
     columns = store.columns(
         f"SELECT piece, edge, bucket, wait_bucket, {sums} FROM ({numbers}) GROUP BY piece, edge, bucket, wait_bucket",
         {**plan.parameters, "wanted": list(wanted)},
@@ -183,8 +185,11 @@ def _read(store: Store, plan: _Plan, wanted: Sequence[int]) -> dict[int, _Piece]
     return {piece: _piece(columns, piece) for piece in wanted}
 
 
-def _parts(wanted: Sequence[int], selected: str) -> str:
-    """Return a select of `piece` and what is asked for from each table that is needed."""
+def _parts(plan: _Plan, wanted: Sequence[int], selected: str) -> str:
+    """Return a select of `piece` and what is asked for from each table that is needed.
+
+    What is kept under the hours that are known is of these alone: the first calls of another may have come since.
+    """
     chosen = "({environment:String} = '' OR environment = {environment:String})"
     ends = f"({within('minute', 'start', 'first')} OR {within('minute', 'last', 'end')})"
     parts = [f"SELECT {_LIVE} AS piece, {selected} FROM edges WHERE {ends} AND {chosen}"]
@@ -192,7 +197,7 @@ def _parts(wanted: Sequence[int], selected: str) -> str:
         latest = f"minute >= fromUnixTimestamp64Nano({{latest:Int64}}, 'UTC'), {_LATEST}, {_HOURS}"
         parts.append(
             f"SELECT if({latest}) AS piece, {selected} FROM edge_hours WHERE {within('minute', 'first', 'last')}"
-            " AND toUnixTimestamp(toStartOfDay(minute)) NOT IN {days:Array(UInt32)}"
+            f"{'' if plan.hours is None else ' AND toUnixTimestamp(minute) IN {hours:Array(UInt32)}'}"
             f" AND piece IN {{wanted:Array(UInt8)}} AND {chosen}"
         )
     if _DAYS in wanted:
@@ -221,7 +226,7 @@ def _ends(store: Store, plan: _Plan, wanted: Sequence[int]) -> Mapping[int, Ends
         missing = [edge for edge in wanted if edge not in ends]
         if missing:
             rows = store.query(
-                f"SELECT * FROM ({_parts(pieces, ', '.join([f'{_EDGE} AS edge', *ENDS]))})"
+                f"SELECT * FROM ({_parts(plan, pieces, ', '.join([f'{_EDGE} AS edge', *ENDS]))})"
                 " WHERE edge IN {edges:Array(UInt64)} LIMIT 1 BY edge",
                 {**plan.parameters, "wanted": pieces, "edges": missing},
             )

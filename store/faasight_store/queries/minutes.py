@@ -5,6 +5,7 @@ facts are merged anew from some minute on) only what began before that is taken.
 would be too many, each question's cells are read by themselves.
 """
 
+import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -22,6 +23,9 @@ from faasight_store.times import MINUTE, SECOND
 
 _CHUNK = 10 * MINUTE  # cells are kept together by so many: fewer of them
 MOST_FACTS = 3_000_000  # of all minutes; some 60 bytes for each two or three
+MOST_BYTES = 64 * 2**20  # of all minutes, or they are left: those whose invocations run for long have many rows
+_AGAIN_NS = 10 * MINUTE  # when minutes that were too large are tried again
+_SLICE = 20  # minutes that are read at once
 _MOST_NEW = 15  # minutes: to read more of them takes longer than a question's own cells
 KEY = "minutes"  # under which the last ones that were read are kept
 _OF_MINUTE = "toUnixTimestamp(toStartOfMinute(toDateTime(start, 'UTC')))"
@@ -33,6 +37,7 @@ class Minutes:
 
     counts: Mapping[int, Counts]
     made_of: Mapping[int, int]
+    too_large_until: int = 0  # ns: none are here, for they would be too large; until then they are not tried again
 
     @cached_property
     def nbytes(self) -> int:
@@ -85,7 +90,7 @@ def _minutes(store: Store, now: Recent) -> Minutes | None:
         return None
     read_ahead(store, now)
     minutes: Minutes | None = now.minutes.answer
-    return minutes
+    return None if minutes is None or minutes.too_large_until else minutes
 
 
 def _known(store: Store, now: Recent) -> tuple[dict[int, Counts], list[int], dict[int, int]]:
@@ -115,9 +120,19 @@ def _pieces(low: int, high: int, rest: Sources) -> list[_Piece]:
 
 def _read(store: Store, now: Recent) -> Minutes:
     """Return the settled minutes; of those that were read before, what has changed since is read anew."""
+    last: Minutes | None = store.kept.find([KEY]).get(KEY)
+    if last and last.too_large_until > time.time_ns():
+        return last
     counts, missing, made_of = _known(store, now)
-    news = _ask(store, missing) if missing else {}
-    minutes = Minutes(counts | {minute: news.get(minute, NOTHING) for minute in missing}, made_of)
+    size = sum(some.nbytes for some in counts.values())
+    for part in (missing[at : at + _SLICE] for at in range(0, len(missing), _SLICE)):
+        news = _ask(store, part)
+        counts |= {minute: news.get(minute, NOTHING) for minute in part}
+        size += sum(some.nbytes for some in news.values())
+        if size > MOST_BYTES:
+            counts, made_of = {}, {}
+            break
+    minutes = Minutes(counts, made_of, time.time_ns() + _AGAIN_NS if size > MOST_BYTES else 0)
     store.kept.add({KEY: minutes})
     return minutes
 
