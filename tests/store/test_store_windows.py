@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from faasight_store import Scope
-from faasight_store.queries.windows import newest_first
+from faasight_store.queries.windows import WIDEST, newest_first
 from faasight_store.times import DAY, HOUR, MINUTE, from_ns
 
 NOW = time.time_ns() // 1000 * 1000
@@ -47,9 +47,9 @@ def test_the_first_has_what_lies_ahead_of_now_and_all_that_is_in_memory() -> Non
 
 
 def test_the_next_is_as_wide_as_what_was_found_lets_expect() -> None:
-    def second(brought: int) -> float:
+    def second(brought: int, widest: int = WIDEST) -> float:
         found: list[int] = []
-        ranges = newest_first(Scope(from_ns(NOW - DAY), from_ns(NOW - HOUR)), found, 100)
+        ranges = newest_first(Scope(from_ns(NOW - DAY), from_ns(NOW - HOUR)), found, 100, widest=widest)
         next(ranges)
         found += range(brought)
         low, high = next(ranges)
@@ -57,3 +57,4 @@ def test_the_next_is_as_wide_as_what_was_found_lets_expect() -> None:
 
     assert (second(0), second(1), second(99)) == (16, 16, 2)
     assert second(25) == pytest.approx(1.5 * 3)
+    assert (second(0, 4), second(25, 4), second(99, 4)) == (4, 4, 2)

@@ -20,13 +20,14 @@ COLUMNS = (
     " 'Map(LowCardinality(String), String)'))), seq, toString(body_type), types"
 )
 _RANGE = within("ts", "start", "end")
+_WIDEST = 4  # each look back is so much wider than the last: lines are read whole, and a look too far costs seconds
 
 
 def search(store: Store, scope: Scope, query: str = "", limit: int = 200) -> list[LogRow]:
     """Return matching lines, newest first. Raises `QueryError` with the place of the fault in `query`."""
     condition = log_query.to_sql(query)
     found: list[LogRow] = []
-    for start, end in newest_first(scope, found, limit):
+    for start, end in newest_first(scope, found, limit, widest=_WIDEST):
         rows = store.query(
             f"SELECT {COLUMNS} FROM logs WHERE {_RANGE} AND {_ENVIRONMENT} AND ({condition.text})"
             " ORDER BY ts DESC, seq DESC LIMIT {limit:UInt32}",

@@ -10,7 +10,7 @@ from faasight_store.types import Scope
 
 FIRST_LOOK = 2 * MINUTE
 _ROOM = 1.5  # times as many as are missing, or a look falls a few short
-_WIDER, _WIDEST = 2, 16  # each look back is so much wider than the last
+_WIDER, WIDEST = 2, 16  # each look back is so much wider than the last
 
 
 BUCKETS = 120  # of a chart
@@ -40,11 +40,13 @@ def step_ns(scope: Scope, buckets: int) -> int:
     return -(-length // buckets)
 
 
-def newest_first(scope: Scope, found: Sized, limit: int, first: int | None = None) -> Iterator[Interval]:
+def newest_first(
+    scope: Scope, found: Sized, limit: int, first: int | None = None, widest: int = WIDEST
+) -> Iterator[Interval]:
     """Yield ranges that cover the scope from its end back until so many are `found`: a short list then reads little.
 
     The first one has the last minutes (from the ns `first` on) and what lies ahead of now, for charts end with a whole
-    step and clocks differ; each other is as much wider as what the last one brought lets expect.
+    step and clocks differ; each other is as much wider as what the last one brought lets expect, `widest` times at most.
     """
     start, end = to_ns(scope.start), to_ns(scope.end)
     latest = min(end, time.time_ns())
@@ -54,7 +56,7 @@ def newest_first(scope: Scope, found: Sized, limit: int, first: int | None = Non
         before = len(found)
         yield low, end
         missing, news = limit - len(found), len(found) - before
-        width = int(width * min(max(_ROOM * missing / max(news, 1), _WIDER), _WIDEST))
+        width = int(width * min(max(_ROOM * missing / max(news, 1), _WIDER), widest))
         low, end = max(start, low - width), low
 
 
