@@ -46,7 +46,7 @@ def newest_first(
     """Yield ranges that cover the scope from its end back until so many are `found`: a short list then reads little.
 
     The first one has the last minutes (from the ns `first` on) and what lies ahead of now, for charts end with a whole
-    step and clocks differ; each other is as much wider as what the last one brought lets expect, `widest` times at most.
+    step and clocks differ; each other is as much wider as what the last brought lets expect, `widest` times at most.
     """
     start, end = to_ns(scope.start), to_ns(scope.end)
     latest = min(end, time.time_ns())
