@@ -220,9 +220,8 @@ def _scope(now: int, length: int) -> Scope:
 
 
 Found = dict[str, dict[Way, Took]]  # of each query
-_others = itertools.cycle(
-    f"fn-{place:02}" for place in range(50)
-)  # with up to seven repeats none comes twice in a range
+# With up to seven repeats none comes twice in a range.
+_others = itertools.cycle(f"fn-{place:02}" for place in range(50))
 
 
 def measure(store: Store, running: Store, arguments: argparse.Namespace) -> tuple[dict[str, Found], Missed]:

@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -94,26 +95,28 @@ class _Asked:
         return sum(scope.environment == environment for scope in self.scopes)
 
 
-def _reader(monkeypatch: pytest.MonkeyPatch, asked: _Asked) -> ReadAhead:
+@contextmanager
+def _reading(monkeypatch: pytest.MonkeyPatch, asked: _Asked) -> Iterator[ReadAhead]:
+    """Read ahead without a pause, and wait for the end of it."""
     monkeypatch.setattr(ahead, "questions", asked.questions)
     monkeypatch.setattr(ahead, "prepare", lambda _: None)
-    return ReadAhead(asked, pace_s=0.0, after_s=0.0)  # type: ignore[arg-type]  # the double
+    reader = ReadAhead(asked, pace_s=0.0, after_s=0.0)  # type: ignore[arg-type]  # the double
+    reader.start()
+    try:
+        yield reader
+    finally:
+        reader.stop()
+        reader.join()
 
 
 def test_it_reads_once_and_again_only_when_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, ranges = _Asked(), len(usual_scopes(datetime.now(UTC)))
-    reader = _reader(monkeypatch, asked)
-    reader.start()
-    try:
+    with _reading(monkeypatch, asked) as reader:
         wait_until(lambda: asked.of("") == ranges, "all ranges were read")
         reader.looked("prod")
         wait_until(lambda: asked.of("prod") == ranges, "those of prod were read")
         assert asked.of("") == 2 * ranges
         assert asked.threads == {"dashboards-ahead"}
-    finally:
-        reader.stop()
-        reader.join()
-        reader.join()
     reader.looked("")
     assert len(asked.scopes) == 3 * ranges
 
@@ -132,34 +135,20 @@ def test_environments_are_followed_while_they_are_looked_at_and_few_at_once(monk
     assert reader.environments() == []
 
 
-def test_a_store_that_is_away_is_asked_again_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = _Asked(StoreError("away"))
-    reader = _reader(monkeypatch, asked)
-    reader.start()
-    try:
-        wait_until(lambda: len(asked.scopes) == 1, "it was asked")
-        reader.looked("")
-        wait_until(lambda: len(asked.scopes) == 2, "it was asked")
-    finally:
-        reader.stop()
-        reader.join()
-        reader.join()
+def _faults(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [str(record.exc_info[1]) for record in [*caplog.records] if record.levelname == "ERROR" and record.exc_info]
 
 
-def test_a_question_that_fails_by_a_fault_of_ours_is_logged_and_the_next_look_asks_again(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("error", "logged"), [(StoreError("away"), []), (ValueError("no scope"), ["no scope"])])
+def test_what_fails_is_asked_again_at_the_next_look_and_a_fault_of_ours_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, logged: list[str]
 ) -> None:
-    asked = _Asked(ValueError("no scope"))
-    reader = _reader(monkeypatch, asked)
-    reader.start()
-    try:
+    asked = _Asked(error)
+    with _reading(monkeypatch, asked) as reader:
         wait_until(lambda: len(asked.scopes) == 1, "it was asked")
         reader.looked("")
         wait_until(lambda: len(asked.scopes) == 2, "it was asked")
-    finally:
-        reader.stop()
-        reader.join()
-    assert "no scope" in caplog.text
+        wait_until(lambda: _faults(caplog) == 2 * logged, "faults are logged, and nothing else")
 
 
 def test_without_a_memory_nothing_is_read_ahead() -> None:

@@ -152,19 +152,25 @@ def test_a_settling_of_minutes_that_broke_off_is_not_counted(store: Store) -> No
     assert replace_cost(invocations.totals(store, _hour(now))) == before
 
 
+def _reads_of_minutes(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[int]]:
+    """Return a list to which the minutes of each read are added from now on."""
+    plain, read = minutes._ask, list[Sequence[int]]()
+
+    def ask(store: Store, wanted: Sequence[int]) -> dict[int, Any]:
+        read.append(wanted)
+        return plain(store, wanted)
+
+    monkeypatch.setattr(minutes, "_ask", ask)
+    return read
+
+
 def test_a_settled_minute_is_read_once_and_again_when_it_is_settled_anew(
     store: Store, remembering: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time_ns() // (30 * SECOND) * 30 * SECOND
     _land(store, *(otlp.Run(now - n * MINUTE, function=name) for n in range(5, 25) for name in ("a", "late")))
     settle(store, now_ns=lambda: now)
-    plain, read = minutes._ask, list[int]()
-
-    def ask(store: Store, wanted: Sequence[int]) -> dict[int, Any]:
-        read.extend(wanted)
-        return plain(store, wanted)
-
-    monkeypatch.setattr(minutes, "_ask", ask)
+    read = _reads_of_minutes(monkeypatch)
 
     def counted() -> list[int]:
         remembering.forget(settled=False)
@@ -175,14 +181,16 @@ def test_a_settled_minute_is_read_once_and_again_when_it_is_settled_anew(
     expected = [40, 40, 16]
     for _ in range(2):
         assert counted() == expected
-        assert len(read) == len({*read}) >= 20
+        found = [minute for some in read for minute in some]
+        assert len(found) == len({*found}) >= 20
     read.clear()
     _land(store, otlp.Run(now - 20 * MINUTE, function="late"), otlp.Run(now - 6 * MINUTE, function="late"))
     for _ in range(2):
         assert counted() == [42, 42, 17]  # before those minutes are settled again, and after
         settle(store, now_ns=lambda: now + SECOND)
-    assert {(now - n * MINUTE) // MINUTE * MINUTE for n in (20, 6)} <= {*read}
-    assert len(read) == len({*read}) <= 10  # those within two minutes of what came
+    found = [minute for some in read for minute in some]
+    assert {(now - n * MINUTE) // MINUTE * MINUTE for n in (20, 6)} <= {*found}
+    assert len(found) == len({*found}) <= 10  # those within two minutes of what came
     assert invocations.totals(remembering, _hour(now + MINUTE), "late").invocations == 22
 
 
@@ -192,13 +200,7 @@ def test_minutes_that_would_be_too_large_are_left_and_tried_again_later(
     now = time.time_ns() // (30 * SECOND) * 30 * SECOND
     _land(store, *(otlp.Run(now - n * MINUTE, ms=200_000) for n in range(5, 50)))  # each in seven half minutes and more
     settle(store, now_ns=lambda: now)
-    plain, read = minutes._ask, list[int]()
-
-    def ask(store: Store, wanted: Sequence[int]) -> dict[int, Any]:
-        read.append(len(wanted))
-        return plain(store, wanted)
-
-    monkeypatch.setattr(minutes, "_ask", ask)
+    read = _reads_of_minutes(monkeypatch)
     for most, some in ((1000, True), (minutes.MOST_BYTES, False)):
         monkeypatch.setattr(minutes, "MOST_BYTES", most)
         for _ in range(2):

@@ -38,6 +38,11 @@ class Shape:
         """The columns of a block."""
         return [*("slot" if key == "i" else key for key in self.by), *self.measures]
 
+    @property
+    def cuts(self) -> bool:
+        """Whether busy time is cut into the steps that it ran through."""
+        return "i" in self.by and "busy_ms" in self.measures
+
     def selected(self, of_time: str = "") -> str:
         """Return what is asked for of a table or sub-select with a time `slot`; `of_time` stands for `i`."""
         of_time = of_time or f"intDiv(toUnixTimestamp(slot), {self.unit_s}) * {self.unit_s} AS slot_s"
@@ -86,7 +91,7 @@ def settled_cells(store: Store, source: Settled, pieces: Iterable[Piece], shape:
         found = _of_all(store, source, missing, shape)
         if asked := {key: piece for key, piece in missing.items() if key not in found}:
             columns = _ask(store, source, list(asked.values()), shape)
-            news = apart(columns, "piece", partial(cells_of, shape=shape))
+            news = apart(columns, partial(cells_of, shape=shape))
             found |= {key: news.get(place, cells_of({}, shape)) for place, key in enumerate(asked)}
         return found
 
@@ -129,11 +134,11 @@ def _ask(store: Store, source: Settled, pieces: Sequence[Piece], shape: Shape) -
     )  # fmt: skip
 
 
-def apart(columns: Mapping[str, Array], by: str, made: Callable[[Mapping[str, Array]], S]) -> dict[int, S]:
-    """Return what is `made` of the rows of an answer, by one of its columns."""
-    if not columns or not len(columns[by]):
+def apart(columns: Mapping[str, Array], made: Callable[[Mapping[str, Array]], S]) -> dict[int, S]:
+    """Return what is `made` of the rows of an answer, by its column `piece`."""
+    if not columns or not len(columns["piece"]):
         return {}
-    of = columns[by].astype(np.uint64)
+    of = columns["piece"].astype(np.uint64)
     order = np.argsort(of, kind="stable")
     values, firsts = np.unique(of[order], return_index=True)
     parts = np.split(order, firsts[1:])

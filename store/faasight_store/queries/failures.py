@@ -1,7 +1,7 @@
 """Failures grouped by function, type and frames, or by the shape of the message where there is no stack."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -136,15 +136,19 @@ def _merged(store: Store, now: Recent) -> Sequence[Sequence[Any]]:
 
 def _of_hour(store: Store, hour: int, version: int) -> Sequence[Sequence[Any]]:
     """Return the failures of a settled hour by the half minute: for what begins or ends within it."""
-    key = ("failures of an hour", hour, version)
-    known = store.kept.find([key])
-    if key not in known:
+
+    def ask() -> Sequence[Sequence[Any]]:
         chosen = "hour = toDateTime({hour:Int64}, 'UTC') AND version = {version:UInt64}"
-        parameters = {"hour": hour // SECOND, "version": version}
         parts = f"SELECT toUnixTimestamp(slot) * {SECOND} AS part, {_ALL} FROM error_slots WHERE {chosen}"
-        known = {key: _Found(_apart(store, parts, parameters))}
-        store.kept.add(known)
-    rows: Sequence[Sequence[Any]] = known[key].rows
+        return _apart(store, parts, {"hour": hour // SECOND, "version": version})
+
+    return _kept(store, ("failures of an hour", hour, version), ask)
+
+
+def _kept(store: Store, key: Hashable, ask: Callable[[], Sequence[Sequence[Any]]]) -> Sequence[Sequence[Any]]:
+    """Return rows that stay what they are, asked for once."""
+    (found,) = store.kept.filled({key: ask}, lambda missing: {key: _Found(ask()) for key, ask in missing.items()})
+    rows: Sequence[Sequence[Any]] = found.rows
     return rows
 
 
@@ -173,13 +177,7 @@ def _older(store: Store, hours: tuple[int, ...], rest: Sources, scope: Scope, fu
         made_of = rest.known.standing.made_of
         at = tuple((minute, of) for minute, of in sorted(made_of.items()) if low - MINUTE < minute < high)
         minutes = (low, high, at, tuple(sorted(rest.late.items())))
-    key = ("failures", hours, minutes, function, scope.environment)
-    known = store.kept.find([key])
-    if key not in known:
-        known = {key: _Found(ask())}
-        store.kept.add(known)
-    rows: Sequence[Sequence[Any]] = known[key].rows
-    return rows
+    return _kept(store, ("failures", hours, minutes, function, scope.environment), ask)
 
 
 def _parts(hours: Sequence[int], rest: Sources, scope: Scope, function: str) -> list[Sql]:

@@ -67,7 +67,7 @@ def gather(
     if planned.rest.recent:
         cells = live_cells(store, planned.rest, function, scope.environment)
         if "i" in by:
-            cells = placed(cells, scope, step_ns) if "busy_ms" in measures else started(cells, scope, step_ns)
+            cells = placed(cells, scope, step_ns) if shape.cuts else started(cells, scope, step_ns)
         found.append(cells)
     if not found:
         return Cells.of({}, names)
@@ -137,7 +137,7 @@ def _asked(store: Store, rest: Sequence[Sources], shape: Shape, start: int, step
             continue
         source = invocations(some, columns=OF_CELLS, function=shape.function, environment=shape.environment)
         cells = of_invocations(source)
-        if "i" in shape.by and "busy_ms" in shape.measures:
+        if shape.cuts:
             cells = spread(cells)
         grouping = f" GROUP BY {', '.join(shape.by)}" if shape.by else ""
         columns = store.columns(

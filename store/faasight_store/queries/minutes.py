@@ -86,21 +86,29 @@ def read_ahead(store: Store, now: Recent) -> None:
 
 def _minutes(store: Store, now: Recent) -> Minutes | None:
     """Return the settled minutes if they are in memory, or nearly so: no question waits until all were read."""
-    if now.minutes.answer is None and len(_known(store, now)[1]) > _MOST_NEW:
+    if now.minutes.answer is None and len(_missing(now, _kept(_last(store), now))) > _MOST_NEW:
         return None
     read_ahead(store, now)
     minutes: Minutes | None = now.minutes.answer
     return None if minutes is None or minutes.too_large_until else minutes
 
 
-def _known(store: Store, now: Recent) -> tuple[dict[int, Counts], list[int], dict[int, int]]:
-    """Return the settled minutes that are in memory, those that are not, and what tells all their settlings apart."""
+def _last(store: Store) -> Minutes:
+    """Return the minutes that were read last."""
+    last: Minutes = store.kept.find([KEY]).get(KEY, Minutes({}, {}))
+    return last
+
+
+def _kept(last: Minutes, now: Recent) -> dict[int, Counts]:
+    """Return those that hold still."""
+    made_of = now.standing.made_of
+    return {minute: counts for minute, counts in last.counts.items() if last.made_of[minute] == made_of.get(minute)}
+
+
+def _missing(now: Recent, kept: Mapping[int, Counts]) -> list[int]:
+    """Return the settled minutes that are to be read."""
     frontier = now.standing.frontier or 0
-    made_of = {minute: of for minute, of in now.standing.made_of.items() if minute < frontier}
-    last: Minutes | None = store.kept.find([KEY]).get(KEY)
-    before = last.counts.items() if last else ()
-    kept = {minute: counts for minute, counts in before if last and last.made_of[minute] == made_of.get(minute)}
-    return kept, sorted(made_of.keys() - kept), made_of
+    return sorted(minute for minute in now.standing.made_of if minute < frontier and minute not in kept)
 
 
 def _pieces(low: int, high: int, rest: Sources) -> list[_Piece]:
@@ -120,19 +128,18 @@ def _pieces(low: int, high: int, rest: Sources) -> list[_Piece]:
 
 def _read(store: Store, now: Recent) -> Minutes:
     """Return the settled minutes; of those that were read before, what has changed since is read anew."""
-    last: Minutes | None = store.kept.find([KEY]).get(KEY)
-    if last and last.too_large_until > time.time_ns():
+    last = _last(store)
+    if last.too_large_until > time.time_ns():
         return last
-    counts, missing, made_of = _known(store, now)
-    size = sum(some.nbytes for some in counts.values())
+    counts = _kept(last, now)
+    missing = _missing(now, counts)
     for part in (missing[at : at + _SLICE] for at in range(0, len(missing), _SLICE)):
-        news = _ask(store, part)
-        counts |= {minute: news.get(minute, NOTHING) for minute in part}
-        size += sum(some.nbytes for some in news.values())
-        if size > MOST_BYTES:
-            counts, made_of = {}, {}
+        counts |= dict.fromkeys(part, NOTHING) | _ask(store, part)
+        if sum(some.nbytes for some in counts.values()) > MOST_BYTES:
+            minutes = Minutes({}, {}, time.time_ns() + _AGAIN_NS)
             break
-    minutes = Minutes(counts, made_of, time.time_ns() + _AGAIN_NS if size > MOST_BYTES else 0)
+    else:
+        minutes = Minutes(counts, {minute: now.standing.made_of[minute] for minute in counts})
     store.kept.add({KEY: minutes})
     return minutes
 
@@ -148,7 +155,7 @@ def _ask(store: Store, minutes: Sequence[int]) -> dict[int, Counts]:
             "minutes": [minute // SECOND for minute in minutes],
         },
     )  # fmt: skip
-    return {piece * SECOND: counts for piece, counts in apart(columns, "piece", Counts.of_rows).items()}
+    return {piece * SECOND: counts for piece, counts in apart(columns, Counts.of_rows).items()}
 
 
 def _cells(minutes: Minutes, piece: _Piece, shape: Shape) -> Cells:
@@ -181,11 +188,10 @@ def _asked(store: Store, rest: Sources, missing: Mapping[Hashable, _Piece], shap
         replace(rest, facts=(), minutes=span), columns=OF_CELLS, function=shape.function, environment=shape.environment
     )
     cells = of_invocations(source)
-    cut = "i" in shape.by and "busy_ms" in shape.measures
     columns = store.columns(
         f"""SELECT transform({_OF_MINUTE}, {{minutes:Array(UInt32)}}, {{places:Array(UInt32)}}, {len(pieces)}) AS piece,
             {shape.selected()}
-        FROM ({spread(cells) if cut else f"SELECT *, slot AS start FROM ({cells})"})
+        FROM ({spread(cells) if shape.cuts else f"SELECT *, slot AS start FROM ({cells})"})
         WHERE piece < {len(pieces)} GROUP BY piece{shape.grouped}""",
         {
             **source.parameters, "scope_ns": 0, "step_ns": shape.unit_s * SECOND,
@@ -193,5 +199,5 @@ def _asked(store: Store, rest: Sources, missing: Mapping[Hashable, _Piece], shap
             "places": [place for place, piece in enumerate(pieces) for _ in piece.minutes],
         },
     )  # fmt: skip
-    of_pieces = apart(columns, "piece", partial(cells_of, shape=shape))
+    of_pieces = apart(columns, partial(cells_of, shape=shape))
     return {key: of_pieces.get(place, cells_of({}, shape)) for place, key in enumerate(missing)}
